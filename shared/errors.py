@@ -1,0 +1,155 @@
+"""The error tree and the one catalogue of stable error codes.
+
+    ShadowtwinError            anything the system says on purpose; has a code from CATALOGUE
+    ├── DocumentError          the input is at fault: never retried (category "document")
+    ├── RequestError           the caller is at fault: 4xx (category "request")
+    ├── ConfigurationError     the operator must change something (category "configuration")
+    └── TransientError         the same call may work later (category "transient")
+
+`describe(exc)` turns any exception into (code, category, retryable, safe message): text of
+unknown exceptions never reaches a caller, because it may quote the document or a secret.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """What a code means: HTTP status when told to a client, a sentence, and what to do about it."""
+
+    status: int
+    message: str
+    hint: str
+
+
+CATALOGUE: dict[str, Entry] = {
+    # the document
+    "pdf_empty": Entry(400, "The file has no bytes.", "Upload the file again; the copy you sent is empty."),
+    "pdf_not_a_pdf": Entry(
+        415, "The file is not a PDF.", "Convert it to PDF first, or check that the right file was chosen."
+    ),
+    "pdf_encrypted": Entry(422, "The PDF is protected by a password.", "Remove the password, or give it with the job."),
+    "pdf_corrupt": Entry(
+        422, "The PDF is damaged and could not be opened.", "Export it again from its source, or repair it first."
+    ),
+    "pdf_no_pages": Entry(422, "The PDF has no readable page.", "Export it again from its source."),
+    "pdf_too_large": Entry(413, "The file is larger than this system accepts.", "Split it, or raise the size limit."),
+    "pdf_too_many_pages": Entry(
+        422, "The PDF has more pages than this system accepts.", "Split it, or raise the page limit."
+    ),
+    "pdf_timeout": Entry(422, "Reading the PDF took longer than allowed.", "Split it, or raise the time limit."),
+    "pdf_page_timeout": Entry(
+        422, "One page of the PDF took longer than allowed.", "Simplify or remove that page, or raise the page limit."
+    ),
+    "pdf_memory_limit": Entry(
+        422, "Reading the PDF needed more memory than allowed.", "Split it, or raise the memory limit."
+    ),
+    "pdf_crashed": Entry(
+        422, "The PDF made the reader crash.", "Print it to a new PDF and upload that; the original is malformed."
+    ),
+    "pdf_page_failed": Entry(422, "A page could not be read.", "The other pages were kept; export that page again."),
+    "pdf_no_text": Entry(
+        422, "No text was found in the PDF.", "It is probably a scan: choose the extraction method ocr."
+    ),
+    # the request
+    "bad_request": Entry(400, "The request is malformed.", "Compare it with the API description at /docs."),
+    "unauthorized": Entry(401, "The credential is missing or wrong.", "Send the current credential."),
+    "not_found": Entry(404, "There is no such thing here.", "Check the id and the library."),
+    "conflict": Entry(409, "The state has changed or forbids this.", "Read the current state and try again."),
+    "job_open": Entry(409, "A job of this document is still open.", "Wait for it, or cancel it first."),
+    "payload_too_large": Entry(413, "The request is too large.", "Send less at once."),
+    "queue_full": Entry(429, "The queue is full.", "Try again after the time that Retry-After names."),
+    # the run
+    "artefact_missing": Entry(
+        500, "A stored artefact is missing.", "Requeue the job from the phase that makes that artefact."
+    ),
+    "artefact_changed": Entry(
+        500, "A stored artefact does not match its recorded hash.", "Requeue the job from the phase that makes it."
+    ),
+    "storage_write_failed": Entry(500, "The twin could not be stored.", "Check disk space and rights, then requeue."),
+    "conservation_violated": Entry(
+        500, "What was stored does not add up with what was made.", "Requeue the job; if it repeats, report it."
+    ),
+    "attempts_exhausted": Entry(
+        500, "The step failed in every allowed attempt.", "Look at the job's log for the reason, then requeue."
+    ),
+    "step_deadline": Entry(500, "The step took longer than allowed.", "Requeue it with a higher limit."),
+    "cancelled": Entry(200, "The job was cancelled.", "Requeue it to run it after all."),
+    "worker_failed": Entry(500, "The worker reported a failure.", "See the message and the log of the job."),
+    "empty_text": Entry(422, "The worker delivered no text.", "Try another extraction method."),
+    "index_mismatch": Entry(
+        409, "The index was made with another embedder.", "Configure the recorded embedder, or re-embed the library."
+    ),
+    # things around us
+    "unavailable": Entry(503, "A service this depends on cannot be reached.", "It is tried again by itself."),
+    "rate_limited": Entry(503, "A service this depends on asks to slow down.", "It is tried again by itself."),
+    "misconfigured": Entry(500, "The configuration is wrong.", "Read the message and correct the setting it names."),
+    "internal": Entry(500, "Something unexpected happened.", "Look at the service log with the job's id."),
+}
+
+
+class ShadowtwinError(Exception):
+    """An error with a stable `code` of CATALOGUE; `message` may say more than the catalogue's sentence."""
+
+    category = "internal"
+    retryable = False
+
+    def __init__(self, code: str, message: str | None = None, *, hint: str | None = None) -> None:
+        entry = CATALOGUE[code]
+        self.code = code
+        self.message = message or entry.message
+        self.hint = hint or entry.hint
+        super().__init__(f"{code}: {self.message}")
+
+    @property
+    def status(self) -> int:
+        """HTTP status when this is told to a client."""
+        return CATALOGUE[self.code].status
+
+
+class DocumentError(ShadowtwinError):
+    """The document itself is at fault; trying again gives the same result."""
+
+    category = "document"
+
+
+class RequestError(ShadowtwinError):
+    """The caller asked for something that cannot be done as asked."""
+
+    category = "request"
+
+
+class ConfigurationError(ShadowtwinError):
+    """An operator has to change a setting."""
+
+    category = "configuration"
+
+
+class TransientError(ShadowtwinError):
+    """The same call may succeed later; `retry_after` is in seconds where the other side named a time."""
+
+    category = "transient"
+    retryable = True
+
+    def __init__(self, code: str = "unavailable", message: str | None = None, *, retry_after: float | None = None):
+        super().__init__(code, message)
+        self.retry_after = retry_after
+
+
+class Description(NamedTuple):
+    """What may be told about an exception."""
+
+    code: str
+    category: str
+    retryable: bool
+    message: str
+    hint: str
+
+
+def describe(exc: BaseException) -> Description:
+    """The safe description of any exception; unknown ones become `internal` with their type name only."""
+    if isinstance(exc, ShadowtwinError):
+        return Description(exc.code, exc.category, exc.retryable, exc.message, exc.hint)
+    entry = CATALOGUE["internal"]
+    return Description("internal", "internal", True, f"{entry.message} ({type(exc).__name__})", entry.hint)

@@ -1,0 +1,203 @@
+"""The ports: what is remote, slow, costly or stateful, as roles. Adapters are one file each, `<technology>_<port>.py`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from shared.document import Document
+from shared.job import Artefact, Job
+
+
+class OpenJobExists(Exception):
+    """A job of the same document is still open; `job_id` names it."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+
+class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Filter of a job listing; newest first; `cursor` is what the former page answered."""
+
+    status: str | None = None
+    library_id: str | None = None
+    batch_id: str | None = None
+    document_id: str | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+class JobPage(msgspec.Struct, frozen=True):
+    """One page of a listing; `cursor` is None on the last one."""
+
+    jobs: list[Job]
+    cursor: str | None
+
+
+class JobStore(Protocol):
+    """Job documents, stored by compare-and-swap. All methods may raise TransientError."""
+
+    async def open(self) -> None:
+        """Connect, create tables/indexes; raises ConfigurationError when the place is unfit."""
+
+    async def close(self) -> None: ...
+
+    async def now(self) -> datetime:
+        """The store's clock, UTC, milliseconds: the only clock that decides about leases."""
+
+    async def create(self, job: Job) -> None:
+        """Insert a new job; raises OpenJobExists if its document has an open one (atomic, unique index)."""
+
+    async def get(self, job_id: str) -> Job | None: ...
+
+    async def swap(self, old: Job, new: Job) -> bool:
+        """Replace `old` by `new` if the stored document still has old's processId and revision.
+
+        The stored revision becomes old.revision + 1 whatever `new.revision` says. Log entries beyond the newest
+        LOGS_KEPT of `new.logs` are moved to the log collection, idempotently by (jobId, seq). Returns False, and
+        changes nothing, when the race was lost. Raises OpenJobExists if the job becomes open while another is.
+        """
+
+    async def heartbeat(self, job_id: str, process_id: str, attempt: int) -> bool:
+        """Set lease.heartbeatAt to now if the job is running exactly this attempt; does not raise the revision."""
+
+    async def find(self, query: JobQuery) -> JobPage: ...
+
+    async def logs(self, job_id: str, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
+        """Entries with seq > after, oldest first, spilled and embedded ones as one continuous log."""
+
+    async def due(self, *, heartbeat_before: datetime, outbox_before: datetime, limit: int = 100) -> list[Job]:
+        """What the sweeper must look at: open jobs whose heartbeat is older, who are past their step's deadline,
+        or any jobs whose oldest outbox entry is older."""
+
+    async def delete(self, job_ids: Sequence[str]) -> None:
+        """Remove jobs and their logs (a document's deletion only)."""
+
+
+class DocumentStore(Protocol):
+    """Document records, guarded by `revision`."""
+
+    async def get(self, document_id: str) -> Document | None: ...
+
+    async def by_hash(self, library_id: str, sha256: str) -> Document | None:
+        """The document of these bytes in this library; with several, the newest."""
+
+    async def put(self, document: Document) -> bool:
+        """Insert (document.revision == 0) or replace if the stored revision equals document.revision.
+
+        The stored revision becomes document.revision + 1. False when another writer was first."""
+
+    async def find(self, library_id: str | None, cursor: str | None, limit: int) -> tuple[list[Document], str | None]: ...
+
+    async def many(self, document_ids: Sequence[str]) -> dict[str, Document]:
+        """Those of the ids that exist."""
+
+    async def delete(self, document_id: str) -> None: ...
+
+
+class Storage(Protocol):
+    """Bytes by key. Keys are `/`-separated and relative; a written object appears whole or not at all."""
+
+    async def write(self, key: str, content: bytes | AsyncIterator[bytes]) -> Artefact:
+        """Store atomically and durably; returns key, SHA-256 and size of what was written."""
+
+    async def read(self, key: str) -> bytes:
+        """The whole object; raises ShadowtwinError artefact_missing."""
+
+    def stream(self, key: str, chunk: int = 1 << 20) -> AsyncIterator[bytes]:
+        """The object in pieces; raises ShadowtwinError artefact_missing."""
+
+    async def stat(self, key: str) -> int | None:
+        """Size in bytes, or None when there is no such object."""
+
+    async def copy(self, source: str, target: str) -> None:
+        """Server-side copy, atomically replacing the target."""
+
+    async def delete_prefix(self, prefix: str) -> int:
+        """Remove every object whose key starts with `prefix` + '/'; returns how many."""
+
+    def keys(self, prefix: str) -> AsyncIterator[str]:
+        """Every key under `prefix` + '/'."""
+
+    async def local_path(self, key: str, directory: str) -> str:
+        """A readable local file with the object's bytes: the file itself, or a download into `directory`."""
+
+
+class VectorRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One vector. `row_id` is unique in the index; `kind` is doc | chunk | image | summary."""
+
+    row_id: str
+    kind: str
+    library_id: str
+    document_id: str
+    file_id: str
+    generation: str
+    vector: list[float]
+    text: str = ""
+    scale: str = ""
+    position: int = 0
+    chapter: str = ""
+    pages: list[int] = []
+    extra: dict[str, Any] = {}
+
+
+class Hit(msgspec.Struct, frozen=True, kw_only=True):
+    """A search result; a higher score is better, within one search only."""
+
+    row: VectorRow
+    score: float
+
+
+class VectorFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """All given fields must match."""
+
+    library_ids: list[str] | None = None
+    document_ids: list[str] | None = None
+    kinds: list[str] | None = None
+    scale: str | None = None
+
+
+class VectorStore(Protocol):
+    """Vectors in generations: a run writes new rows beside the old ones; only the document record's `generation`
+    decides which of them a search may show, and `tidy` removes the others afterwards."""
+
+    name: str
+
+    async def open(self) -> None:
+        """Connect and create the index for the embedder; raises ConfigurationError index_mismatch when the index
+        was made with another embedder or dimension."""
+
+    async def close(self) -> None: ...
+
+    async def write(self, rows: Sequence[VectorRow]) -> None:
+        """Insert or replace by row_id; on return all are stored, or an error was raised."""
+
+    async def count(self, document_id: str, generation: str, kind: str | None = None) -> int:
+        """Rows readable back, counted by listing or fetching, not from statistics."""
+
+    async def put_doc(self, row: VectorRow, *, insert_only: bool) -> None:
+        """Upsert the kind='doc' row; `insert_only` leaves an existing one (and its counters) untouched."""
+
+    async def get_doc(self, document_id: str) -> VectorRow | None: ...
+
+    async def tidy(self, document_id: str, keep_generation: str) -> int:
+        """Delete the document's rows of all other generations (never kind='doc'); returns how many."""
+
+    async def delete_document(self, document_id: str) -> None: ...
+
+    async def search(self, vector: Sequence[float], text: str, where: VectorFilter, top: int) -> list[Hit]:
+        """Nearest rows; a store with full-text search fuses both rankings (reciprocal rank fusion)."""
+
+
+class Embedder(Protocol):
+    """Text to unit vectors. `name` and `dimension` are recorded with the index; mixing is refused."""
+
+    name: str
+    dimension: int
+
+    async def embed(self, texts: Sequence[str], *, query: bool = False) -> list[list[float]]:
+        """One vector a text, in order; raises TransientError when the endpoint asks to wait."""
