@@ -117,6 +117,9 @@ class Storage(Protocol):
     async def copy(self, source: str, target: str) -> None:
         """Server-side copy, atomically replacing the target."""
 
+    async def delete(self, key: str) -> None:
+        """Remove one object; no error when there is none."""
+
     async def delete_prefix(self, prefix: str) -> int:
         """Remove every object whose key starts with `prefix` + '/'; returns how many."""
 

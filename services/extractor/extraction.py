@@ -1,0 +1,118 @@
+"""The extract phase: PDF in storage -> transcript, pages, images in storage."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from services.extractor.assembly import Assembly
+from services.extractor.child_extract import Task
+from services.extractor.extract import READER
+from services.extractor.settings import ExtractorSettings
+from shared.child import ChildFailed, Children, Limits
+from shared.errors import DocumentError, TransientError
+from shared.gates import Verdict, extract_gate, fingerprint, judge
+from shared.job import StepName
+from shared.manifest import Outputs
+from shared.phase import Report
+from shared.ports import Storage
+from shared.ticket import Outcome, Ticket
+
+CHILD_FAULTS = {
+    "crash": "pdf_crashed",
+    "timeout": "pdf_timeout",
+    "cpu": "pdf_timeout",
+    "idle": "pdf_page_timeout",
+    "memory": "pdf_memory_limit",
+}
+"""Error code for each way in which a child can end badly."""
+
+
+class Extraction:
+    """The phase's gate and work (shared.phase.Phase)."""
+
+    step = StepName.EXTRACT
+
+    def __init__(self, storage: Storage, children: Children, settings: ExtractorSettings) -> None:
+        self._storage, self._children, self._settings = storage, children, settings
+
+    async def gate(self, ticket: Ticket) -> Verdict:
+        """`gateExtractPdf`: skip if a transcript of these bytes and options is stored (checklist A3.7)."""
+        parameters = ticket.parameters
+        exists = extract_gate(ticket.document, made_from(ticket))
+        if exists:
+            exists = await self._storage.stat(ticket.document.artefacts["transcript"].key) is not None
+        return judge(parameters.policies.extract, parameters.phases.extract, exists, "shadow_twin_exists")
+
+    async def work(self, ticket: Ticket, report: Report) -> Outcome:
+        """Read the PDF in a child process and store what it sends, page by page."""
+        report.mark("initializing", "job context made", progress=5)
+        source = ticket.document.artefacts["source"]
+        outputs = Outputs(self._storage, ticket.output_prefix)
+        report.mark("running", "reading the PDF from storage", progress=10)
+        with tempfile.TemporaryDirectory(prefix="shadowtwin-") as folder:
+            path = await self._storage.local_path(source.key, folder)
+            report.mark("running", "the PDF is here", progress=30, bytes=source.size)
+            task = Task(
+                path=path,
+                sha256=source.sha256,
+                images=ticket.parameters.include_images,
+                max_pages=self._settings.max_pages,
+            )
+            report.mark("running", f"reading pages, method {ticket.parameters.extraction_method}", progress=60)
+            assembly = Assembly(ticket, outputs, report, generated_at=datetime.now(UTC))
+            async with assembly:
+                result = await self._read(task, assembly)
+        found = assembly.check()
+        report.mark("running", "all pages answered (no proof of success)", progress=75)
+        report.mark("running", f"{found.pages} pages recognised", progress=85, pages=found.pages)
+        report.mark("running", "the reader is done", progress=90)
+        report.mark("postprocessing", "storing results", progress=95)
+        return Outcome(
+            outputs=await outputs.seal(),
+            facts={
+                "madeFrom": made_from(ticket),
+                "pages": found.pages,
+                "metadata": found.metadata,
+                "counts": found.counts,
+            },
+            counts=found.counts,
+            warnings=[*found.warnings, *_dropped(result)],
+        )
+
+    async def _read(self, task: Task, assembly: Assembly) -> dict[str, Any]:
+        settings = self._settings
+        limits = Limits(
+            memory_bytes=settings.child_memory_bytes,
+            wall_seconds=settings.child_seconds,
+            idle_seconds=settings.page_seconds,
+        )
+        try:
+            result: dict[str, Any] = await self._children.run(
+                "services.extractor.child_extract:extract", msgspec.to_builtins(task), limits, assembly.take
+            )
+            return result
+        except ChildFailed as failed:
+            code = CHILD_FAULTS.get(failed.kind)
+            if code is None:
+                raise TransientError("unavailable", "The reader's process was lost.") from failed
+            where = f" (after page {assembly.pages_done})" if assembly.pages_done else ""
+            raise DocumentError(code, f"{DocumentError(code).message}{where}") from failed
+
+
+def made_from(ticket: Ticket) -> str:
+    """Fingerprint of everything the transcript depends on."""
+    parameters = ticket.parameters
+    return fingerprint(ticket.document.sha256, parameters.extraction_method, parameters.include_images, READER)
+
+
+def _dropped(result: dict[str, Any]) -> list[dict[str, Any]]:
+    dropped: dict[str, int] = result.get("imagesDropped", {})
+    return [
+        {"code": "images_dropped", "message": f"{count} images dropped: {reason}.", "count": count, "reason": reason}
+        for reason, count in sorted(dropped.items())
+        if count
+    ]

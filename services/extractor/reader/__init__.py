@@ -1,0 +1,1 @@
+"""The `fast` reader: MuPDF's structured text turned into Markdown, page by page."""

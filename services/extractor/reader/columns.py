@@ -1,0 +1,151 @@
+"""Reading order: a page is cut into regions of one column each.
+
+Rows of the page are gathered while the same empty gutters run through them; a row that crosses all
+gutters (a headline, a wide figure) closes the group. A gutter counts only when the content stream
+seldom crosses it: text columns are written one after the other, the cells of a table row by row.
+"""
+
+from __future__ import annotations
+
+from services.extractor.reader.segments import Segment
+
+_INFINITE = 1e9
+Gap = tuple[float, float]
+
+
+def regions(segments: list[Segment], depth: int = 0) -> list[list[Segment]]:
+    """`segments` as single-column regions in reading order."""
+    if len(segments) < 4 or depth > 3:
+        return [segments] if segments else []
+    out: list[list[Segment]] = []
+    plain: list[Segment] = []
+    for group, gutters in _groups(_strips(segments)):
+        real = [gutter for gutter in gutters if _is_gutter(group, gutter)]
+        if not real:
+            plain.extend(group)
+            continue
+        if plain:
+            out.append(plain)
+            plain = []
+        for column in _columns(group, real):
+            out.extend(regions(column, depth + 1))
+    if plain:
+        out.append(plain)
+    return out
+
+
+def _strips(segments: list[Segment]) -> list[list[Segment]]:
+    """Rows of segments that overlap vertically, from top to bottom."""
+    strips: list[list[Segment]] = []
+    bottom = -_INFINITE
+    for segment in sorted(segments, key=_top):
+        if strips and segment.y0 < bottom - 0.35 * min(segment.y1 - segment.y0, segment.size * 1.3):
+            strips[-1].append(segment)
+            bottom = max(bottom, segment.y1)
+        else:
+            strips.append([segment])
+            bottom = segment.y1
+    return strips
+
+
+def _top(segment: Segment) -> float:
+    return segment.y0
+
+
+def _left(segment: Segment) -> float:
+    return segment.x0
+
+
+def _gaps(strip: list[Segment]) -> list[Gap]:
+    """Where no text stands in a strip, the outer margins included."""
+    gaps: list[Gap] = []
+    right = -_INFINITE
+    if len(strip) > 1:
+        strip = sorted(strip, key=_left)
+    for segment in strip:
+        if segment.x0 > right:
+            if segment.x0 - right > 0.8 * min(segment.size, 12.0):
+                gaps.append((right, segment.x0))
+            right = segment.x1
+        elif segment.x1 > right:
+            right = segment.x1
+    gaps.append((right, _INFINITE))
+    return gaps
+
+
+def _common(left: list[Gap], right: list[Gap]) -> list[Gap]:
+    out = []
+    for a0, a1 in left:
+        for b0, b1 in right:
+            start, end = (a0 if a0 > b0 else b0), (a1 if a1 < b1 else b1)
+            if end - start > 7.0:
+                out.append((start, end))
+    return out
+
+
+def _inner(gaps: list[Gap]) -> list[Gap]:
+    return [gap for gap in gaps if gap[0] > -_INFINITE and gap[1] < _INFINITE]
+
+
+def _groups(strips: list[list[Segment]]) -> list[tuple[list[Segment], list[Gap]]]:
+    """Consecutive strips through which the same gutters run, with those gutters."""
+    groups: list[tuple[list[Segment], list[Gap]]] = []
+    members: list[Segment] = []
+    free: list[Gap] = [(-_INFINITE, _INFINITE)]
+    inner: list[Gap] = []
+    for strip in strips:
+        gaps = _gaps(strip)
+        both = _common(free, gaps)
+        left = _inner(both)
+        if members and ((inner and not left) or (not inner and len(gaps) > 2 and not left)):
+            groups.append((members, inner))
+            members, both, left = [], gaps, _inner(gaps)
+        members = members + strip if len(members) < 8 else _extended(members, strip)
+        free, inner = both, left
+    if members:
+        groups.append((members, inner))
+    return groups
+
+
+def _extended(members: list[Segment], strip: list[Segment]) -> list[Segment]:
+    members.extend(strip)
+    return members
+
+
+def _is_gutter(group: list[Segment], gutter: Gap) -> bool:
+    """Whether `gutter` parts columns of text (rather than the cells of a table)."""
+    middle = (gutter[0] + gutter[1]) / 2
+    left = [segment for segment in group if segment.x1 <= middle]
+    right = [segment for segment in group if segment.x0 >= middle]
+    if len(left) < 3 or len(right) < 3:
+        return False
+    sides = [segment.x0 >= middle for segment in sorted(group, key=lambda s: s.order)]
+    crossings = sum(a != b for a, b in zip(sides, sides[1:], strict=False))
+    fewer = min(len(left), len(right))
+    return crossings <= max(2, 0.3 * fewer) and _is_prose(left, right)
+
+
+def _is_prose(left: list[Segment], right: list[Segment]) -> bool:
+    """Short cells on common baselines are a table written column by column."""
+    letters = min(_mean_length(left), _mean_length(right))
+    if letters > 18:
+        return True
+    bases = {round(segment.base) for segment in left}
+    shared = sum(round(s.base) in bases or round(s.base) + 1 in bases or round(s.base) - 1 in bases for s in right)
+    return shared < 0.8 * min(len(left), len(right)) or len(left) > 12
+
+
+def _mean_length(segments: list[Segment]) -> float:
+    return sum(len(segment.text) if segment.text.isascii() else 1.6 * len(segment.text) for segment in segments) / len(segments)
+
+
+def _columns(group: list[Segment], gutters: list[Gap]) -> list[list[Segment]]:
+    middles = sorted((a + b) / 2 for a, b in gutters)
+    columns: list[list[Segment]] = [[] for _ in range(len(middles) + 1)]
+    for segment in group:
+        centre = (segment.x0 + segment.x1) / 2
+        columns[sum(centre > middle for middle in middles)].append(segment)
+    letters = sum(len(s.text) for s in group)
+    if sum(len(s.text) for s in group if s.rtl) > letters / 2:
+        columns.reverse()
+    return [column for column in columns if column]

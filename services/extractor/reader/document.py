@@ -1,0 +1,126 @@
+"""Reading of a whole document page by page, with a bounded look-ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pymupdf
+
+from services.extractor.pages import Block, OutlineEntry, Page
+from services.extractor.reader.blocks import Piece, Region, join_across
+from services.extractor.reader.columns import regions
+from services.extractor.reader.describe import read_outline
+from services.extractor.reader.forms import field_lines
+from services.extractor.reader.grids import take_grids
+from services.extractor.reader.language import confidence_of, language_of
+from services.extractor.reader.markdown import write
+from services.extractor.reader.rows import rows_of
+from services.extractor.reader.running import Margins, Running
+from services.extractor.reader.segments import Sheet, read_sheet
+from services.extractor.reader.styles import Styles
+
+_SAMPLE = 12
+_REACH = 2
+
+
+class Reader:
+    """Reads the pages of one document; sheets around the current page are kept for a moment."""
+
+    def __init__(self, doc: pymupdf.Document) -> None:
+        self.doc = doc
+        self.count: int = doc.page_count
+        self.sheets: dict[int, Sheet | Exception] = {}
+        self.margins: dict[int, Margins] = {}
+        self.form = self._has_form()
+        outline, self.warnings = read_outline(doc)
+        self._sample(outline)
+
+    def _has_form(self) -> bool:
+        try:
+            return bool(self.doc.is_form_pdf)
+        except MemoryError:
+            raise
+        except Exception:
+            return False
+
+    def _sample(self, outline: list[OutlineEntry]) -> None:
+        step = max(1, self.count // _SAMPLE)
+        chosen = sorted({*range(min(3, self.count)), *range(0, self.count, step)})[: _SAMPLE + 3]
+        sheets = [sheet for index in chosen if isinstance(sheet := self._sheet(index), Sheet)]
+        self.styles = Styles(sheets, outline)
+        self.running = Running([self.margins[sheet.number - 1] for sheet in sheets])
+
+    def _sheet(self, index: int) -> Sheet | Exception:
+        """The sheet at `index`, read once while it is needed; a failure is kept in its place."""
+        found = self.sheets.get(index)
+        if found is None:
+            try:
+                found = read_sheet(self.doc.load_page(index))
+                self.margins[index] = Margins(found)
+            except MemoryError:
+                raise
+            except Exception as exc:  # MuPDF raises many types; the page is lost, not the document
+                found = exc
+            self.sheets[index] = found
+        return found
+
+    def pages(self, first: int, last: int) -> Iterator[Page]:
+        """Sheets `first` to `last`, counted from 1."""
+        for index in range(first - 1, last):
+            yield self._page(index)
+            self.sheets.pop(index, None)
+            self.margins.pop(index - _REACH, None)
+
+    def _page(self, index: int) -> Page:
+        sheet = self._sheet(index)
+        if isinstance(sheet, Sheet):
+            try:
+                return self._read(sheet, index)
+            except MemoryError:
+                raise
+            except Exception as exc:
+                sheet = exc
+        return Page(
+            index + 1, "", 0, 0.0, "und", 0.0, 0.0, 0, [],
+            warnings=[f"page_failed: {type(sheet).__name__}"], error="pdf_page_failed",
+        )  # fmt: skip
+
+    def _read(self, sheet: Sheet, index: int) -> Page:
+        around = [i for i in range(index - _REACH, index + _REACH + 1) if i != index and 0 <= i < self.count]
+        for other in around:
+            if other > index:
+                self._sheet(other)
+        neighbours = [self.margins[other] for other in around if other in self.margins]
+        header, footer, label = self.running.take(sheet, self.margins[index], neighbours)
+        pieces = layout(sheet, self.styles)
+        markdown, blocks = write(pieces)
+        markdown, blocks = self._with_fields(index, markdown, blocks, sheet)
+        language = language_of(markdown)
+        warnings = [*self.warnings, *sheet.warnings] if index == 0 else sheet.warnings
+        return Page(
+            sheet.number, markdown, len(markdown), confidence_of(markdown, language), language, sheet.width, sheet.height,
+            sheet.rotation, blocks, header, footer, label, warnings,
+        )  # fmt: skip
+
+    def _with_fields(self, index: int, markdown: str, blocks: list[Block], sheet: Sheet) -> tuple[str, list[Block]]:
+        if not self.form:
+            return markdown, blocks
+        lines = field_lines(self.doc.load_page(index), markdown)
+        if not lines:
+            return markdown, blocks
+        text = "\n".join(lines)
+        start = len(markdown) + 2 if markdown else 0
+        block = Block("form", (0.0, 0.0, sheet.width, sheet.height), start, start + len(text))
+        return (f"{markdown}\n\n{text}" if markdown else text), [*blocks, block]
+
+
+def layout(sheet: Sheet, styles: Styles) -> list[Piece]:
+    """The blocks of a sheet in reading order."""
+    sheet.segments = take_grids(sheet)
+    pieces: list[Piece] = []
+    for region in regions(sheet.segments):
+        pieces.extend(Region(rows_of(region), styles, sheet.number, sheet.height).pieces_of())
+    if sheet.aside:
+        for row in rows_of(sheet.aside):
+            pieces.append(Piece("paragraph", row, row.text))
+    return join_across(pieces)

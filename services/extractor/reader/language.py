@@ -1,0 +1,89 @@
+"""A page's language from its script and its most frequent words, and how far its text can be trusted."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+_STOP_WORDS = {
+    "en": "the and of to in is that for with are this be on as by or from which not it",
+    "de": "der die und das ist nicht mit von den zu ein eine auf für dem des sich auch werden im wird oder",
+    "fr": "le la les et des est une dans pour que qui sur pas au avec par du ce sont aux",
+    "es": "el los las que en una por con para del se es al como más son su está este",
+    "it": "il di che della per una sono con non del gli dei alla nel è più delle questo si",
+    "pt": "o os que em uma para com não do da dos das por ao mais na no são é como",
+    "nl": "het een van de en dat niet voor met zijn op te aan wordt door ook naar bij deze",
+    "sv": "och att det som en på är av för med till den inte ett om har kan eller vid",
+    "da": "og at det som en på er af for med til den ikke et om har kan eller ved skal",
+    "no": "og det som en på er av for med til den ikke et om har kan eller ved skal å",
+    "pl": "i w na się nie z do to jest że o od jak za po dla przez oraz są lub",
+    "cs": "a v na se je že s z do to pro jako by za po jsou nebo podle které tak",
+    "fi": "ja on ei että se oli joka myös tai kun ovat mutta sen sekä niin kuin ovat",
+    "hu": "a az és hogy nem is egy ez van meg vagy mint csak volt kell azt",
+    "tr": "ve bir bu için ile de da olarak olan daha gibi en çok ne var veya",
+    "ro": "și de la în cu pe un o nu că este din sau pentru care mai sunt prin",
+    "ca": "el la els les que i en una per amb del es és com més són aquest",
+    "id": "yang dan di dengan untuk dari pada ini itu adalah tidak dalam akan atau",
+    "vi": "của và là có được cho trong các một những không với này đã",
+}
+_BY_WORD: dict[str, list[str]] = {}
+for _code, _words in _STOP_WORDS.items():
+    for _word in _words.split():
+        _BY_WORD.setdefault(_word, []).append(_code)
+_WORD = re.compile(r"[^\W\d_]+")
+_BAD = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff]")
+_SCRIPTS = (
+    ("ja", re.compile("[\u3040-\u30ff]")),
+    ("ko", re.compile("[\uac00-\ud7af\u1100-\u11ff]")),
+    ("zh", re.compile("[\u4e00-\u9fff]")),
+    ("ar", re.compile("[\u0600-\u06ff\ufb50-\ufdff\ufe70-\ufefc]")),
+    ("he", re.compile("[\u0590-\u05ff]")),
+    ("ru", re.compile("[\u0400-\u04ff]")),
+    ("el", re.compile("[\u0370-\u03ff]")),
+    ("th", re.compile("[\u0e00-\u0e7f]")),
+    ("hi", re.compile("[\u0900-\u097f]")),
+)
+
+
+def language_of(text: str) -> str:
+    """The ISO 639-1 code of the language of `text`, or "und"."""
+    sample = text[:6000]
+    if not sample.isascii():
+        script = _script(sample)
+        if script:
+            return script
+    votes: Counter[str] = Counter()
+    for word, count in Counter(_WORD.findall(sample.lower())).items():
+        for code in _BY_WORD.get(word, ()):
+            votes[code] += min(count, 12)
+    best = votes.most_common(1)
+    return best[0][0] if best and best[0][1] >= 2 else "und"
+
+
+def _script(sample: str) -> str:
+    counts = {code: len(pattern.findall(sample)) for code, pattern in _SCRIPTS}
+    if counts["ja"] and counts["ja"] * 12 >= counts["zh"]:
+        counts["ja"] += counts["zh"]
+    code = max(counts, key=lambda key: counts[key])
+    letters = sum(map(str.isalpha, sample))
+    if counts[code] < 0.3 * max(1, letters):
+        return ""
+    if code == "ru" and re.search("[іїєґ]", sample):
+        return "uk"
+    return "fa" if code == "ar" and len(re.findall("[پچژگ]", sample)) * 40 > counts["ar"] else code
+
+
+def confidence_of(text: str, language: str) -> float:
+    """How far extracted `text` can be trusted, from 0 (nothing or garbage) to 1."""
+    letters = len(text) - text.count(" ") - text.count("\n")
+    if letters < 1:
+        return 0.0
+    bad = len(_BAD.findall(text)) if not text.isascii() or not text.isprintable() else 0
+    value = max(0.0, 1.0 - 5.0 * bad / letters)
+    if language == "und" and letters > 300:
+        words = [word for word in _WORD.findall(text) if len(word) > 1]
+        if len(words) > 60 and sum(map(len, words)) > 0.5 * letters:
+            value = min(value, 0.4)
+    if letters < 20:
+        value = min(value, 0.5)
+    return round(value, 3)

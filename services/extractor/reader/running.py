@@ -1,0 +1,98 @@
+"""Running headers, footers and page numbers: lines that return on neighbouring pages in the same place."""
+
+from __future__ import annotations
+
+import re
+
+from services.extractor.reader.rows import Row, rows_of
+from services.extractor.reader.segments import Segment, Sheet
+
+_DIGITS = re.compile(r"\d+")
+_ROMAN = re.compile(r"^[ivxlcdm]{1,7}$", re.I)
+_FOLIO = re.compile(r"^(?:\W*|(?:page|seite|p\.|s\.|página|pagina|pág\.)\s*)(\d{1,4}|[ivxlc]{1,6})(?:\s*(?:/|of|von|de|di|sur)\s*\d+)?\W*$", re.I)
+_ZONE = 0.13
+
+
+class Margins:
+    """The lines near the top and bottom edge of one sheet."""
+
+    __slots__ = ("bottom", "keys", "top")
+
+    def __init__(self, sheet: Sheet) -> None:
+        top_end, bottom_start = sheet.height * _ZONE, sheet.height * (1 - _ZONE)
+        self.top = rows_of([s for s in sheet.segments if s.y1 < top_end])[:4]
+        self.bottom = rows_of([s for s in sheet.segments if s.y0 > bottom_start])[-4:]
+        self.keys: dict[str, float] = {key(segment): segment.base for row in [*self.top, *self.bottom] for segment in row.cells}
+
+
+def key(segment: Segment) -> str:
+    """A line's text with its numbers levelled, so that "Page 3" equals "Page 4"."""
+    text = _DIGITS.sub("#", segment.text)
+    return "#" if _ROMAN.match(text) else text.casefold()
+
+
+class Running:
+    """Which lines are running lines, learned from sampled sheets and the neighbours of each page."""
+
+    def __init__(self, sample: list[Margins]) -> None:
+        self.slots: dict[tuple[int, str], int] = {}
+        for index, margins in enumerate(sample):
+            others = sample[:index] + sample[index + 1 :]
+            for row in [*margins.top, *margins.bottom]:
+                for cell in row.cells:
+                    if _returns(cell, others):
+                        slot = (round(cell.base / 3), cell.font)
+                        self.slots[slot] = self.slots.get(slot, 0) + 1
+        self.enough = max(2, len(sample) // 3)
+
+    def take(self, sheet: Sheet, own: Margins, neighbours: list[Margins]) -> tuple[str, str, str]:
+        """Remove the running lines of `sheet`; header, footer and the printed folio come back."""
+        header, gone_top = self._side(own.top, neighbours, sheet)
+        footer, gone_bottom = self._side(own.bottom[::-1], neighbours, sheet)
+        gone = [*gone_top, *gone_bottom]
+        if gone:
+            boxes = [(s.x0 - 1, s.y0 - 1, s.x1 + 1, s.y1 + 1) for s in gone]
+            sheet.segments = [s for s in sheet.segments if not any(_within(s, box) for box in boxes)]
+        label = next((found for cell in gone if (found := _folio(cell.text))), "")
+        return " ".join(header), " ".join(footer[::-1]), label
+
+    def _side(self, rows: list[Row], neighbours: list[Margins], sheet: Sheet) -> tuple[list[str], list[Segment]]:
+        texts: list[str] = []
+        gone: list[Segment] = []
+        for row in rows:
+            hits = [cell for cell in row.cells if self._is_running(cell, neighbours)]
+            lone = not texts and len(row.cells) == 1 and _is_lone_folio(row.cells[0], sheet)
+            if len(hits) * 2 < len(row.cells) or not (hits or lone):
+                if not lone:
+                    break
+            texts.append(row.text)
+            gone.extend(row.cells)
+        return texts, gone
+
+    def _is_running(self, cell: Segment, neighbours: list[Margins]) -> bool:
+        if len(cell.text) > 150:
+            return False
+        if _returns(cell, neighbours):
+            return True
+        base = round(cell.base / 3)
+        return any(self.slots.get((base + step, cell.font), 0) >= self.enough for step in (-1, 0, 1)) and cell.size < 20
+
+
+def _returns(cell: Segment, others: list[Margins]) -> bool:
+    name = key(cell)
+    return any(abs(margins.keys.get(name, -99.0) - cell.base) < 4.0 for margins in others)
+
+
+def _within(segment: Segment, box: tuple[float, float, float, float]) -> bool:
+    return box[0] <= segment.x0 and box[1] <= segment.y0 and box[2] >= segment.x1 and box[3] >= segment.y1
+
+
+def _folio(text: str) -> str:
+    found = _FOLIO.match(text.strip())
+    return found.group(1) if found else ""
+
+
+def _is_lone_folio(cell: Segment, sheet: Sheet) -> bool:
+    """A number alone at the very edge of the sheet, even when there is no neighbour to compare with."""
+    edge = cell.y1 < sheet.height * 0.09 or cell.y0 > sheet.height * 0.91
+    return edge and len(cell.text) < 12 and _folio(cell.text) != ""

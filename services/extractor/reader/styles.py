@@ -1,0 +1,108 @@
+"""What a document looks like: its body type, its heading styles and its outline."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from services.extractor.pages import OutlineEntry
+from services.extractor.reader.rows import Row
+from services.extractor.reader.segments import Segment, Sheet
+
+_NUMBERING = re.compile(
+    r"^(?:(?:chapter|kapitel|appendix|anhang|section|part|teil|chapitre|cap[ií]tulo|capitolo)\s+)?"
+    r"(?:[0-9]+(?:\.[0-9]+)*[.)]?|[IVXLC]+(?:-[A-Z])?[.)]?|[A-Z](?:[.-][0-9A-Z]+)*[.)]?)[\s:]+",
+    re.I,
+)
+_NUMBERED = re.compile(r"^(?:\d{1,2}(?:\.\d{1,2})*[.)]?|[IVX]+\.|[A-Z]\.|\(\d{1,2}\)|§+ ?\d+\w?)\s+\S")
+_DEPTH = re.compile(r"^(\d{1,2}(?:\.\d{1,2})*)\.?\s")
+_NOT_WORD = re.compile(r"[\W_]+")
+
+
+def plain(text: str) -> str:
+    """Letters and digits of `text` only, for comparing titles."""
+    return _NOT_WORD.sub("", text).casefold()
+
+
+def without_number(text: str) -> str:
+    """`text` without a leading section number, for comparing titles."""
+    return plain(_NUMBERING.sub("", text.strip(), count=1))
+
+
+def is_numbered(text: str) -> bool:
+    """Whether `text` starts like a numbered section title."""
+    return _NUMBERED.match(text) is not None
+
+
+class Styles:
+    """Statistics over sampled sheets, and the heading levels that follow from them."""
+
+    def __init__(self, sheets: list[Sheet], outline: list[OutlineEntry]) -> None:
+        sizes: Counter[float] = Counter()
+        fonts: Counter[str] = Counter()
+        bold = total = 0
+        for segment in (segment for sheet in sheets for segment in sheet.segments):
+            count = len(segment.text)
+            sizes[round(segment.size * 2) / 2] += count
+            fonts[segment.font] += count
+            bold += segment.bold
+            total += count
+        self.body = max(sizes, key=lambda size: (sizes[size], size)) if sizes else 10.0
+        self.font = max(fonts, key=lambda font: fonts[font]) if fonts else ""
+        self.bold_body = bold * 2 > total
+        self.large = self._large(sizes, total)
+        self.titles: dict[int, dict[str, int]] = {}
+        for entry in outline:
+            names = self.titles.setdefault(entry.page, {})
+            names.setdefault(plain(entry.title), entry.level)
+            names.setdefault(without_number(entry.title), entry.level)
+        self.learned: dict[tuple[float, bool], int] = {}
+        if outline:
+            self._learn(sheets)
+
+    def _large(self, sizes: Counter[float], total: int) -> list[float]:
+        """Sizes used for headings, largest first; near sizes count as one."""
+        out: list[float] = []
+        for size in sorted(sizes, reverse=True):
+            if size < self.body * 1.08 + 0.3:
+                break
+            if sizes[size] < max(400, 0.25 * total) and (not out or out[-1] - size > 0.6):
+                out.append(size)
+        return out
+
+    def _learn(self, sheets: list[Sheet]) -> None:
+        votes: dict[tuple[float, bool], Counter[int]] = {}
+        for sheet in sheets:
+            for segment in sheet.segments:
+                level = self.outline_level(sheet.number, segment.text)
+                if level and (segment.size > self.body + 0.5 or segment.bold):
+                    votes.setdefault(style_of(segment), Counter())[level] += 1
+        self.learned = {style: count.most_common(1)[0][0] for style, count in votes.items()}
+
+    def outline_level(self, page: int, text: str) -> int:
+        """The level of the bookmark of this page whose title is `text`, or 0."""
+        names = self.titles.get(page)
+        if not names or len(text) > 300:
+            return 0
+        key = plain(text)
+        return (names.get(key, 0) or names.get(without_number(text), 0)) if key else 0
+
+    def level(self, size: float, bold: bool, text: str) -> int:
+        """The level of a heading by its looks: learned from the outline, else by size and numbering."""
+        learned = self.learned.get((round(size * 2) / 2, bold))
+        if learned:
+            return min(learned, 6)
+        rank = 1 + sum(size < other - 0.3 for other in self.large)
+        depth = _DEPTH.match(text)
+        if depth and rank > len(self.large):
+            rank = max(rank, len(self.large) + depth.group(1).count(".") + 1)
+        return min(rank, 6)
+
+    def is_large(self, row: Row) -> bool:
+        """Whether `row` is set clearly larger than the body."""
+        return row.size >= self.body * 1.08 + 0.3
+
+
+def style_of(segment: Segment) -> tuple[float, bool]:
+    """Size and weight, as a key."""
+    return round(segment.size * 2) / 2, segment.bold * 2 > len(segment.text)

@@ -1,0 +1,78 @@
+"""Cleaning of text and joining of lines."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_CONTROL = dict.fromkeys(
+    [*range(0x00, 0x20), *range(0x7F, 0xA0), *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF, 0xFFFE, 0xFFFF]
+)
+_CONTROL |= {c: " " for c in (0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0xA0, 0x2000, 0x2001, 0x2002, 0x2003, 0x2007, 0x2009, 0x202F)}
+_CONTROL |= {0x85: " ", 0x2028: " ", 0x2029: " ", 0x3000: " "}
+_CONTROL |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+_CONTROL |= {c: unicodedata.normalize("NFKC", chr(c)) for c in range(0xFB00, 0xFB07)}
+_CONTROL[0x200C] = "\u200c"  # the zero-width non-joiner carries meaning in Persian
+_PRESENTATION = re.compile("[\ufb1d-\ufdff\ufe70-\ufefc\u2f00-\u2fd5\u2e80-\u2ef3]+")
+_WIDE = re.compile("[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
+_KANA_HAN = re.compile("[\u2e80-\u312f\u31c0-\u9fff\uf900-\ufaff\uff00-\uffef]")
+_RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+_LTR = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u052f]")
+_HYPHENATED = re.compile(r"[^\W\d_]{2,}[-\u2010\u00ad]$")
+_KEEP_HYPHEN = frozenset("und oder or and bzw et ou y o e ed sowie als".split())
+_LEADERS = re.compile(r"(?:[.·…_]\s?){4,}")
+
+
+def clean(text: str) -> str:
+    """`text` without control characters, ligatures, presentation forms or lone surrogates."""
+    if not text.isprintable():
+        text = text.translate(_CONTROL)
+    if _PRESENTATION.search(text):
+        text = _PRESENTATION.sub(lambda m: unicodedata.normalize("NFKC", m.group()), text)
+    return text
+
+
+def is_rtl(text: str) -> bool:
+    """Whether most letters of `text` run from right to left."""
+    found = _RTL.findall(text)
+    return bool(found) and len(found) > len(_LTR.findall(text))
+
+
+def is_wide(char: str) -> bool:
+    """Whether `char` belongs to a script that puts no spaces between words (Chinese, Japanese)."""
+    return _KANA_HAN.match(char) is not None
+
+
+def count_wide(text: str) -> int:
+    """How many East Asian characters `text` holds."""
+    return 0 if text.isascii() else len(_WIDE.findall(text))
+
+
+def shorten_leaders(text: str) -> str:
+    """`text` with the dot leaders of a table of contents made short."""
+    return _LEADERS.sub(" ... ", text) if "." in text or "…" in text or "_" in text or "·" in text else text
+
+
+def join(left: str, right: str) -> str:
+    """Two lines of one paragraph as one, words broken by a hyphen made whole."""
+    if not left or not right:
+        return left or right
+    last, first = left[-1], right[0]
+    if last in "-\u2010\u00ad" and first.islower():
+        word = right.split(None, 1)[0].strip(",.;")
+        if last == "\u00ad" or (_HYPHENATED.search(left) and word not in _KEEP_HYPHEN):
+            return left[:-1] + right
+        return left + (" " if word in _KEEP_HYPHEN else "") + right
+    if last in "-\u2010" and len(left) > 1 and left[-2].isalnum() and first.isalnum():
+        return left + right
+    if ord(last) > 0x2E7F and ord(first) > 0x2E7F and is_wide(last) and is_wide(first):
+        return left + right
+    return f"{left} {right}"
+
+
+def join_all(lines: list[str]) -> str:
+    """Many lines of one paragraph as one."""
+    joined = ""
+    for line in lines:
+        joined = join(joined, line)
+    return joined

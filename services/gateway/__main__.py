@@ -1,0 +1,39 @@
+"""`python -m services.gateway`: serve until SIGTERM, then drain."""
+
+from __future__ import annotations
+
+import signal
+import socket
+
+import uvicorn
+import uvloop
+
+from services.gateway.app import application
+from services.gateway.settings import GatewaySettings
+from shared.log import configure
+from shared.parent import watch
+
+
+async def main() -> None:
+    """Serve the gateway, on a listening socket handed over by a supervisor if there is one: such a socket keeps
+    callers waiting, not refused, while this process is started again."""
+    settings = GatewaySettings()
+    configure("gateway", settings.log_level)
+    async with application(settings) as app:
+        config = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=15,
+            server_header=False,
+        )
+        server = uvicorn.Server(config)
+        watch(lambda: server.handle_exit(signal.SIGTERM, None))
+        handed = [socket.socket(fileno=settings.listen_fd)] if settings.listen_fd is not None else None
+        await server.serve(sockets=handed)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

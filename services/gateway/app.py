@@ -1,0 +1,32 @@
+"""The gateway's HTTP application."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+
+from services.gateway import composition
+from services.gateway.composition import Gateway
+from services.gateway.routes import documents, jobs, system, workers
+from services.gateway.settings import GatewaySettings
+from services.gateway.web import install_errors
+
+VERSION = "0.1.0"
+
+
+def create_app(gateway: Gateway, lifespan: object = None) -> FastAPI:
+    """The application over an opened gateway."""
+    app = FastAPI(title="Shadowtwin", version=VERSION, lifespan=lifespan)  # type: ignore[arg-type]
+    install_errors(app)
+    for module in (jobs, workers, documents, system):
+        app.include_router(module.routes(gateway))
+    return app
+
+
+@contextlib.asynccontextmanager
+async def application(settings: GatewaySettings, *, reading: bool = False) -> AsyncIterator[FastAPI]:
+    """The application with everything it needs opened."""
+    async with composition.gateway(settings, reading=reading) as made:
+        yield create_app(made)

@@ -1,0 +1,129 @@
+"""The one place where the gateway's parts are chosen and put together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from services.gateway.callbacks import Callbacks
+from services.gateway.delivery import Delivery
+from services.gateway.intake import Intake
+from services.gateway.orchestrator import Orchestrator
+from services.gateway.searching import Search
+from services.gateway.secrets import service_credentials
+from services.gateway.settings import GatewaySettings
+from services.gateway.sweeper import Sweeper
+from shared import route
+from shared.adapters.folder_storage import FolderStorage
+from shared.adapters.nats_bus import NatsBus
+from shared.adapters.vector_choice import choose_embedder, choose_vectors
+from shared.commands import Advance
+from shared.errors import RequestError, TransientError
+from shared.events import JobEvent
+from shared.job import StepName
+from shared.phase import Ack, Disposition, Retry
+from shared.ports import DocumentStore, Embedder, JobStore, Storage, VectorStore
+from shared.transitions import Refused
+
+logger = logging.getLogger("gateway")
+
+
+class Gateway:
+    """Everything a request needs. `bus` is None when only reading (a local folder without running services)."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        jobs: JobStore,
+        documents: DocumentStore,
+        storage: Storage,
+        vectors: VectorStore,
+        embedder: Embedder,
+        bus: NatsBus | None,
+        credentials: dict[str, str],
+    ) -> None:
+        self.settings, self.jobs, self.documents, self.storage = settings, jobs, documents, storage
+        self.vectors, self._bus = vectors, bus
+        delivery = Delivery(documents, storage, vectors, embedder.dimension)
+        self.orchestrator = Orchestrator(jobs, delivery, bus)
+        self.sweeper = Sweeper(jobs, self.orchestrator, settings)
+        self.search = Search(documents, vectors, embedder)
+        self.intake = Intake(jobs, documents, storage, self.orchestrator, settings.max_upload_bytes)
+        self.callbacks = Callbacks(
+            jobs,
+            self.orchestrator,
+            credentials,
+            heartbeat_seconds=settings.heartbeat_seconds,
+            deadline_seconds=settings.step_deadline_seconds,
+            max_attempts=settings.max_attempts,
+        )
+
+    def bus_ready(self) -> bool:
+        """Whether the broker is connected (a reading gateway has none)."""
+        return self._bus is None or self._bus.connected.is_set()
+
+    async def on_template_done(self, event: JobEvent) -> Disposition:
+        """The orchestrator's own leg of the route: ask for ingestion."""
+        command = Advance(process_id=event.process_id, step=StepName.INGEST, after=route.TEMPLATE_DONE)
+        try:
+            await self.orchestrator.apply(event.job_id, command)
+        except (Refused, RequestError) as refusal:
+            logger.info("template.done dropped", extra={"job": event.job_id, "reason": str(refusal)})
+        except TransientError:
+            return Retry(1.0)
+        return Ack()
+
+    async def serve_bus(self) -> None:
+        """Connect, see to streams and consumers, then take messages; the HTTP side is up meanwhile."""
+        assert self._bus is not None
+        await self._bus.connect()
+        await self._bus.ensure()
+        self._bus.subscribe(route.leg_of(route.TEMPLATE_DONE), self.on_template_done, workers=4)
+        await self._bus.start()
+
+
+def stores(settings: GatewaySettings) -> tuple[JobStore, DocumentStore]:
+    """The job and document store that the settings name."""
+    if settings.store == "mongo":
+        from services.gateway.mongo_jobs import mongo_stores
+
+        return mongo_stores(settings.mongodb_uri)
+    from services.gateway.sqlite_jobs import sqlite_stores
+
+    return sqlite_stores(settings.data_dir / "shadowtwin.db")
+
+
+@contextlib.asynccontextmanager
+async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncIterator[Gateway]:
+    """The gateway with everything opened, closed in the reverse order."""
+    jobs, documents = stores(settings)
+    embedder = choose_embedder()
+    vectors = choose_vectors(settings.data_dir, embedder)
+    bus = None if reading else NatsBus(settings.nats_url, "gateway")
+    credentials = {} if reading else service_credentials(settings.service_credentials_file)
+    made = Gateway(
+        settings, jobs, documents, FolderStorage(settings.data_dir / "twins"), vectors, embedder, bus, credentials
+    )
+    await jobs.open()
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        if not reading:
+            tasks = [asyncio.create_task(made.serve_bus()), asyncio.create_task(made.sweeper.run())]
+            tasks.append(asyncio.create_task(_opened(vectors)))
+        yield made
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await made.orchestrator.stop()
+        if bus is not None:
+            await bus.stop()
+        await vectors.close()
+        await jobs.close()
+
+
+async def _opened(vectors: VectorStore) -> None:
+    """Load the vector store in the background: its import takes seconds, and the first upload need not wait."""
+    await vectors.open()

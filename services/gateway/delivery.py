@@ -1,0 +1,187 @@
+"""Delivery: what a settled step left in its attempt's folder becomes the document's published twin.
+
+Every delivery may be repeated: copies replace equal copies, the document record is swapped by revision, and the
+doc-meta vector's counters never go back. Only after it does the next phase hear of the step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from services.gateway.creation import request_fingerprint
+from shared import twin
+from shared.commands import Delivered
+from shared.document import Document, DocumentStatus
+from shared.errors import ShadowtwinError, TransientError
+from shared.job import Artefact, Ingestion, Job, OutboxEntry, StepName, utc_now
+from shared.manifest import Manifest
+from shared.ports import DocumentStore, Storage, VectorRow, VectorStore
+
+logger = logging.getLogger("delivery")
+
+
+class Delivery:
+    """Publishes twins, moves the document record's pointers and keeps the doc-meta vector."""
+
+    def __init__(self, documents: DocumentStore, storage: Storage, vectors: VectorStore, dimension: int) -> None:
+        self._documents, self._storage, self._vectors = documents, storage, vectors
+        self._dimension = dimension
+
+    async def deliver(self, job: Job, entry: OutboxEntry) -> Delivered:
+        """Publish the step's files and facts; the command that closes the outbox entry."""
+        step = StepName(entry.data["step"])
+        manifest = await self._manifest(job, step)
+        saved = await self._publish(job, step, manifest)
+        facts = entry.data
+        if step == StepName.INGEST:
+            return await self._finish(job, entry, saved)
+        document = await self._record(job, lambda old: _with_twin(old, step, saved, facts))
+        await self._vectors.put_doc(doc_row(document, self._dimension), insert_only=True)
+        main = saved["transcript" if step == StepName.EXTRACT else "transformation"]
+        stored = "stored_path" if step == StepName.EXTRACT else "stored_local"
+        entries = [
+            {"phase": stored, "message": main.key, "bytes": main.size, "sha256": main.sha256},
+            {"phase": "doc_meta_upsert", "message": "doc meta present", "chunkCount": document.chunk_count},
+        ]
+        keys = [main.key, *(artefact.key for artefact in saved.values() if artefact.key != main.key)]
+        return Delivered(process_id=job.process_id, step=step, event_id=entry.event_id, entries=entries, saved=keys)
+
+    async def mark_failed(self, job: Job) -> None:
+        """The document shows its last run's failure; what an earlier run made stays searchable."""
+        said = f"{job.error.code}: {job.error.message}" if job.error else "failed"
+        await self._record(job, lambda old: replace(old, status=DocumentStatus.ERROR, error=said))
+
+    async def clean(self, job: Job) -> None:
+        """Remove the run's attempt folders; the twin holds everything that counts."""
+        try:
+            await self._storage.delete_prefix(f"{twin.folder(job.library_id, job.document_id)}/runs/{job.process_id}")
+        except (ShadowtwinError, OSError):
+            logger.warning("attempt folders are left behind", exc_info=True)
+
+    async def _manifest(self, job: Job, step: StepName) -> Manifest:
+        artefact = job.outputs[step]["manifest"]
+        content = await self._storage.read(artefact.key)
+        if hashlib.sha256(content).hexdigest() != artefact.sha256:
+            raise ShadowtwinError("artefact_changed", "The attempt's manifest does not match its report.")
+        return msgspec.json.decode(content, type=Manifest)
+
+    async def _publish(self, job: Job, step: StepName, manifest: Manifest) -> dict[str, Artefact]:
+        """Copy every file to its stable name, read the twin back, and remove what the former version had more."""
+        home = twin.folder(job.library_id, job.document_id)
+        saved: dict[str, Artefact] = {}
+        for file in manifest.files:
+            target = f"{home}/{file.name}"
+            await self._storage.copy(file.key, target)
+            if await self._storage.stat(target) != file.size:
+                raise ShadowtwinError("storage_write_failed", f"{file.name} is not stored as it was written.")
+            if file.role:
+                saved[file.role] = Artefact(key=target, sha256=file.sha256, size=file.size)
+        await self._read_back(saved)
+        await self._drop_former(home, step, manifest)
+        return saved
+
+    async def _read_back(self, saved: dict[str, Artefact]) -> None:
+        for role in ("transcript", "transformation"):
+            if role in saved:
+                content = await self._storage.read(saved[role].key)
+                if not content.strip() or hashlib.sha256(content).hexdigest() != saved[role].sha256:
+                    raise ShadowtwinError("storage_write_failed", f"The {role} cannot be read back as written.")
+
+    async def _drop_former(self, home: str, step: StepName, manifest: Manifest) -> None:
+        """The stable manifest is replaced after the removal, so that a crash in between repeats the removal."""
+        key = f"{home}/manifests/{step}.json"
+        if await self._storage.stat(key) is not None:
+            former = msgspec.json.decode(await self._storage.read(key), type=Manifest)
+            kept = {file.name for file in manifest.files}
+            for file in former.files:
+                if file.name not in kept:
+                    await self._storage.delete(f"{home}/{file.name}")
+        await self._storage.write(key, msgspec.json.encode(manifest))
+
+    async def _record(self, job: Job, change: Callable[[Document], Document]) -> Document:
+        for _ in range(50):
+            document = await self._documents.get(job.document_id)
+            if document is None:
+                raise ShadowtwinError("not_found", "The document was deleted while its job ran.")
+            changed = replace(change(document), updated_at=utc_now(), last_job_id=job.job_id)
+            if await self._documents.put(changed):
+                return replace(changed, revision=document.revision + 1)
+        raise TransientError("unavailable", "The document record is changed too often at the moment.")
+
+    async def _finish(self, job: Job, entry: OutboxEntry, saved: dict[str, Artefact]) -> Delivered:
+        """The switch: from the record's swap on, searches see the new generation; then the old rows go."""
+        facts, now = entry.data, utc_now()
+        document = await self._record(job, lambda old: _with_generation(old, saved, facts, job))
+        await self._vectors.put_doc(doc_row(document, self._dimension), insert_only=False)
+        removed = await self._vectors.tidy(job.document_id, document.generation)
+        vectors = int(facts["vectors"]) + 1
+        entries: list[dict[str, Any]] = [
+            {"phase": "indextidy", "message": f"{removed} old vectors removed, doc meta upserted again"},
+            {
+                "phase": "ingest_rag",
+                "message": f"{document.chunk_count} chunks, {vectors} vectors, doc meta updated",
+                "chunkCount": document.chunk_count,
+                "chaptersCount": document.chapters_count,
+            },
+        ]
+        return Delivered(
+            process_id=job.process_id,
+            step=StepName.INGEST,
+            event_id=entry.event_id,
+            entries=entries,
+            counts={"vectors": vectors},
+            ingestion=Ingestion(upsert_at=now, vectors_upserted=vectors, index=self._vectors.name),
+        )
+
+
+def _with_twin(old: Document, step: StepName, saved: dict[str, Artefact], facts: dict[str, Any]) -> Document:
+    phase = "extract" if step == StepName.EXTRACT else "transform"
+    changed = replace(
+        old,
+        artefacts={**old.artefacts, **saved},
+        made_from={**old.made_from, phase: facts["madeFrom"]},
+        metadata={**old.metadata, **facts.get("metadata", {})},
+        counts={**old.counts, **facts.get("counts", {})},
+    )
+    return replace(changed, pages=int(facts["pages"])) if "pages" in facts else changed
+
+
+def _with_generation(old: Document, saved: dict[str, Artefact], facts: dict[str, Any], job: Job) -> Document:
+    return replace(
+        old,
+        status=DocumentStatus.PROCESSED,
+        error="",
+        last_ingested_at=utc_now(),
+        artefacts={**old.artefacts, **saved},
+        made_from={**old.made_from, "ingest": facts["madeFrom"], "request": request_fingerprint(job.parameters)},
+        generation=facts["generation"],
+        chunk_count=int(facts["chunkCount"]),
+        chapters_count=int(facts["chaptersCount"]),
+        counts={**old.counts, **job.counts},
+    )
+
+
+def doc_row(document: Document, dimension: int) -> VectorRow:
+    """The doc-meta vector (kind 'doc'): a unit vector, because a store may refuse zeros; counters in `extra`."""
+    return VectorRow(
+        row_id=f"doc-meta-{document.document_id}",
+        kind="doc",
+        library_id=document.library_id,
+        document_id=document.document_id,
+        file_id=document.item_id,
+        generation=document.generation,
+        vector=[1.0] + [0.0] * (dimension - 1),
+        text=str(document.metadata.get("title") or document.name),
+        extra={
+            "name": document.name,
+            "chunkCount": document.chunk_count,
+            "chaptersCount": document.chapters_count,
+            "pages": document.pages,
+        },
+    )

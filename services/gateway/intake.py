@@ -1,0 +1,224 @@
+"""Intake: an upload becomes a verified object, a document and a job; nothing accepted is lost, nothing partial stays."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import uuid
+from collections.abc import AsyncIterator
+
+import msgspec
+from msgspec.structs import replace
+
+from services.gateway.creation import JobRequest, new_job, request_fingerprint
+from services.gateway.orchestrator import Orchestrator
+from shared import twin
+from shared.document import Document, DocumentStatus, document_id_for
+from shared.errors import DocumentError, RequestError, ShadowtwinError
+from shared.job import Artefact, JobStatus, Policy
+from shared.ports import DocumentStore, JobQuery, JobStore, OpenJobExists, Storage
+
+logger = logging.getLogger("intake")
+
+MAGIC_WITHIN = 1024
+"""Bytes at the start of a file within which `%PDF-` must stand."""
+
+
+class Accepted(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Answer to a request for processing. `status`: queued | skipped | running (an open job exists already)."""
+
+    status: str
+    document_id: str
+    library_id: str
+    item_id: str
+    sha256: str
+    name: str
+    job_id: str | None = None
+    metadata: dict[str, object] | None = None
+    chunk_count: int = 0
+    existing: bool = False
+
+
+class Intake:
+    """Uploads and job creation."""
+
+    def __init__(
+        self,
+        jobs: JobStore,
+        documents: DocumentStore,
+        storage: Storage,
+        orchestrator: Orchestrator,
+        max_bytes: int,
+    ) -> None:
+        self._jobs, self._documents, self._storage = jobs, documents, storage
+        self._orchestrator, self._max_bytes = orchestrator, max_bytes
+
+    async def upload(self, name: str, content: AsyncIterator[bytes], request: JobRequest) -> Accepted:
+        """Take a PDF and start its job. Raises RequestError/DocumentError; then no object and no record remains."""
+        library = twin.library_id(request.library_id)
+        received = f"uploads/{uuid.uuid4().hex}"
+        try:
+            artefact = await self._storage.write(received, self._checked(content))
+            return await self._admit(twin.display_name(name), library, artefact, request)
+        finally:
+            await self._storage.delete(received)
+
+    async def again(self, request: JobRequest) -> Accepted:
+        """Process a document that is stored already."""
+        document = await self._documents.get(request.document_id)
+        if document is None or document.library_id != request.library_id:
+            raise RequestError("not_found", "There is no such document in this library.")
+        if await self._storage.stat(document.artefacts["source"].key) is None:
+            raise RequestError("not_found", "The document's file is no longer stored; upload it again.")
+        return await self._start(document, request)
+
+    async def _checked(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The pieces, refused as soon as it is clear that they are no acceptable PDF."""
+        size, head = 0, b""
+        async for piece in content:
+            if len(head) < MAGIC_WITHIN:
+                head += piece[: MAGIC_WITHIN - len(head)]
+                if len(head) == MAGIC_WITHIN:
+                    _check_magic(head)
+            size += len(piece)
+            if size > self._max_bytes:
+                raise DocumentError("pdf_too_large", f"The file is larger than {self._max_bytes >> 20} MB.")
+            yield piece
+        _check_magic(head)
+
+    async def _admit(self, name: str, library: str, received: Artefact, request: JobRequest) -> Accepted:
+        item_id = request.item_id or received.sha256
+        document_id = document_id_for(library, item_id)
+        known = await self._documents.get(document_id) or (
+            None if request.item_id else await self._documents.by_hash(library, received.sha256)
+        )
+        if known is None:
+            document = await self._new_document(name, library, item_id, received)
+        elif known.sha256 == received.sha256:
+            document = await self._known_again(known, name, received)
+        else:
+            document = await self._new_version(known, name, received)
+        return await self._start(document, request)
+
+    async def _start(self, document: Document, request: JobRequest) -> Accepted:
+        asked = request_fingerprint(request.parameters)
+        if self._all_gates_skip(document, request, asked):
+            return _answer(document, "skipped")
+        now = await self._jobs.now()
+        planned = document.made_from.get("request") != asked or "transcript" not in document.artefacts
+        job = new_job(document, request, now, planned or request.parameters.policies.extract == Policy.FORCE)
+        try:
+            await self._jobs.create(job)
+        except OpenJobExists as existing:
+            return _answer(document, "running", existing.job_id, existing=True)
+        self._orchestrator.wake(job.job_id)
+        return _answer(document, str(JobStatus.QUEUED), job.job_id)
+
+    def _all_gates_skip(self, document: Document, request: JobRequest, asked: str) -> bool:
+        policies = request.parameters.policies
+        forced = Policy.FORCE in (policies.extract, policies.metadata, policies.ingest)
+        done = document.status == DocumentStatus.PROCESSED and document.chunk_count >= 1
+        return done and not forced and document.made_from.get("request") == asked
+
+    async def _new_document(self, name: str, library: str, item_id: str, received: Artefact) -> Document:
+        document_id = document_id_for(library, item_id)
+        source = await self._keep(library, document_id, received)
+        now = await self._jobs.now()
+        document = Document(
+            document_id=document_id,
+            library_id=library,
+            item_id=item_id,
+            sha256=received.sha256,
+            name=name,
+            size=received.size,
+            created_at=now,
+            updated_at=now,
+            artefacts={"source": source},
+        )
+        return await self._put(document)
+
+    async def _known_again(self, known: Document, name: str, received: Artefact) -> Document:
+        source = known.artefacts["source"]
+        aliases = known.aliases if name in (known.name, *known.aliases) else [*known.aliases, name]
+        if await self._storage.stat(source.key) != received.size:
+            source = await self._keep(known.library_id, known.document_id, received)
+        if aliases == known.aliases and source == known.artefacts["source"]:
+            return known
+        return await self._put(replace(known, aliases=aliases, artefacts={**known.artefacts, "source": source}))
+
+    async def _new_version(self, known: Document, name: str, received: Artefact) -> Document:
+        """Changed bytes under the same itemId; refused while a job reads the old ones."""
+        page = await self._jobs.find(JobQuery(document_id=known.document_id, limit=5))
+        if any(job.open for job in page.jobs):
+            raise RequestError("job_open", "A job of this document is still open; its file cannot change now.")
+        source = await self._keep(known.library_id, known.document_id, received)
+        changed = replace(
+            known,
+            sha256=received.sha256,
+            name=name,
+            size=received.size,
+            status=DocumentStatus.PENDING,
+            artefacts={**known.artefacts, "source": source},
+        )
+        return await self._put(changed)
+
+    async def _keep(self, library: str, document_id: str, received: Artefact) -> Artefact:
+        """The upload under the document's stable name, read back whole before it counts as uploaded."""
+        key = f"{twin.folder(library, document_id)}/source.pdf"
+        await self._storage.copy(received.key, key)
+        digest = hashlib.sha256()
+        async for piece in self._storage.stream(key):
+            digest.update(piece)
+        if digest.hexdigest() != received.sha256:
+            raise ShadowtwinError("storage_write_failed", "The upload could not be read back as it was sent.")
+        return replace(received, key=key)
+
+    async def _put(self, document: Document) -> Document:
+        if not await self._documents.put(document):
+            raise RequestError("conflict", "The document was changed by another request at the same time; try again.")
+        return replace(document, revision=document.revision + 1)
+
+
+def _check_magic(head: bytes) -> None:
+    if not head:
+        raise DocumentError("pdf_empty")
+    if b"%PDF-" not in head:
+        raise DocumentError("pdf_not_a_pdf", f"The file is not a PDF; it looks like {_looks_like(head)}.")
+
+
+_KINDS = (
+    (b"PK\x03\x04", "a ZIP or Office file"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"{\\rtf", "an RTF file"),
+    (b"\xd0\xcf\x11\xe0", "an old Office file"),
+)
+
+
+def _looks_like(head: bytes) -> str:
+    for magic, kind in _KINDS:
+        if head.startswith(magic):
+            return kind
+    start = head.lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "an HTML page"
+    return "an XML or SVG file" if start.startswith((b"<?xml", b"<svg")) else "something else"
+
+
+def _answer(document: Document, status: str, job_id: str | None = None, *, existing: bool = False) -> Accepted:
+    return Accepted(
+        status=status,
+        document_id=document.document_id,
+        library_id=document.library_id,
+        item_id=document.item_id,
+        sha256=document.sha256,
+        name=document.name,
+        job_id=job_id,
+        metadata=dict(document.metadata) if status == "skipped" else None,
+        chunk_count=document.chunk_count,
+        existing=existing,
+    )
+
+

@@ -1,0 +1,170 @@
+"""Decides and stores: every change of a job goes through `apply`, and every outbox entry through `relay`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from services.gateway.delivery import Delivery
+from shared.commands import Command, Fail, Told
+from shared.errors import RequestError, TransientError, describe
+from shared.events import JobEvent
+from shared.job import Job, OutboxEntry, StepName
+from shared.log import context
+from shared.ports import JobStore
+from shared.route import leg_of
+from shared.transitions import Refused, decide, failure
+
+logger = logging.getLogger("orchestrator")
+
+MAX_RACES = 100
+"""A write that loses so many races in a row points to a fault, not to load."""
+
+CONFIRM_AFTER = 0.5
+"""Seconds before a told event is struck from the outbox by a write of its own: usually the claim has done it by then."""
+
+
+class Publisher(Protocol):
+    """What the relay needs of the bus."""
+
+    async def publish(self, subject: str, event: JobEvent, message_id: str) -> bool: ...
+
+
+class Orchestrator:
+    """One for each gateway process; several may run against one store."""
+
+    def __init__(self, jobs: JobStore, delivery: Delivery, bus: Publisher | None) -> None:
+        self._jobs, self._delivery, self._bus = jobs, delivery, bus
+        self._active: dict[str, bool] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def apply(self, job_id: str, command: Callable[[Job], Command] | Command) -> Job:
+        """Read, decide, swap, and again when the race was lost. Raises Refused, or RequestError not_found.
+
+        A callable builds the command from the job just read, so that its own checks (the secret) are part of the
+        same compare-and-swap.
+        """
+        for turn in range(MAX_RACES):
+            job = await self._jobs.get(job_id)
+            if job is None:
+                raise RequestError("not_found", "There is no such job.")
+            wanted = command(job) if callable(command) else command
+            decided = decide(job, wanted, await self._jobs.now())
+            if await self._jobs.swap(job, decided):
+                if decided.outbox:
+                    self.wake(job_id)
+                return replace(decided, revision=job.revision + 1)
+            await asyncio.sleep(random.uniform(0, 0.002 * min(turn, 20)))
+        raise TransientError("unavailable", "The job is changed too often at the moment.")
+
+    def wake(self, job_id: str) -> None:
+        """The job's outbox has entries: see to them soon. Calls while one is under way are folded into one more."""
+        if job_id in self._active:
+            self._active[job_id] = True
+            return
+        self._active[job_id] = False
+        task = asyncio.create_task(self._drain(job_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Let running deliveries end, for a bounded time; what is left stays in the outbox."""
+        tasks = set(self._tasks)
+        if tasks:
+            _, pending = await asyncio.wait(tasks, timeout=10)
+            for task in pending:
+                task.cancel()
+
+    async def _drain(self, job_id: str) -> None:
+        try:
+            while True:
+                self._active[job_id] = False
+                with contextlib.suppress(TransientError):
+                    await self.relay(job_id)
+                if not self._active[job_id]:
+                    return
+        except Exception:
+            logger.exception("relay failed", extra={"job": job_id})
+        finally:
+            del self._active[job_id]
+
+    async def relay(self, job_id: str) -> None:
+        """Do what the job's outbox holds, in order. Raises TransientError; the sweeper comes back to the rest."""
+        job = await self._jobs.get(job_id)
+        if job is None or self._bus is None:
+            return
+        now = await self._jobs.now()
+        with context(**job.log_context()):
+            told: list[OutboxEntry] = []
+            for entry in job.outbox:
+                if entry.at > now:
+                    self._later(job_id, (entry.at - now).total_seconds())
+                    break
+                if entry.kind == "deliver":
+                    await self._deliver(job, entry)
+                    break
+                await self._tell(job, entry)
+                told.append(entry)
+            if told:
+                await self._confirm(job, told)
+
+    async def _tell(self, job: Job, entry: OutboxEntry) -> None:
+        assert self._bus is not None
+        event = JobEvent(
+            job_id=job.job_id,
+            process_id=job.process_id,
+            attempt=int(entry.data.get("attempt", 0)),
+            document_id=job.document_id,
+            library_id=job.library_id,
+        )
+        if entry.subject == "job.failed":
+            await self._delivery.mark_failed(job)
+        await self._bus.publish(entry.subject, event, entry.event_id)
+        logger.info("told", extra={"subject": entry.subject, "attempt": event.attempt})
+
+    async def _confirm(self, job: Job, told: list[OutboxEntry]) -> None:
+        """Strike told events. One that a worker will claim is left to the claim's own write for a moment."""
+        command = Told(process_id=job.process_id, event_ids=frozenset(entry.event_id for entry in told))
+        if all(leg_of(entry.subject).consumer for entry in told):
+            task = asyncio.create_task(self._confirm_later(job.job_id, command))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            return
+        with contextlib.suppress(Refused):
+            await self.apply(job.job_id, command)
+
+    async def _confirm_later(self, job_id: str, command: Told) -> None:
+        await asyncio.sleep(CONFIRM_AFTER)
+        with contextlib.suppress(Refused, TransientError, RequestError):
+            job = await self._jobs.get(job_id)
+            if job and any(entry.event_id in command.event_ids for entry in job.outbox):
+                await self.apply(job_id, command)
+
+    async def _deliver(self, job: Job, entry: OutboxEntry) -> None:
+        step = entry.data["step"]
+        try:
+            delivered = await self._delivery.deliver(job, entry)
+        except TransientError:
+            raise
+        except Exception as error:
+            said = describe(error)
+            logger.exception("delivery failed", extra={"step": step, "code": said.code})
+            owner = StepName.STORE if step == StepName.EXTRACT else StepName(step)
+            fault = failure(owner, said.code, said.category, said.message, said.hint)
+            with contextlib.suppress(Refused):
+                await self.apply(job.job_id, Fail(process_id=job.process_id, step=owner, error=fault))
+            return
+        with contextlib.suppress(Refused):
+            after = await self.apply(job.job_id, delivered)
+            if not after.open:
+                await self._delivery.clean(after)
+
+    def _later(self, job_id: str, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(seconds + 0.01, self.wake, job_id)

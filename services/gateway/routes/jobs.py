@@ -1,0 +1,124 @@
+"""Jobs: start, list, show, logs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile
+from msgspec.structs import replace
+from starlette.responses import Response
+
+from services.gateway.composition import Gateway
+from services.gateway.creation import JobRequest
+from services.gateway.web import answer, body_of, shown_job
+from shared.errors import RequestError
+from shared.job import Job, Parameters, Phases, Policies
+from shared.ports import JobQuery
+
+UPLOAD_PIECE = 1 << 20
+
+
+def routes(gateway: Gateway) -> APIRouter:
+    """The router over one gateway."""
+    router = APIRouter(prefix="/api", tags=["jobs"])
+
+    @router.post("/jobs", status_code=202, summary="Process a PDF")
+    async def create(
+        file: Annotated[UploadFile | None, File(description="The PDF")] = None,
+        libraryId: Annotated[str, Form()] = "default",
+        itemId: Annotated[str, Form()] = "",
+        parentId: Annotated[str, Form()] = "",
+        documentId: Annotated[str, Form(description="Instead of a file: a document stored already")] = "",
+        userEmail: Annotated[str, Form()] = "",
+        parameters: Annotated[str, Form(description="JSON: template, policies, phases, options")] = "{}",
+    ) -> Response:
+        """Take a PDF (multipart) and start its job; default policies do/do/do."""
+        request = JobRequest(
+            library_id=libraryId,
+            item_id=itemId,
+            parent_id=parentId,
+            document_id=documentId,
+            user_email=userEmail,
+            parameters=_parameters(parameters),
+        )
+        if file is not None:
+            accepted = await gateway.intake.upload(file.filename or "document.pdf", _pieces(file), request)
+        elif documentId:
+            accepted = await gateway.intake.again(request)
+        else:
+            raise RequestError("bad_request", "Send a PDF as the form field `file`, or a documentId.")
+        return answer(accepted, 202 if accepted.job_id else 200)
+
+    @router.get("/jobs", summary="List jobs, newest first")
+    async def listing(
+        status: Annotated[str | None, Query()] = None,
+        library: Annotated[str | None, Query()] = None,
+        batch: Annotated[str | None, Query()] = None,
+        document: Annotated[str | None, Query()] = None,
+        cursor: Annotated[str | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    ) -> Response:
+        """One page of jobs, without their logs."""
+        query = JobQuery(
+            status=status, library_id=library, batch_id=batch, document_id=document, cursor=cursor, limit=limit
+        )
+        page = await gateway.jobs.find(query)
+        shown = [{k: v for k, v in shown_job(job).items() if k != "logs"} for job in page.jobs]
+        return answer({"jobs": shown, "cursor": page.cursor})
+
+    @router.get("/jobs/{jobId}", summary="The job document")
+    async def show(jobId: str) -> Response:
+        """The whole job document; its log's newest entries."""
+        return answer(shown_job(await _job(gateway, jobId)))
+
+    @router.get("/jobs/{jobId}/logs", summary="The job's log")
+    async def logs(
+        jobId: str, after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=5000)] = 1000
+    ) -> Response:
+        """Entries with seq > after, oldest first, across all runs."""
+        await _job(gateway, jobId)
+        entries = await gateway.jobs.logs(jobId, after, limit)
+        return answer({"logs": entries, "cursor": entries[-1]["seq"] if entries else after})
+
+    @router.get("/status/{jobId}", summary="A job's state in one word (seed 004)")
+    async def status_of(jobId: str) -> Response:
+        """queued | running | done | cancelled | error:<message>."""
+        job = await _job(gateway, jobId)
+        return answer({"jobId": jobId, "status": short_status(job), "documentId": job.document_id})
+
+    return router
+
+
+async def _job(gateway: Gateway, job_id: str) -> Job:
+    job = await gateway.jobs.get(job_id)
+    if job is None:
+        raise RequestError("not_found", "There is no such job.")
+    return job
+
+
+def short_status(job: Job) -> str:
+    """Seed 004's vocabulary."""
+    if job.error is not None and job.error.code == "cancelled":
+        return "cancelled"
+    if job.error is not None and job.status == "failed":
+        return f"error:{job.error.message}"
+    return {"completed": "done"}.get(job.status, str(job.status))
+
+
+def _parameters(text: str) -> Parameters:
+    try:
+        given: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
+        known = msgspec.convert(given, Parameters)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise RequestError("bad_request", f"parameters: {error}.") from error
+    unknown = set(given) - set(msgspec.json.decode(msgspec.json.encode(Parameters())))
+    if unknown:
+        raise RequestError("bad_request", f"parameters has no {', '.join(sorted(unknown))}.")
+    return replace(known, policies=known.policies or Policies(), phases=known.phases or Phases())
+
+
+async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:
+    while piece := await file.read(UPLOAD_PIECE):
+        yield piece

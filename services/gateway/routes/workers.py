@@ -1,0 +1,65 @@
+"""Workers: claim, heartbeat, callback."""
+
+from __future__ import annotations
+
+import msgspec
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from services.gateway.composition import Gateway
+from services.gateway.secrets import Unauthorized
+from services.gateway.web import answer, bearer, body_of
+from shared.errors import RequestError
+from shared.ticket import Callback, ClaimRequest
+from shared.transitions import Refused
+
+
+class HeartbeatRequest(msgspec.Struct, frozen=True, rename="camel"):
+    """Which attempt is alive."""
+
+    process_id: str
+    attempt: int
+
+
+def routes(gateway: Gateway) -> APIRouter:
+    """The router over one gateway."""
+    router = APIRouter(prefix="/api", tags=["workers"])
+
+    @router.post("/internal/jobs/{jobId}/claim", summary="Take a step")
+    async def claim(jobId: str, request: Request) -> Response:
+        """With the service's own credential: the attempt's token, lease and input references."""
+        wanted = await body_of(request, ClaimRequest)
+        try:
+            gateway.callbacks.check_service(bearer(request), wanted.step)
+        except Unauthorized:
+            return answer({"code": "unauthorized", "reason": "service_unauthorized"}, 401)
+        try:
+            job, token = await gateway.callbacks.claim(jobId, wanted)
+        except Refused as refused:
+            gateway.orchestrator.wake(jobId)
+            return answer({"granted": False, "reason": refused.reason}, 409)
+        document = await gateway.documents.get(job.document_id)
+        if document is None:
+            raise RequestError("not_found", "The job's document is gone.")
+        return answer(gateway.callbacks.ticket(job, token, document))
+
+    @router.post("/internal/jobs/{jobId}/heartbeat", summary="Show life")
+    async def heartbeat(jobId: str, request: Request) -> Response:
+        """With the attempt's token; 401 or 409 mean that the attempt is over."""
+        body = await body_of(request, HeartbeatRequest)
+        await gateway.callbacks.heartbeat(jobId, bearer(request), body.process_id, body.attempt)
+        return answer({"alive": True})
+
+    @router.post("/external/jobs/{jobId}", summary="Report progress or the result (callback)")
+    async def callback(jobId: str, request: Request) -> Response:
+        """With the attempt's token as Bearer, X-Callback-Token or body `callback_token`. A report of an old run or
+        for a finished job is answered 200 with `applied: false` and changes nothing."""
+        body = await body_of(request, Callback, gateway.settings.max_callback_bytes)
+        try:
+            job = await gateway.callbacks.receive(jobId, bearer(request) or body.callback_token, body)
+        except Refused as refused:
+            gateway.orchestrator.wake(jobId)
+            return answer({"applied": False, "reason": refused.reason})
+        return answer({"applied": True, "status": job.status, "revision": job.revision})
+
+    return router

@@ -1,0 +1,103 @@
+"""HTTP ground rules: JSON by msgspec, problem+json errors with stable codes, bounded bodies, bearer tokens."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, TypeVar
+
+import msgspec
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
+from services.gateway.secrets import Unauthorized
+from shared.errors import CATALOGUE, RequestError, ShadowtwinError, describe
+from shared.job import Job, to_document
+from shared.ports import OpenJobExists
+from shared.transitions import Refused
+
+logger = logging.getLogger("web")
+
+T = TypeVar("T")
+
+
+def answer(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
+
+
+def problem(code: str, message: str, status: int, hint: str = "", **more: object) -> Response:
+    """An RFC 9457 answer."""
+    body = {
+        "type": f"urn:shadowtwin:error:{code}",
+        "title": CATALOGUE[code].message if code in CATALOGUE else message,
+        "status": status,
+        "detail": message,
+        "code": code,
+        "hint": hint,
+        **more,
+    }
+    return Response(msgspec.json.encode(body), status, media_type="application/problem+json")
+
+
+async def body_of(request: Request, kind: type[T], limit: int = 1 << 20) -> T:
+    """The request's JSON body as `kind`; raises RequestError for anything else."""
+    content = b""
+    async for piece in request.stream():
+        content += piece
+        if len(content) > limit:
+            raise RequestError("payload_too_large", f"The body is larger than {limit} bytes.")
+    try:
+        return msgspec.json.decode(content or b"{}", type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError("bad_request", f"The body is not as described: {error}.") from error
+
+
+def bearer(request: Request) -> str | None:
+    """The token of the Authorization or X-Callback-Token header."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    return request.headers.get("x-callback-token")
+
+
+def shown_job(job: Job) -> dict[str, Any]:
+    """The job as the API shows it: all fields of the source, the secret's hash masked, newest logs embedded."""
+    document = to_document(job)
+    document["_id"] = job.job_id
+    document["jobSecretHash"] = "***" if job.job_secret_hash else ""
+    cancelled = job.error is not None and job.error.code == "cancelled"
+    document["shownStatus"] = "cancelled" if cancelled else str(job.status)
+    return document
+
+
+def install_errors(app: FastAPI) -> None:
+    """Every exception becomes a problem; the text of unknown ones stays in the log."""
+
+    @app.exception_handler(Unauthorized)
+    async def _unauthorized(request: Request, error: Unauthorized) -> Response:
+        entry = CATALOGUE["unauthorized"]
+        response = problem("unauthorized", entry.message, 401, entry.hint)
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+
+    @app.exception_handler(Refused)
+    async def _refused(request: Request, error: Refused) -> Response:
+        return problem("conflict", f"Not possible now: {error.reason}.", 409, reason=error.reason)
+
+    @app.exception_handler(OpenJobExists)
+    async def _open_job(request: Request, error: OpenJobExists) -> Response:
+        entry = CATALOGUE["job_open"]
+        return problem("job_open", entry.message, 409, entry.hint, jobId=error.job_id)
+
+    @app.exception_handler(ShadowtwinError)
+    async def _known(request: Request, error: ShadowtwinError) -> Response:
+        response = problem(error.code, error.message, error.status, error.hint)
+        if error.status in (429, 503):
+            response.headers["Retry-After"] = str(int(getattr(error, "retry_after", None) or 2))
+        return response
+
+    @app.exception_handler(Exception)
+    async def _unknown(request: Request, error: Exception) -> Response:
+        said = describe(error)
+        logger.error("request failed", exc_info=error, extra={"path": request.url.path})
+        return problem(said.code, said.message, 500, said.hint)

@@ -1,0 +1,31 @@
+"""The transformer's composition root."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from services.transformer.settings import TransformerSettings
+from services.transformer.transformation import Transformation
+from shared.adapters.folder_storage import FolderStorage
+from shared.child import Children
+from shared.worker import run
+
+PRELOAD = ["services.transformer.child_transform"]
+"""Imported once in the forkserver, so that a child starts in milliseconds."""
+
+
+async def serve() -> None:
+    """Run the transformer until it is told to stop."""
+    settings = TransformerSettings()
+
+    @contextlib.asynccontextmanager
+    async def opened() -> AsyncIterator[Transformation]:
+        children = Children(PRELOAD)
+        await children.start()
+        try:
+            yield Transformation(FolderStorage(settings.data_dir / "twins"), children, settings)
+        finally:
+            await children.close()
+
+    await run("transformer", settings, opened, settings.concurrency)

@@ -1,0 +1,28 @@
+"""What runs in the child process: the offline analysis of one transcript. Hostile text can cost only this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from services.transformer.offline_analyzer import analyze
+from services.transformer.templates import Template
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What the child is asked for."""
+
+    transcript: str
+    info: dict[str, Any]
+    pages: list[dict[str, Any]]
+    template: Template
+
+
+def transform(args: dict[str, Any], send: Callable[[Any], None]) -> dict[str, Any]:
+    """The analyzer's answer as plain data."""
+    task = msgspec.convert(args, Task)
+    answer = analyze(task.transcript, task.info, task.pages, task.template)
+    plain: dict[str, Any] = msgspec.to_builtins(answer)
+    return plain

@@ -1,0 +1,13 @@
+"""Settings of the transformer."""
+
+from __future__ import annotations
+
+from shared.settings import Settings
+
+
+class TransformerSettings(Settings):
+    """Sizes in bytes, times in seconds."""
+
+    concurrency: int = 2
+    child_memory_bytes: int = 2 << 30
+    child_seconds: float = 300.0

@@ -1,0 +1,144 @@
+"""The title: what is printed large on the first pages; PDF metadata and outline are evidence, and distrusted."""
+
+from __future__ import annotations
+
+import re
+
+from services.transformer.reading import Block, Reading, Sheet
+
+LONGEST = 300
+
+_JUNK = re.compile(
+    r"(?:microsoft\s|powerpoint|untitled|unbenannt|sans titre|sin título|senza titolo|document\d*$|dokument\d*$|presentation\d*$"
+    r"|présentation|presentación de|präsentation\d*$|slide \d|page \d|layout \d|title$|titel$|no title|noname|none$|null$|doc\d*$"
+    r"|scan\w*$|新規文書|無題|제목 ?없음|문서\d*$|文档\d*$|未命名|template|latex|default)",
+    re.IGNORECASE,
+)
+_FILE = re.compile(r"[^\s]{1,200}\.(?:pdf|docx?|odt|indd|qxd|tex|dvi|pptx?|xlsx?|rtf|ps|eps|p65|pmd|html?|ai|cdr)\Z", re.IGNORECASE)
+_GENERIC = re.compile(
+    r"(?:[\divxlc]{1,5}[.)]?\s+)?(?:table of )?(?:contents|abstract|introduction|preface|foreword|summary|cover|index|purpose"
+    r"|inhalt|inhaltsverzeichnis|einleitung|einführung|vorwort|zusammenfassung|sommaire|table des matières|résumé|índice|indice"
+    r"|resumen|sommario|inhoud|innehåll|目次|目录|目錄|차례|목차|概要|摘要|المحتويات|keywords|references|appendix|note|notes"
+    r"|proposed rules|notices|effective date)\s*:?\Z",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(r"(?:table|figure|fig\.|tabelle|abbildung|tableau|exhibit|page|seite|표|表)\s*[\dIVX]", re.IGNORECASE)
+_SECTION = re.compile(r"\d{1,2}(?:\.\d{1,2}){0,3}\.?\s+\D")
+_ADDRESS = re.compile(r"https?://|www\.|@|arxiv:|\bisbn\b|\bissn\b|\bdoi\b|\bvol(?:ume)?\.", re.IGNORECASE)
+_WORD = re.compile(r"\w+")
+
+
+def find(reading: Reading) -> str:
+    """The title on one line, at most 300 characters; empty when nothing on the first pages is one."""
+    stated = reading.metadata.get("title", "")
+    stated = "" if is_junk(stated) else stated
+    front = reading.front(3)
+    printed = _printed(reading, front, stated)
+    if stated and (_stands_in(stated, front[:2]) and len(words(stated)) >= max(2, len(words(printed)) - 1)):
+        return stated[:LONGEST]
+    if printed:
+        return printed[:LONGEST]
+    return (stated or _outlined(reading) or _first_line(front))[:LONGEST]
+
+
+def is_junk(title: str) -> bool:
+    """Whether a metadata title says nothing: an application's default, a file name, a code, a number."""
+    text = title.strip()
+    letters = sum(c.isalpha() for c in text)
+    if letters < 2 or _JUNK.match(text) or _FILE.search(text.replace(" ", "_")):
+        return True
+    if " " not in text and ("_" in text or any(c.isdigit() for c in text)):
+        return True
+    return letters < 0.5 * sum(not c.isspace() for c in text)
+
+
+def is_generic(text: str) -> bool:
+    """Whether a heading names a part that every document has (contents, abstract), a table, a figure or a page."""
+    return bool(_GENERIC.match(text) or _NUMBERED.match(text))
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, folded for comparison; every East Asian run is a word."""
+    return [word.casefold() for word in _WORD.findall(text)]
+
+
+def fold(text: str) -> str:
+    """Letters and digits only, folded: two titles that differ in spacing and punctuation are equal."""
+    return "".join(words(text))
+
+
+def _printed(reading: Reading, front: list[Sheet], stated: str) -> str:
+    """The best heading of the first sheets, joined with the ones that continue it."""
+    best, score = "", 0.0
+    repeated = _outline_words(reading)
+    for nth, sheet in enumerate(front):
+        headings = [(n, b) for n, b in enumerate(sheet.blocks) if b.kind == "heading" and _usable(b.text)]
+        for place, (number, block) in enumerate(headings[:8]):
+            text = _joined(sheet.blocks, number, stated)
+            value = (1.0, 0.45, 0.3)[nth] * (1.2 - 0.13 * min(block.level, 6)) * (1.0, 0.85, 0.7, 0.6)[min(place, 3)]
+            value *= 1.0 if 2 <= len(words(text)) or len(text) > 8 else 0.6
+            value *= 0.6 if _SECTION.match(text) else 1.0
+            value *= 1.3 if stated and _alike(text, stated) > 0.5 else 1.0
+            value *= 0.8 if fold(text) in repeated and number > 2 else 1.0
+            if value > score:
+                best, score = text, value
+    return best if score >= 0.25 else ""
+
+
+def _usable(text: str) -> bool:
+    letters = sum(c.isalpha() for c in text)
+    if letters < 2 or len(text) > LONGEST or is_generic(text) or _ADDRESS.search(text):
+        return False
+    return letters > 0.45 * sum(not c.isspace() for c in text)
+
+
+def _joined(blocks: list[Block], number: int, stated: str) -> str:
+    """A heading with the directly following ones of its level while it is clearly unfinished or `stated` says so."""
+    text = blocks[number].text
+    for block in blocks[number + 1 : number + 4]:
+        if block.kind != "heading" or not _usable(block.text) or len(text) + len(block.text) > LONGEST:
+            break
+        longer = f"{text} {block.text}"
+        unfinished = text[-1] in ":-–—,&" or block.text[0].islower() or words(text)[-1] in _OPEN_ENDED
+        known = bool(stated) and fold(longer) in fold(stated)
+        if not (known or (block.level == blocks[number].level and unfinished)):
+            break
+        text = longer
+    return text
+
+
+_OPEN_ENDED = frozenset(
+    "of and the for in on to a an with by from und der die das des für von zu im mit oder et de la le les du des pour y del"
+    " el los las para e di della dei per van het een voor och för av".split()
+)
+
+
+def _stands_in(title: str, front: list[Sheet]) -> bool:
+    wanted = fold(title)
+    text = "".join(fold(block.text[:500]) for sheet in front for block in sheet.blocks[:40])
+    return len(wanted) > 3 and wanted in text
+
+
+def _alike(left: str, right: str) -> float:
+    a, b = set(words(left)), set(words(right))
+    return len(a & b) / (len(a | b) or 1)
+
+
+def _outline_words(reading: Reading) -> set[str]:
+    return {fold(str(entry.get("title", ""))) for entry in reading.outline[:200]}
+
+
+def _outlined(reading: Reading) -> str:
+    """The only top entry of an outline, when it leads to the first page."""
+    top = [e for e in reading.outline if e.get("level") == 1 and e.get("page") == 1]
+    title = str(top[0].get("title", "")).strip() if len(top) == 1 else ""
+    return title if title and not is_junk(title) and not is_generic(title) else ""
+
+
+def _first_line(front: list[Sheet]) -> str:
+    """The first short line with words, where no heading was recognised."""
+    for sheet in front[:1]:
+        for block in sheet.blocks[:6]:
+            if block.kind == "text" and 3 <= len(block.text) <= 120 and _usable(block.text) and block.text[-1] not in ".;,":
+                return block.text
+    return ""

@@ -1,0 +1,241 @@
+"""NATS JetStream through FastStream: streams and consumers, publishing with an awaited ack, manual acks.
+
+Traps this module exists for (each was reproduced): the default ack policy destroys messages on errors; consumer
+settings are create-only; `publish()` without a stream is unacknowledged; reconnects end silently after two minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import msgspec
+from faststream import AckPolicy
+from faststream.nats import JStream, NatsBroker, PullSub
+from faststream.nats.annotations import NatsMessage
+from nats.errors import Error as NatsError
+from nats.js.api import (
+    AckPolicy as JsAckPolicy,
+)
+from nats.js.api import ConsumerConfig, DeliverPolicy, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import NotFoundError
+
+from shared import route
+from shared.errors import ConfigurationError, TransientError
+from shared.events import JobEvent, decode, encode
+from shared.phase import Ack, Disposition
+
+logger = logging.getLogger("bus")
+
+ACK_WAIT = 30.0
+"""Seconds without a sign of life after which a message is delivered again."""
+
+Handler = Callable[[JobEvent], Awaitable[Disposition]]
+
+
+def durable_name(leg: route.Leg) -> str:
+    """The durable consumer of a leg."""
+    return f"{leg.consumer}_{leg.subject.replace('.', '_')}"
+
+
+def stream_configs() -> list[StreamConfig]:
+    """The streams as they must be: on file, refusing when full, deduplicating for two minutes."""
+    limits: dict[str, Any] = {
+        "retention": RetentionPolicy.LIMITS,
+        "storage": StorageType.FILE,
+        "discard": DiscardPolicy.NEW,
+        "max_age": 7 * 86400,
+        "max_bytes": 512 * 1024 * 1024,
+    }
+    advisories = ["$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"]
+    return [
+        StreamConfig(name=route.STREAM, subjects=list(route.SUBJECTS), duplicate_window=120, **limits),
+        StreamConfig(
+            name=route.ADVISORY_STREAM,
+            subjects=advisories,
+            **{**limits, "discard": DiscardPolicy.OLD, "max_bytes": 16 * 1024 * 1024},
+        ),
+    ]
+
+
+def consumer_config(leg: route.Leg) -> ConsumerConfig:
+    """The durable consumer of a leg as it must be."""
+    return ConsumerConfig(
+        durable_name=durable_name(leg),
+        filter_subject=leg.subject,
+        deliver_policy=DeliverPolicy.ALL,
+        ack_policy=JsAckPolicy.EXPLICIT,
+        ack_wait=ACK_WAIT,
+        max_deliver=20,
+        max_ack_pending=256,
+    )
+
+
+class NatsBus:
+    """One broker connection of a process. Reconnects for ever; if the client gives up, the process ends."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self.connected = asyncio.Event()
+        self._closing = False
+        self.broker = NatsBroker(
+            url,
+            name=name,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            connect_timeout=5,
+            allow_reconnect=True,
+            graceful_timeout=20.0,
+            disconnected_cb=self._lost,
+            reconnected_cb=self._back,
+            closed_cb=self._closed,
+            logger=logging.getLogger("faststream"),
+        )
+
+    async def _lost(self) -> None:
+        self.connected.clear()
+
+    async def _back(self) -> None:
+        self.connected.set()
+
+    async def _closed(self) -> None:
+        if not self._closing:
+            logger.critical("the broker connection was given up; the process ends so that it is started again")
+            os._exit(70)
+
+    def subscribe(self, leg: route.Leg, handler: Handler, workers: int = 1) -> None:
+        """Take the leg's messages, `workers` at a time; before `start`. One pull of one message a worker, because a
+        larger batch waits for its slowest message and more local workers on one pull fetch too much."""
+        for _ in range(workers):
+            self.broker.subscriber(
+                leg.subject,
+                durable=durable_name(leg),
+                stream=JStream(route.STREAM, declare=False),
+                pull_sub=PullSub(batch_size=1, timeout=1.0),
+                ack_policy=AckPolicy.MANUAL,
+                no_reply=True,
+            )(_acknowledging(handler))
+
+    async def connect(self) -> None:
+        """Connect, waiting for the broker as long as it takes."""
+        while True:
+            try:
+                await self.broker.connect()
+                self.connected.set()
+                return
+            except (NatsError, OSError, TimeoutError) as error:
+                logger.warning("the broker cannot be reached", extra={"reason": type(error).__name__})
+                await asyncio.sleep(0.5)
+
+    async def start(self) -> None:
+        """Begin to take messages; the consumers must exist (`wait_for_consumers` or `ensure`)."""
+        await self.broker.start()
+
+    async def stop(self) -> None:
+        """Let running handlers end (bounded), then close. A broker that is away must not hold the process."""
+        self._closing = True
+        with contextlib.suppress(NatsError, OSError, TimeoutError):
+            await self.broker.stop()
+
+    async def ensure(self) -> None:
+        """Create streams and consumers, and check that what the server runs is what we want. Gateway only."""
+        manager = self._connection.jetstream()
+        for wanted in stream_configs():
+            try:
+                live = (await manager.stream_info(wanted.name or "")).config
+            except NotFoundError:
+                await manager.add_stream(wanted)
+                continue
+            if set(live.subjects or []) != set(wanted.subjects or []):
+                await manager.update_stream(wanted)
+        for leg in route.ROUTE:
+            if leg.consumer:
+                await self._ensure_consumer(manager, leg)
+
+    async def _ensure_consumer(self, manager: Any, leg: route.Leg) -> None:
+        wanted = consumer_config(leg)
+        try:
+            live = (await manager.consumer_info(route.STREAM, wanted.durable_name)).config
+        except NotFoundError:
+            await manager.add_consumer(route.STREAM, wanted)
+            return
+        for field in ("ack_policy", "ack_wait", "max_deliver", "max_ack_pending", "filter_subject"):
+            if getattr(live, field) != getattr(wanted, field):
+                raise ConfigurationError(
+                    "misconfigured",
+                    f"Consumer {wanted.durable_name} runs with {field}={getattr(live, field)!r}, "
+                    f"wanted {getattr(wanted, field)!r}. Delete the consumer; it is made again at the next start.",
+                )
+
+    async def wait_for_consumers(self, legs: list[route.Leg]) -> None:
+        """Until the gateway has made them."""
+        manager = self._connection.jetstream()
+        for leg in legs:
+            while True:
+                try:
+                    await manager.consumer_info(route.STREAM, durable_name(leg))
+                    break
+                except (NatsError, TimeoutError):
+                    await asyncio.sleep(0.2)
+
+    async def publish(self, subject: str, event: JobEvent, message_id: str) -> bool:
+        """Publish and await the stream's ack; True if the stream had this id already. Raises TransientError."""
+        try:
+            ack = await self._connection.jetstream().publish(
+                subject, encode(event), timeout=5, stream=route.STREAM, headers={"Nats-Msg-Id": message_id}
+            )
+        except (NatsError, OSError, TimeoutError) as error:
+            raise TransientError("unavailable", f"The broker did not take the event ({type(error).__name__}).") from error
+        return bool(ack.duplicate)
+
+    @property
+    def _connection(self) -> Any:
+        return self.broker.connection
+
+
+def _acknowledging(handler: Handler) -> Callable[[NatsMessage], Awaitable[None]]:
+    """Every way a handler can end leads to exactly one answer to the broker; nothing is lost, nothing spins."""
+
+    async def take(message: NatsMessage) -> None:
+        try:
+            event = decode(message.body)
+        except msgspec.MsgspecError:
+            logger.error("undecodable message dropped", extra={"bytes": len(message.body)})
+            await message.reject()
+            return
+        async with _in_progress(message):
+            try:
+                disposition = await handler(event)
+            except asyncio.CancelledError:
+                await asyncio.shield(message.nack(delay=0))
+                raise
+            except Exception:
+                logger.exception("handler failed", extra={"job": event.job_id})
+                await message.nack(delay=5)
+                return
+        if isinstance(disposition, Ack):
+            await message.ack()
+        else:
+            await message.nack(delay=disposition.delay)
+
+    return take
+
+
+@contextlib.asynccontextmanager
+async def _in_progress(message: NatsMessage) -> AsyncIterator[None]:
+    async def extend() -> None:
+        while True:
+            await asyncio.sleep(ACK_WAIT / 3)
+            with contextlib.suppress(NatsError, OSError):
+                await message.in_progress()
+
+    extending = asyncio.create_task(extend())
+    try:
+        yield
+    finally:
+        extending.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await extending

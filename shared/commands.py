@@ -1,0 +1,98 @@
+"""What may be asked of a job: one class for each row of `shared.transitions.TRANSITIONS`.
+
+Every command names the run it means (`process_id`); those told by a worker also name the attempt, so that
+nothing of an older run or attempt has an effect.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from shared.job import Artefact, Ingestion, JobError, Payload, StepName
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """Base: the run and attempt that are meant, and the step (where the command is about one)."""
+
+    process_id: str
+    attempt: int | None = None
+    step: StepName = StepName.EXTRACT
+
+
+class Claim(Command, frozen=True, kw_only=True):
+    """A worker takes the step: this is also its start report."""
+
+    owner: str
+    secret_hash: str
+    deadline_at: datetime
+
+
+class Report(Command, frozen=True, kw_only=True):
+    """Progress of the running step, 0-100 within the step, with log entries."""
+
+    entries: list[dict[str, Any]] = []
+    percent: float = 0.0
+    pages_done: int = 0
+    pages_total: int = 0
+    message: str = ""
+
+
+class Settle(Command, frozen=True, kw_only=True):
+    """The worker's final report: done, or skipped by its gate. `facts` are handed to the delivery."""
+
+    entries: list[dict[str, Any]] = []
+    skipped: bool = False
+    reason: str = ""
+    outputs: dict[str, Artefact] = {}
+    facts: dict[str, Any] = {}
+    counts: dict[str, int] = {}
+    warnings: list[dict[str, Any]] = []
+    meta: dict[str, Any] | None = None
+    payload: Payload | None = None
+
+
+class Delivered(Command, frozen=True, kw_only=True):
+    """The gateway has published what a settled step left in the outbox."""
+
+    event_id: str
+    entries: list[dict[str, Any]] = []
+    saved: list[str] | None = None
+    counts: dict[str, int] = {}
+    ingestion: Ingestion | None = None
+
+
+class Advance(Command, frozen=True, kw_only=True):
+    """The orchestrator has heard `after` and asks for the next step."""
+
+    after: str
+
+
+class Told(Command, frozen=True, kw_only=True):
+    """These outbox events are acknowledged by the broker."""
+
+    event_ids: frozenset[str]
+
+
+class Restart(Command, frozen=True, kw_only=True):
+    """The running attempt is lost: start the step again with the next attempt."""
+
+    reason: str
+
+
+class Release(Command, frozen=True, kw_only=True):
+    """The worker gives the step back (shut-down, or a passing failure): start it again with the next attempt,
+    not earlier than `delay` seconds from now."""
+
+    reason: str
+    delay: float = 0.0
+    entries: list[dict[str, Any]] = []
+
+
+class Fail(Command, frozen=True, kw_only=True):
+    """The run has failed in this step."""
+
+    error: JobError
+    entries: list[dict[str, Any]] = []

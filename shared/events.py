@@ -1,0 +1,30 @@
+"""What travels over the broker: ids only, never text and never a secret."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class JobEvent(msgspec.Struct, frozen=True, rename="camel"):
+    """A message of the route. Without `process_id` it was published by hand and asks for a requeue from its phase."""
+
+    job_id: str
+    process_id: str = ""
+    attempt: int = 0
+    document_id: str = ""
+    library_id: str = ""
+
+
+def encode(event: JobEvent) -> bytes:
+    """JSON bytes of the event."""
+    return msgspec.json.encode(event)
+
+
+def decode(body: bytes) -> JobEvent:
+    """The event of a message body; raises msgspec.DecodeError or ValidationError on anything else."""
+    return msgspec.json.decode(body, type=JobEvent)
+
+
+def event_id(job_id: str, process_id: str, step: str, attempt: int, subject: str) -> str:
+    """The deduplication id: new for every run and attempt, so that a requeue is never swallowed as a duplicate."""
+    return f"{job_id}:{process_id}:{step}:{attempt}:{subject}"

@@ -1,0 +1,45 @@
+"""What an attempt wrote: one list of files with hashes, itself referred to by hash in the job document."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from shared.job import Artefact
+from shared.ports import Storage
+
+
+class File(msgspec.Struct, frozen=True):
+    """One file: `name` relative to the document's folder, `key` where the attempt wrote it, `role` if it has one."""
+
+    name: str
+    key: str
+    sha256: str
+    size: int
+    role: str = ""
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """All files of one attempt."""
+
+    files: list[File]
+
+
+class Outputs:
+    """Collects an attempt's files; `seal` writes the manifest last, so that it never names a missing file."""
+
+    def __init__(self, storage: Storage, prefix: str) -> None:
+        self._storage, self._prefix = storage, prefix
+        self._files: list[File] = []
+
+    async def write(self, name: str, content: bytes | AsyncIterator[bytes], role: str = "") -> Artefact:
+        """Store one file of the attempt."""
+        artefact = await self._storage.write(f"{self._prefix}/{name}", content)
+        self._files.append(File(name, artefact.key, artefact.sha256, artefact.size, role))
+        return artefact
+
+    async def seal(self) -> dict[str, Artefact]:
+        """The job's outputs: just the manifest."""
+        content = msgspec.json.encode(Manifest(self._files))
+        return {"manifest": await self._storage.write(f"{self._prefix}/manifest.json", content)}

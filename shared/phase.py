@@ -1,0 +1,224 @@
+"""The life of a phase in a worker, written once: claim, gate, work, report.
+
+A service supplies only its `Phase`: a gate and the work. Everything that makes a redelivery, a crash, a stale run
+or a cancelled job harmless stands here and in the gateway's guards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+import msgspec
+
+from shared.errors import ShadowtwinError, TransientError, describe
+from shared.events import JobEvent
+from shared.gates import Verdict
+from shared.job import StepName
+from shared.log import context
+from shared.ticket import ClaimRequest, Outcome, Ticket
+
+logger = logging.getLogger("phase")
+
+
+class Ack(msgspec.Struct, frozen=True):
+    """The message is dealt with."""
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """Deliver the message again after so many seconds."""
+
+    delay: float
+
+
+Disposition = Ack | Retry
+
+
+class Gone(Exception):
+    """The gateway does not want this attempt's reports any more; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Busy(Exception):
+    """The step cannot be claimed yet."""
+
+
+class Gateway(Protocol):
+    """A worker's view of the gateway. Every call may raise TransientError."""
+
+    async def claim(self, job_id: str, request: ClaimRequest) -> Ticket:
+        """Take the step; raises Gone (stale, settled, terminal) or Busy."""
+
+    async def callback(self, ticket: Ticket, body: dict[str, Any]) -> None:
+        """Report under the ticket's token; raises Gone when the report has no effect."""
+
+    async def heartbeat(self, ticket: Ticket) -> None:
+        """Show life; raises Gone when the attempt is over."""
+
+    async def requeue(self, job_id: str, step: StepName) -> None:
+        """Ask for a new run from this step (an event published by hand)."""
+
+
+class Phase(Protocol):
+    """What a service supplies."""
+
+    step: StepName
+
+    async def gate(self, ticket: Ticket) -> Verdict:
+        """Whether the work is needed; `run=False` skips the step."""
+
+    async def work(self, ticket: Ticket, report: Report) -> Outcome:
+        """Do it; must be cancellable within a second, and write under `ticket.output_prefix` only."""
+
+
+class Report:
+    """Sends log entries and progress to the job, coalesced: page progress at most every `interval` seconds."""
+
+    def __init__(self, gateway: Gateway, ticket: Ticket, interval: float = 0.5) -> None:
+        self._gateway, self._ticket, self._interval = gateway, ticket, interval
+        self._entries: list[dict[str, Any]] = []
+        self._sent_at = 0.0
+        self._last: dict[str, Any] = {}
+
+    def mark(self, phase: str, message: str = "", **fields: Any) -> None:
+        """Append a log entry; it travels with the next report, at the latest with the final one."""
+        self._entries.append({"phase": phase, "message": message, **fields})
+
+    async def progress(self, percent: float, message: str = "", done: int = 0, total: int = 0) -> None:
+        """Show progress within this step, 0-100; sent only when the interval has passed."""
+        self._last = {"progress": percent, "message": message, "pages_done": done, "pages_total": total}
+        if time.monotonic() - self._sent_at >= self._interval:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Send what waits. A passing failure of the gateway is no failure of the work: it goes with the next one."""
+        self._sent_at = time.monotonic()
+        entries, self._entries = self._entries, []
+        try:
+            await self._gateway.callback(self._ticket, {"phase": "running", "logs": entries, **self._last})
+        except TransientError:
+            self._entries = entries + self._entries
+
+    def rest(self) -> list[dict[str, Any]]:
+        """Entries not sent yet, for the final report."""
+        entries, self._entries = self._entries, []
+        return entries
+
+
+async def handle(event: JobEvent, phase: Phase, gateway: Gateway, owner: str) -> Disposition:
+    """One delivery of a message of the route."""
+    with context(job=event.job_id, run=event.process_id, phase=phase.step):
+        try:
+            if not event.process_id:
+                await gateway.requeue(event.job_id, phase.step)
+                return Ack()
+            request = ClaimRequest(
+                process_id=event.process_id, attempt=event.attempt, step=phase.step, owner=owner
+            )
+            ticket = await gateway.claim(event.job_id, request)
+        except Gone as gone:
+            logger.info("delivery dropped", extra={"reason": gone.reason})
+            return Ack()
+        except Busy:
+            return Retry(5.0)
+        except TransientError as error:
+            return Retry(error.retry_after or 2.0)
+        return await _run(ticket, phase, gateway)
+
+
+async def _run(ticket: Ticket, phase: Phase, gateway: Gateway) -> Disposition:
+    report = Report(gateway, ticket)
+    try:
+        async with _heartbeats(ticket, gateway):
+            body = await _gate_and_work(ticket, phase, report)
+    except Gone as gone:
+        logger.info("attempt given up", extra={"reason": gone.reason})
+        return Ack()
+    except asyncio.CancelledError:
+        with contextlib.suppress(Exception):
+            await asyncio.shield(gateway.callback(ticket, {"phase": "released", "message": "The worker stops."}))
+        raise
+    except Exception as error:
+        body = _failure(error)
+    return await _final(ticket, gateway, {**body, "logs": report.rest()})
+
+
+async def _gate_and_work(ticket: Ticket, phase: Phase, report: Report) -> dict[str, Any]:
+    started = time.monotonic()
+    verdict = await phase.gate(ticket)
+    name = {StepName.EXTRACT: "extract", StepName.TRANSFORM: "transform", StepName.INGEST: "ingest"}[phase.step]
+    if not verdict.run:
+        report.mark(f"{name}_gate_skip", verdict.reason, gateExists=verdict.exists)
+        return {"phase": "completed", "data": {"skipped": True, "reason": verdict.reason}}
+    if phase.step != StepName.EXTRACT or verdict.exists:
+        report.mark(f"{name}_gate_plan", f"will run: {verdict.reason}", gateExists=verdict.exists)
+    outcome = await phase.work(ticket, report)
+    logger.info("work done", extra={"seconds": round(time.monotonic() - started, 3)})
+    for entry in outcome.entries:
+        report.mark(**entry)
+    data = msgspec.to_builtins(outcome)
+    del data["entries"]
+    return {"phase": "completed", "data": data}
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    said = describe(error)
+    level = logging.WARNING if isinstance(error, ShadowtwinError) else logging.ERROR
+    logger.log(level, "work failed", extra={"code": said.code}, exc_info=level == logging.ERROR)
+    fields = {"code": said.code, "category": said.category, "message": said.message, "hint": said.hint}
+    return {"phase": "failed", "message": said.message, "error": {**fields, "retryable": said.retryable}}
+
+
+async def _final(ticket: Ticket, gateway: Gateway, body: dict[str, Any]) -> Disposition:
+    """Tell the result until the gateway has taken it; while it is away the lease is kept by its own grace."""
+    delay = 0.2
+    while True:
+        try:
+            await gateway.callback(ticket, body)
+            return Ack()
+        except Gone as gone:
+            logger.info("final report had no effect", extra={"reason": gone.reason})
+            return Ack()
+        except TransientError:
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, 5.0)
+
+
+@contextlib.asynccontextmanager
+async def _heartbeats(ticket: Ticket, gateway: Gateway) -> AsyncIterator[None]:
+    """Heartbeat beside the work; if the gateway says the attempt is over, the work is cancelled and Gone raised."""
+    task = asyncio.current_task()
+    assert task is not None
+    over: list[Gone] = []
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(ticket.heartbeat_seconds)
+            try:
+                await gateway.heartbeat(ticket)
+            except TransientError:
+                continue
+            except Gone as gone:
+                over.append(gone)
+                task.cancel()
+                return
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if over:
+            task.uncancel()
+            raise over[0] from None
+        raise
+    finally:
+        beating.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await beating

@@ -1,0 +1,44 @@
+"""Settings from the environment, prefix SHADOWTWIN_. Every service has its own class on top of this one."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import ConfigurationError
+
+
+class Settings(BaseSettings):
+    """What every process needs. Secrets are given as files (…_FILE) so that no environment listing shows them."""
+
+    model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", extra="ignore")
+
+    nats_url: str = "nats://127.0.0.1:4222"
+    gateway_url: str = "http://127.0.0.1:8080"
+    data_dir: Path = Path(".shadowtwin/data")
+    host: str = "127.0.0.1"
+    port: int = 0
+    log_level: str = "INFO"
+    service_token_file: Path | None = None
+    owner: str = Field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+
+    def service_token(self) -> str:
+        """This service's own credential at the gateway."""
+        return read_secret(self.service_token_file, "SHADOWTWIN_SERVICE_TOKEN_FILE")
+
+
+def read_secret(path: Path | None, variable: str) -> str:
+    """The secret in a file, stripped; raises ConfigurationError naming the variable if there is none."""
+    if path is None:
+        raise ConfigurationError("misconfigured", f"{variable} is not set: it must name a file with the credential.")
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError("misconfigured", f"{variable}: {path} cannot be read ({error.strerror}).") from error
+    if len(secret) < 16:
+        raise ConfigurationError("misconfigured", f"{variable}: {path} holds no usable credential (16 characters).")
+    return secret

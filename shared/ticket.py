@@ -1,0 +1,74 @@
+"""What a worker gets when its claim of a step is granted, and what it reports back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from shared.document import Document
+from shared.job import Artefact, Parameters, StepName
+
+
+class ClaimRequest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Body of `POST /api/internal/jobs/{jobId}/claim`. The same `owner` may ask again when an answer was lost."""
+
+    process_id: str
+    attempt: int
+    step: StepName
+    owner: str
+
+
+class Ticket(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """The granted step: token of this attempt, limits in seconds, and references to the inputs in storage."""
+
+    token: str
+    job_id: str
+    process_id: str
+    attempt: int
+    step: StepName
+    heartbeat_seconds: float
+    deadline_seconds: float
+    document: Document
+    parameters: Parameters
+    output_prefix: str
+    checkpoint: dict[str, Any] = {}
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What the work of a phase gave: files by role, facts for the document record, counts, warnings, metadata."""
+
+    outputs: dict[str, Artefact] = {}
+    facts: dict[str, Any] = {}
+    counts: dict[str, int] = {}
+    warnings: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
+    meta: dict[str, Any] | None = None
+
+
+class CallbackProcess(msgspec.Struct, frozen=True):
+    """Which run a callback means."""
+
+    id: str = ""
+
+
+class Callback(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `POST /api/external/jobs/{jobId}`: the source's payload (FORMATS D4) and our workers' additions.
+
+    `data` carries `extracted_text`, `images_archive_url`, `metadata` (foreign workers) or `outputs`, `facts`,
+    `counts`, `warnings`, `meta`, `skipped`, `reason` (ours); `logs` are entries to append.
+    """
+
+    phase: str = ""
+    status: str = ""
+    progress: float | None = None
+    message: str = ""
+    process: CallbackProcess = CallbackProcess()
+    attempt: int | None = None
+    step: StepName | None = None
+    pages_done: int = 0
+    pages_total: int = 0
+    logs: list[dict[str, Any]] = []
+    data: dict[str, Any] = {}
+    error: dict[str, Any] | None = None
+    callback_token: str = ""

@@ -1,0 +1,258 @@
+"""Every way a job may change: rows of TRANSITIONS, applied by the one pure function `decide`.
+
+`decide(job, command, now)` gives the next job or raises Refused; it does no I/O and reads no clock, so a lost
+compare-and-swap is answered by reading again and deciding again. `now` is the store's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from shared import route
+from shared.commands import Advance, Claim, Command, Delivered, Fail, Release, Report, Restart, Settle, Told
+from shared.events import event_id
+from shared.job import (
+    Job,
+    JobError,
+    JobStatus,
+    Lease,
+    MetaEntry,
+    OutboxEntry,
+    Progress,
+    Result,
+    Step,
+    StepName,
+    StepStatus,
+)
+
+BANDS: dict[str, tuple[float, float]] = {
+    StepName.EXTRACT: (0.0, 55.0),
+    StepName.STORE: (55.0, 57.0),
+    StepName.TRANSFORM: (57.0, 70.0),
+    StepName.INGEST: (70.0, 100.0),
+}
+"""Share of the whole run that each step's own 0-100 fills in what a person is shown."""
+
+NEXT_SUBJECT: dict[str, str] = {
+    StepName.EXTRACT: route.PDF_EXTRACTED,
+    StepName.TRANSFORM: route.TEMPLATE_DONE,
+}
+
+
+class Refused(Exception):
+    """The command does not fit the job's present state; nothing changes. `reason` is a stable word."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def decide(job: Job, command: Command, now: datetime) -> Job:
+    """The job after the command. Guards in this order: run, terminal state, attempt, step."""
+    move = TRANSITIONS[type(command)]
+    if command.process_id != job.process_id:
+        raise Refused("stale_process")
+    if job.status not in move.job:
+        raise Refused("terminal" if not job.open else "not_running")
+    if command.attempt is not None and command.attempt != job.attempt:
+        raise Refused("stale_attempt")
+    if move.step is not None and job.step(command.step).status not in move.step:
+        raise Refused("settled" if job.step(command.step).status == StepStatus.COMPLETED else "not_running")
+    return replace(move.change(job, command, now), updated_at=now)
+
+
+def logged(job: Job, now: datetime, *entries: dict[str, Any]) -> Job:
+    """The job with entries appended to its log, numbered and stamped; timestamps never decrease."""
+    if job.logs and job.logs[-1]["timestamp"] > now:
+        now = job.logs[-1]["timestamp"]
+    start = job.log_count
+    rows = [
+        {"seq": start + i, "timestamp": now, "run": job.process_id, **entry} for i, entry in enumerate(entries, 1)
+    ]
+    return replace(job, logs=[*job.logs, *rows], log_count=start + len(rows))
+
+
+def with_step(job: Job, name: str, **changes: Any) -> Job:
+    """The job with one step changed."""
+    return replace(job, steps=[replace(s, **changes) if s.name == name else s for s in job.steps])
+
+
+def with_event(job: Job, subject: str, step: str, now: datetime) -> Job:
+    """The job with an event in its outbox; an equal one that still waits is not doubled."""
+    eid = event_id(job.job_id, job.process_id, step, job.attempt, subject)
+    if any(entry.event_id == eid for entry in job.outbox):
+        return job
+    entry = OutboxEntry(event_id=eid, kind="event", at=now, subject=subject, data={"attempt": job.attempt})
+    return replace(job, outbox=[*job.outbox, entry])
+
+
+def shown(job: Job, step: str, percent: float, done: int = 0, total: int = 0, message: str = "") -> Job:
+    """The job with its shown progress moved forward; it never goes back within a run."""
+    low, high = BANDS.get(step, (0.0, 100.0))
+    overall = round(low + (high - low) * min(max(percent, 0.0), 100.0) / 100.0, 1)
+    before = job.progress
+    if before and overall < before.percent:
+        return job
+    if before and before.pages_total and not total:
+        done, total = before.pages_done, before.pages_total
+    return replace(
+        job, progress=Progress(step=step, percent=overall, pages_done=done, pages_total=total, message=message)
+    )
+
+
+def _claim(job: Job, command: Claim, now: datetime) -> Job:
+    step = job.step(command.step)
+    earlier = job.steps[: job.steps.index(step)]
+    if any(row.status != StepStatus.COMPLETED for row in earlier):
+        raise Refused("not_ready")
+    if step.status == StepStatus.RUNNING and not (job.lease and job.lease.owner == command.owner):
+        raise Refused("busy")
+    first = with_step(job, command.step, status=StepStatus.RUNNING, started_at=step.started_at or now)
+    lease = Lease(
+        owner=command.owner, step=command.step, claimed_at=now, heartbeat_at=now, deadline_at=command.deadline_at
+    )
+    told = route.subject_starting(command.step)
+    waiting = [entry for entry in job.outbox if entry.subject != told]
+    return replace(
+        first, status=JobStatus.RUNNING, job_secret_hash=command.secret_hash, lease=lease, outbox=waiting, error=None
+    )
+
+
+def _report(job: Job, command: Report, now: datetime) -> Job:
+    return shown(
+        logged(job, now, *command.entries),
+        command.step,
+        command.percent,
+        command.pages_done,
+        command.pages_total,
+        command.message,
+    )
+
+
+def _settle(job: Job, command: Settle, now: datetime) -> Job:
+    job = logged(job, now, *command.entries)
+    job = with_step(
+        job,
+        command.step,
+        status=StepStatus.COMPLETED,
+        ended_at=now,
+        skipped=command.skipped,
+        reason=command.reason,
+    )
+    job = shown(replace(job, lease=None), command.step, 100.0)
+    job = replace(job, warnings=[*job.warnings, *command.warnings], counts={**job.counts, **command.counts})
+    if command.payload is not None:
+        job = replace(job, payload=command.payload)
+    if command.meta is not None:
+        entry = MetaEntry(at=now, meta=command.meta, source="template_transform")
+        job = replace(job, meta_history=[*job.meta_history, entry], cumulative_meta=command.meta)
+    if command.skipped:
+        return _after_delivery(job, command.step, now)
+    job = replace(job, outputs={**job.outputs, command.step: command.outputs})
+    if command.step == StepName.EXTRACT:
+        job = with_step(job, StepName.STORE, status=StepStatus.RUNNING, started_at=now)
+    eid = event_id(job.job_id, job.process_id, command.step, job.attempt, "deliver")
+    delivery = OutboxEntry(event_id=eid, kind="deliver", at=now, data={"step": str(command.step), **command.facts})
+    return replace(job, outbox=[*job.outbox, delivery])
+
+
+def _delivered(job: Job, command: Delivered, now: datetime) -> Job:
+    if not any(entry.event_id == command.event_id for entry in job.outbox):
+        raise Refused("settled")
+    job = replace(job, outbox=[entry for entry in job.outbox if entry.event_id != command.event_id])
+    job = logged(job, now, *command.entries)
+    job = replace(job, counts={**job.counts, **command.counts})
+    if command.saved is not None:
+        items = command.saved if not job.result else [*job.result.saved_items, *command.saved]
+        job = replace(job, result=Result(saved_item_id=command.saved[0], saved_items=list(dict.fromkeys(items))))
+    if command.ingestion is not None:
+        job = replace(job, ingestion=command.ingestion)
+    return _after_delivery(job, command.step, now)
+
+
+def _after_delivery(job: Job, step: str, now: datetime) -> Job:
+    """A phase's results are where they belong: close its bookkeeping and tell the next one."""
+    if step == StepName.EXTRACT:
+        skipped = job.step(step).skipped
+        job = with_step(job, StepName.STORE, status=StepStatus.COMPLETED, ended_at=now, skipped=skipped)
+        job = shown(job, StepName.STORE, 100.0)
+    job = replace(job, attempt=1)
+    if step == StepName.INGEST:
+        job = logged(job, now, {"phase": "completed", "message": "All planned phases have ended.", "progress": 100})
+        job = with_event(replace(job, status=JobStatus.COMPLETED), route.INGEST_DONE, step, now)
+        return with_event(job, route.JOB_COMPLETED, step, now)
+    return with_event(job, NEXT_SUBJECT[step], step, now)
+
+
+def _advance(job: Job, command: Advance, now: datetime) -> Job:
+    waiting = [entry for entry in job.outbox if entry.subject != command.after]
+    return with_event(replace(job, outbox=waiting), route.subject_starting(command.step), command.step, now)
+
+
+def _told(job: Job, command: Told, now: datetime) -> Job:
+    return replace(job, outbox=[entry for entry in job.outbox if entry.event_id not in command.event_ids])
+
+
+def _restart(job: Job, command: Restart | Release, now: datetime) -> Job:
+    job = with_step(job, command.step, status=StepStatus.PENDING)
+    job = replace(job, attempt=job.attempt + 1, lease=None, job_secret_hash="")
+    delay = timedelta(0)
+    if isinstance(command, Release):
+        job, delay = logged(job, now, *command.entries), timedelta(seconds=command.delay)
+    job = logged(job, now, {"phase": "restarted", "message": command.reason, "step": command.step})
+    return with_event(job, route.subject_starting(command.step), command.step, now + delay)
+
+
+def _fail(job: Job, command: Fail, now: datetime) -> Job:
+    error = command.error
+    job = logged(
+        job,
+        now,
+        *command.entries,
+        {"phase": "failed", "message": error.message, "code": error.code, "hint": error.hint, "step": command.step},
+    )
+    for step in job.steps:
+        if step.status == StepStatus.RUNNING or step.name == command.step:
+            job = with_step(job, step.name, status=StepStatus.FAILED, ended_at=now, reason=error.code)
+    job = replace(job, status=JobStatus.FAILED, error=error, lease=None, outbox=[])
+    return with_event(job, route.JOB_FAILED, command.step, now)
+
+
+class Move(NamedTuple):
+    """When a command is allowed, and what it does."""
+
+    job: frozenset[JobStatus]
+    step: frozenset[StepStatus] | None
+    change: Callable[[Job, Any, datetime], Job]
+
+
+_OPEN = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
+_RUNNING = frozenset({JobStatus.RUNNING})
+_ANY = frozenset(JobStatus)
+_STEP_RUNNING = frozenset({StepStatus.RUNNING})
+
+TRANSITIONS: dict[type, Move] = {
+    Claim: Move(_OPEN, frozenset({StepStatus.PENDING, StepStatus.RUNNING}), _claim),
+    Report: Move(_RUNNING, _STEP_RUNNING, _report),
+    Settle: Move(_RUNNING, _STEP_RUNNING, _settle),
+    Delivered: Move(_RUNNING, None, _delivered),
+    Advance: Move(_RUNNING, frozenset({StepStatus.PENDING}), _advance),
+    Restart: Move(_RUNNING, _STEP_RUNNING, _restart),
+    Release: Move(_RUNNING, _STEP_RUNNING, _restart),
+    Fail: Move(_OPEN, None, _fail),
+    Told: Move(_ANY, None, _told),
+}
+
+
+def new_steps() -> list[Step]:
+    """The four steps of a fresh run, all pending."""
+    return [Step(name=name) for name in StepName]
+
+
+def failure(step: str, code: str, category: str, message: str, hint: str = "", *, retryable: bool = False) -> JobError:
+    """A job error in one line."""
+    return JobError(code=code, category=category, step=step, message=message, hint=hint, retryable=retryable)

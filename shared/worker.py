@@ -1,0 +1,90 @@
+"""A worker process, written once: health endpoint, broker, gateway client, drain on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+
+from aiohttp import web
+
+from shared import route
+from shared.adapters.http_gateway import HttpGateway
+from shared.adapters.nats_bus import NatsBus
+from shared.events import JobEvent
+from shared.log import configure
+from shared.parent import watch
+from shared.phase import Disposition, Phase, handle
+from shared.settings import Settings
+
+logger = logging.getLogger("worker")
+
+
+async def run(
+    service: str, settings: Settings, phase_of: Callable[[], AbstractAsyncContextManager[Phase]], concurrency: int
+) -> None:
+    """Serve one phase until SIGTERM or SIGINT; running work is then given time to end.
+
+    `phase_of` opens what the phase needs (child processes, models, stores) and closes it at the end.
+    """
+    configure(service, settings.log_level)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    watch(stopping.set)
+    ready = asyncio.Event()
+    async with _health(settings, ready), phase_of() as phase:
+        gateway = HttpGateway(settings.gateway_url, settings.service_token())
+        bus = NatsBus(settings.nats_url, service)
+        serving = asyncio.create_task(_serve(bus, phase, gateway, settings.owner, concurrency, ready))
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+            await stopped
+        logger.info("draining")
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        await bus.stop()
+        await gateway.close()
+
+
+async def _serve(
+    bus: NatsBus, phase: Phase, gateway: HttpGateway, owner: str, concurrency: int, ready: asyncio.Event
+) -> None:
+    async def take(event: JobEvent) -> Disposition:
+        return await handle(event, phase, gateway, owner)
+
+    legs = [leg for leg in route.ROUTE if leg.step == phase.step]
+    await bus.connect()
+    await bus.wait_for_consumers(legs)
+    for leg in legs:
+        bus.subscribe(leg, take, workers=concurrency)
+    await bus.start()
+    ready.set()
+    logger.info("ready")
+
+
+@contextlib.asynccontextmanager
+async def _health(settings: Settings, ready: asyncio.Event) -> AsyncIterator[None]:
+    async def live(request: web.Request) -> web.Response:
+        return web.json_response({"live": True})
+
+    async def is_ready(request: web.Request) -> web.Response:
+        return web.json_response({"ready": ready.is_set()}, status=200 if ready.is_set() else 503)
+
+    app = web.Application()
+    app.add_routes([web.get("/live", live), web.get("/ready", is_ready)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, settings.host, settings.port)
+    await site.start()
+    logger.info("health", extra={"port": runner.addresses[0][1]})
+    try:
+        yield
+    finally:
+        await runner.cleanup()
