@@ -12,7 +12,7 @@ import msgspec
 
 from services.extractor.pages import DocumentInfo, Image, Page
 from shared import frontmatter, twin
-from shared.anchors import anchor
+from shared.anchors import anchor, escape_anchors
 from shared.errors import DocumentError
 from shared.manifest import Outputs
 from shared.phase import Report
@@ -118,7 +118,7 @@ class Assembly:
         self._chars += page.chars
         if page.error:
             self._failed.append((page.number, page.error))
-        text = f"{anchor(page.number)}\n\n{page.markdown}\n\n"
+        text = f"{anchor(page.number)}\n\n{escape_anchors(page.markdown)}\n\n"
         await self._feeds["transcript"].put(text.encode())
         row = {**msgspec.to_builtins(page), "markdown": None}
         del row["markdown"]

@@ -12,18 +12,9 @@ from typing import Any
 import msgspec
 
 from services.extractor.extract import describe_document, open_pdf, read_pages
-from services.extractor.images import ImageFinder
+from services.extractor.images import Seen, page_images
+from services.extractor.task import Task
 from shared.errors import DocumentError, ShadowtwinError
-
-
-class Task(msgspec.Struct, frozen=True):
-    """What the child is asked for: a local file, its expected SHA-256 ("" to skip the check), and limits."""
-
-    path: str
-    sha256: str = ""
-    images: bool = True
-    max_pages: int = 5000
-    password: str = ""
 
 
 def extract(args: dict[str, Any], send: Callable[[Any], None]) -> dict[str, Any]:
@@ -40,13 +31,13 @@ def extract(args: dict[str, Any], send: Callable[[Any], None]) -> dict[str, Any]
                 "pdf_too_many_pages", f"The PDF has {document.page_count} pages; {task.max_pages} are accepted."
             )
         send({"info": msgspec.to_builtins(describe_document(document))})
-        finder = ImageFinder(document)
+        seen = Seen()
         for page in read_pages(document):
             if task.images:
-                for image, content in finder.of_page(page.number):
+                for image, content in page_images(document, page.number, seen):
                     send({"image": msgspec.to_builtins(image), "content": content})
             send({"page": msgspec.to_builtins(page)})
-        return {"imagesDropped": dict(finder.dropped)}
+        return {"imagesDropped": dict(seen.dropped)}
 
 
 def _digest(path: str) -> str:

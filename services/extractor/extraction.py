@@ -9,9 +9,8 @@ from typing import Any
 import msgspec
 
 from services.extractor.assembly import Assembly
-from services.extractor.child_extract import Task
-from services.extractor.extract import READER
 from services.extractor.settings import ExtractorSettings
+from services.extractor.task import READER, Task
 from shared.child import ChildFailed, Children, Limits
 from shared.errors import DocumentError, TransientError
 from shared.gates import Verdict, extract_gate, fingerprint, judge

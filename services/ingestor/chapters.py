@@ -19,6 +19,9 @@ from shared.anchors import PageText, page_range
 EVIDENCE_WORDS = 12
 """Words of a start snippet that are looked for; models often invent the rest."""
 
+MOST_CHAPTERS = 2_000
+"""Entries of the frontmatter that are read; a longer list is an accident."""
+
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
     """Something to be written to the job's log: `phase` is its log phase, `message` is for people."""
@@ -91,9 +94,9 @@ def _entries(value: object, notes: list[Note]) -> list[Mapping[str, Any]]:
     if not isinstance(value, list):
         notes.append(Note(phase="chapters_malformed", message="chapters of the frontmatter is no list"))
         return []
-    usable = [entry for entry in value if isinstance(entry, Mapping)]
+    usable = [entry for entry in value if isinstance(entry, Mapping)][:MOST_CHAPTERS]
     if len(usable) < len(value):
-        message = f"{len(value) - len(usable)} of {len(value)} chapters are no objects and were left out"
+        message = f"{len(value) - len(usable)} of {len(value)} chapters were left out: no objects, or too many"
         notes.append(Note(phase="chapters_malformed", message=message))
     return usable
 

@@ -8,16 +8,7 @@ from typing import Any
 import msgspec
 
 from services.transformer.offline_analyzer import analyze
-from services.transformer.templates import Template
-
-
-class Task(msgspec.Struct, frozen=True):
-    """What the child is asked for."""
-
-    transcript: str
-    info: dict[str, Any]
-    pages: list[dict[str, Any]]
-    template: Template
+from services.transformer.task import Task
 
 
 def transform(args: dict[str, Any], send: Callable[[Any], None]) -> dict[str, Any]:

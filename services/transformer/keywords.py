@@ -23,33 +23,45 @@ _LABEL = re.compile(
 _SEPARATOR = re.compile(r"\s*[,;·•、，；|]\s*|\s+[–—-]\s+")
 _TOKEN = re.compile(r"[^\W_](?:[\w'’]|[-./+](?=\w))*\+*|[^\w\s]", re.UNICODE)
 _WIDE = re.compile("[\u30a1-\u30ff]{3,15}|[\u3400-\u9fff]{2,30}")
+_HAN_FUNCTION = re.compile("[的了是在和与及或为有不对于之也就都而以其所由被将等很受从向该各本]")
 _KOREAN = re.compile("[\uac00-\ud7af]{2,15}")
 _PARTICLE = re.compile(
     "(?:으로서|으로써|에서의|에서는|이라는|에게|에서|까지|부터|으로|라는|이나|하는|하여|하고|한다|했다|되는|된다|입니다|습니다"
     "|은|는|이|가|을|를|에|의|로|와|과|도|만|인)$"
 )
+_URL = re.compile(r"(?:https?://|www\.|mailto:)\S*|\S+@\S+")
+_WEAK = frozenset(
+    """see section chapter example examples figure table page note notes following given using used called set number use
+    first second third way different based including within available general possible one two three many several make made
+    siehe abschnitt kapitel beispiel beispiele abbildung tabelle seite weitere weiteren weiterer informationen finden findet
+    verschiedene verschiedenen folgende folgenden beim jedoch einige anderen andere ersten erste neue neuen
+    voir section chapitre exemple figure tableau page suivant suivants autres plusieurs
+    véase capítulo ejemplo figura tabla página siguiente otros primera vedi capitolo esempio pagina""".split()
+)
 _ALL_STOP = frozenset().union(*STOPWORDS.values())
 
 
-def extract(reading: Reading, text: str, language: str) -> list[str]:
+def extract(reading: Reading, text: str, language: str, title: str) -> list[str]:
     """5 to 12 keywords (fewer if the text gives fewer), best first, each as it is written in the document."""
     printed = _printed(reading)
     if len(printed) >= 3:
         return printed[:MOST]
     listed = [word for word in _split(reading.metadata.get("keywords", "")) if word]
-    if len(listed) >= 3:
+    named = f"{title} {reading.metadata.get('title', '')} {reading.metadata.get('author', '')}".casefold()
+    telling = [word for word in listed if word.casefold() not in named or len(word) < 25]
+    if len(telling) >= 3:
         return listed[:MOST]
-    return unique([*printed, *listed, *rank(text, language, 8)])[:MOST]
+    return unique([*printed, *telling, *rank(text, language, 8)])[:MOST]
 
 
 def rank(text: str, language: str, most: int = 8) -> list[str]:
     """The text's strongest phrases by statistics alone."""
-    text = text[:TEXT_LIMIT]
+    text = _URL.sub(" ; ", text[:TEXT_LIMIT])
     if language in ("zh", "ja"):
         return _wide(text, most)
     if language == "ko":
         return _korean(text, most)
-    return _spaced(text, STOPWORDS.get(language, _ALL_STOP), most)
+    return _spaced(text, STOPWORDS.get(language, _ALL_STOP) | _WEAK, most)
 
 
 def unique(words: Iterable[str]) -> list[str]:
@@ -62,7 +74,9 @@ def _printed(reading: Reading) -> list[str]:
     for sheet in reading.sheets[:12]:
         for number, block in enumerate(sheet.blocks):
             match = _LABEL.match(block.text)
-            if match is None or (block.kind != "heading" and not re.search(r"[:：—–.-]\s*\Z", match.group().rstrip() + " ")):
+            if match is None or (
+                block.kind != "heading" and not re.search(r"[:：—–.-]\s*\Z", match.group().rstrip() + " ")
+            ):
                 continue
             rest = block.text[match.end() :]
             if not rest and number + 1 < len(sheet.blocks):
@@ -107,9 +121,7 @@ def _spaced(text: str, stop: frozenset[str], most: int) -> list[str]:
     return _distinct(ranked, forms, most)
 
 
-def _count(
-    run: list[str], phrases: Counter[tuple[str, ...]], first: dict[tuple[str, ...], int], position: int
-) -> None:
+def _count(run: list[str], phrases: Counter[tuple[str, ...]], first: dict[tuple[str, ...], int], position: int) -> None:
     """Count the phrases that end with the run's last word."""
     for length in range(1, len(run) + 1):
         phrase = tuple(run[-length:])
@@ -117,13 +129,11 @@ def _count(
         first.setdefault(phrase, position)
 
 
-def _distinct(
-    ranked: list[tuple[str, ...]], forms: dict[str, Counter[str]], most: int
-) -> list[str]:
+def _distinct(ranked: list[tuple[str, ...]], forms: dict[str, Counter[str]], most: int) -> list[str]:
     chosen: list[tuple[str, ...]] = []
     for phrase in ranked[:400]:
-        stems = {word[: max(4, len(word) - 2)] for word in phrase}
-        taken = [{word[: max(4, len(word) - 2)] for word in other} for other in chosen]
+        stems = set(map(_stem, phrase))
+        taken = [set(map(_stem, other)) for other in chosen]
         if len(set(phrase)) == len(phrase) and not any(stems <= other or other <= stems for other in taken):
             chosen.append(phrase)
         if len(chosen) == most:
@@ -131,15 +141,22 @@ def _distinct(
     return [" ".join(forms[word].most_common(1)[0][0] for word in phrase) for phrase in chosen]
 
 
+def _stem(word: str) -> str:
+    """What inflected forms of a word mostly share."""
+    return word[:6] if len(word) > 6 else word.rstrip("s")
+
+
 def _wide(text: str, most: int) -> list[str]:
     """Katakana words, and Han sequences of two to six characters that repeat; longer ones absorb their parts."""
     counts: Counter[str] = Counter()
-    for match in _WIDE.finditer(text):
+    for match in _WIDE.finditer(_HAN_FUNCTION.sub(" ", text)):
         run = match.group()
         if run[0] <= "\u30ff":
             counts[run] += 1
             continue
-        for length in range(2, min(6, len(run)) + 1):
+        if len(run) <= 8:
+            counts[run] += 1
+        for length in range(2, min(7, len(run)) + (len(run) > 8)):
             counts.update(run[i : i + length] for i in range(len(run) - length + 1))
     floor = 2 if len(text) > 600 else 1
     ranked = sorted((w for w, n in counts.items() if n >= floor), key=lambda w: (-counts[w] * len(w) ** 1.2, w))

@@ -15,6 +15,7 @@ from shared.anchors import page_count, split_pages, unescape_anchors
 
 _HEADING = re.compile(r"[ ]{0,3}(#{1,6})[ \t]+([^\n]*)")
 _LIST = re.compile(r"[ \t]{0,8}(?:[-*+•‣▪●○–]|[0-9]{1,3}[.)])[ \t]+(?=\S)")
+_BULLET = re.compile(r"[ \t]{0,8}[-*+•‣▪●○–][ \t]+")
 _RULE = re.compile(r"[ \t]*[-*_|=:+ \t]{3,}\Z")
 _IMAGE = re.compile(r"!\[[^\[\]\n]{0,300}\]\([^()\n]{0,500}\)")
 _LINK = re.compile(r"\[([^\[\]\n]{1,300})\]\([^()\n]{0,500}\)")
@@ -45,13 +46,15 @@ class Sheet(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """The whole document: sheets in order, `pages` as declared, PDF metadata, outline rows, folio by sheet."""
+    """The whole document: sheets in order, `pages` as declared, PDF metadata, outline rows, folio by sheet,
+    and the headers and footers of the first sheets."""
 
     sheets: list[Sheet]
     pages: int
     metadata: dict[str, str]
     outline: list[dict[str, Any]]
     labels: dict[int, str]
+    margins: list[Block]
 
     def front(self, sheets: int = 3) -> list[Sheet]:
         """The first sheets that hold text."""
@@ -61,7 +64,9 @@ class Reading(NamedTuple):
 def read(transcript: str, info: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Reading:
     """The transcript in blocks. Missing or misshapen facts in `info` and `rows` count as absent."""
     furniture = {
-        int(row["number"]): {plain(line) for key in ("header", "footer") for line in str(row.get(key) or "").split("\n")}
+        int(row["number"]): {
+            plain(line) for key in ("header", "footer") for line in str(row.get(key) or "").split("\n")
+        }
         for row in rows
         if isinstance(row.get("number"), int)
     }
@@ -72,7 +77,8 @@ def read(transcript: str, info: Mapping[str, Any], rows: Sequence[Mapping[str, A
         sheets[0].blocks[:0] = blocks(preamble, set())
     metadata = {str(k): plain(str(v)) for k, v in (info.get("metadata") or {}).items() if v}
     outline = [dict(entry) for entry in info.get("outline") or [] if isinstance(entry, Mapping)]
-    return Reading(sheets, page_count(transcript, info.get("pages")), metadata, outline, labels)
+    margins = [Block("text", 0, line, line) for n in sorted(furniture)[:4] for line in sorted(furniture[n]) if line]
+    return Reading(sheets, page_count(transcript, info.get("pages")), metadata, outline, labels, margins)
 
 
 def blocks(markdown: str, furniture: set[str]) -> list[Block]:
@@ -106,7 +112,7 @@ def blocks(markdown: str, furniture: set[str]) -> list[Block]:
             if match and text:
                 found.append(Block("heading", len(match.group(1)), text, line.strip()))
             continue
-        lines.append(line)
+        lines.append(_BULLET.sub("", line) if kind == "list" else line)
         if kind in ("table", "list"):
             flush(kind)
     flush("code" if fenced else "text")

@@ -14,7 +14,9 @@ _JUNK = re.compile(
     r"|scan\w*$|新規文書|無題|제목 ?없음|문서\d*$|文档\d*$|未命名|template|latex|default)",
     re.IGNORECASE,
 )
-_FILE = re.compile(r"[^\s]{1,200}\.(?:pdf|docx?|odt|indd|qxd|tex|dvi|pptx?|xlsx?|rtf|ps|eps|p65|pmd|html?|ai|cdr)\Z", re.IGNORECASE)
+_FILE = re.compile(
+    r"[^\s]{1,200}\.(?:pdf|docx?|odt|indd|qxd|tex|dvi|pptx?|xlsx?|rtf|ps|eps|p65|pmd|html?|ai|cdr)\Z", re.IGNORECASE
+)
 _GENERIC = re.compile(
     r"(?:[\divxlc]{1,5}[.)]?\s+)?(?:table of )?(?:contents|abstract|introduction|preface|foreword|summary|cover|index|purpose"
     r"|inhalt|inhaltsverzeichnis|einleitung|einführung|vorwort|zusammenfassung|sommaire|table des matières|résumé|índice|indice"
@@ -22,9 +24,17 @@ _GENERIC = re.compile(
     r"|proposed rules|notices|effective date)\s*:?\Z",
     re.IGNORECASE,
 )
-_NUMBERED = re.compile(r"(?:table|figure|fig\.|tabelle|abbildung|tableau|exhibit|page|seite|표|表)\s*[\dIVX]", re.IGNORECASE)
+_NUMBERED = re.compile(
+    r"(?:table|figure|fig\.|tabelle|abbildung|tableau|exhibit|page|seite|표|表)\s*(?:[A-Z]{0,3}[-.]?\d|[IVX]+\b)",
+    re.IGNORECASE,
+)
 _SECTION = re.compile(r"\d{1,2}(?:\.\d{1,2}){0,3}\.?\s+\D")
 _ADDRESS = re.compile(r"https?://|www\.|@|arxiv:|\bisbn\b|\bissn\b|\bdoi\b|\bvol(?:ume)?\.", re.IGNORECASE)
+_CONTENTS = re.compile(
+    r"(?:table of )?contents|inhalt(?:sverzeichnis)?|table des matières|sommaire|índice|indice|sommario|inhoud(?:sopgave)?|innehåll"
+    r"|spis treści|содержание|оглавление|目次|目录|目錄|차례|목차|المحتويات|תוכן",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"\w+")
 
 
@@ -70,19 +80,46 @@ def fold(text: str) -> str:
 def _printed(reading: Reading, front: list[Sheet], stated: str) -> str:
     """The best heading of the first sheets, joined with the ones that continue it."""
     best, score = "", 0.0
-    repeated = _outline_words(reading)
     for nth, sheet in enumerate(front):
-        headings = [(n, b) for n, b in enumerate(sheet.blocks) if b.kind == "heading" and _usable(b.text)]
-        for place, (number, block) in enumerate(headings[:8]):
+        headings = [
+            n for n, block in enumerate(_before_contents(sheet)) if block.kind == "heading" and _usable(block.text)
+        ]
+        top = min((sheet.blocks[number].level for number in headings), default=1)
+        for place, number in enumerate(headings[:8]):
             text = _joined(sheet.blocks, number, stated)
-            value = (1.0, 0.45, 0.3)[nth] * (1.2 - 0.13 * min(block.level, 6)) * (1.0, 0.85, 0.7, 0.6)[min(place, 3)]
-            value *= 1.0 if 2 <= len(words(text)) or len(text) > 8 else 0.6
-            value *= 0.6 if _SECTION.match(text) else 1.0
-            value *= 1.3 if stated and _alike(text, stated) > 0.5 else 1.0
-            value *= 0.8 if fold(text) in repeated and number > 2 else 1.0
+            value = (1.0, 0.45, 0.3)[nth] * (1.0, 0.93, 0.88, 0.8)[min(place, 3)] * _worth(text, stated)
+            value /= 1 + 0.25 * (sheet.blocks[number].level - top)
             if value > score:
                 best, score = text, value
-    return best if score >= 0.25 else ""
+    if _SECTION.match(best) or not best:
+        best = _outlined(reading) or best
+    return best if score >= 0.2 else ""
+
+
+def _worth(text: str, stated: str) -> float:
+    """How much a heading reads like a title, 1.0 = neither for nor against."""
+    own = words(text)
+    value = 1.0 if len(own) > 1 or len(text) > 7 else 0.7
+    if _SECTION.match(text) or text[-1] in "$€%":
+        value *= 0.6
+    if any(c.isdigit() for c in text) and len(own) <= 4 and text.upper() == text:
+        value *= 0.5
+    if stated and len(own) > 1 and len(set(own) & set(words(stated))) >= 0.7 * len(set(own)):
+        value *= 1.5
+    return value
+
+
+def _before_contents(sheet: Sheet) -> list[Block]:
+    """The sheet's blocks above a table of contents."""
+    for number, block in enumerate(sheet.blocks):
+        if is_contents(block.text):
+            return sheet.blocks[:number]
+    return sheet.blocks
+
+
+def is_contents(text: str) -> bool:
+    """Whether a line is the heading of a table of contents."""
+    return _CONTENTS.fullmatch(text.strip(" :.")) is not None
 
 
 def _usable(text: str) -> bool:
@@ -99,8 +136,8 @@ def _joined(blocks: list[Block], number: int, stated: str) -> str:
         if block.kind != "heading" or not _usable(block.text) or len(text) + len(block.text) > LONGEST:
             break
         longer = f"{text} {block.text}"
-        unfinished = text[-1] in ":-–—,&" or block.text[0].islower() or words(text)[-1] in _OPEN_ENDED
-        known = bool(stated) and fold(longer) in fold(stated)
+        unfinished = text[-1] in ":-–—,&" or block.text[0].islower() or text.split()[-1].lower() in _OPEN_ENDED
+        known = bool(stated) and len(words(stated)) > 2 and set(words(longer)) <= set(words(stated))
         if not (known or (block.level == blocks[number].level and unfinished)):
             break
         text = longer
@@ -119,15 +156,6 @@ def _stands_in(title: str, front: list[Sheet]) -> bool:
     return len(wanted) > 3 and wanted in text
 
 
-def _alike(left: str, right: str) -> float:
-    a, b = set(words(left)), set(words(right))
-    return len(a & b) / (len(a | b) or 1)
-
-
-def _outline_words(reading: Reading) -> set[str]:
-    return {fold(str(entry.get("title", ""))) for entry in reading.outline[:200]}
-
-
 def _outlined(reading: Reading) -> str:
     """The only top entry of an outline, when it leads to the first page."""
     top = [e for e in reading.outline if e.get("level") == 1 and e.get("page") == 1]
@@ -139,6 +167,11 @@ def _first_line(front: list[Sheet]) -> str:
     """The first short line with words, where no heading was recognised."""
     for sheet in front[:1]:
         for block in sheet.blocks[:6]:
-            if block.kind == "text" and 3 <= len(block.text) <= 120 and _usable(block.text) and block.text[-1] not in ".;,":
-                return block.text
+            if (
+                block.kind == "text"
+                and 3 <= len(block.text) <= 120
+                and _usable(block.text)
+                and block.text[-1] not in ".;,"
+            ):
+                return "" if block.text[0].islower() else block.text
     return ""

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from services.transformer import templates
-from services.transformer.child_transform import Task
 from services.transformer.offline_analyzer import ANALYZER
 from services.transformer.settings import TransformerSettings
+from services.transformer.task import Task
 from shared import frontmatter, reading, twin
 from shared.child import ChildFailed, Children, Limits
 from shared.errors import DocumentError, ShadowtwinError, TransientError
@@ -72,9 +72,8 @@ class Transformation:
             },
             counts={"chapters": len(answer["chapters"])},
             warnings=warnings,
-            meta={key: value for key, value in meta.items() if key not in ("chapters",)} | {
-                "chaptersCount": len(answer["chapters"])
-            },
+            meta={key: value for key, value in meta.items() if key not in ("chapters",)}
+            | {"chaptersCount": len(answer["chapters"])},
         )
 
     async def _analyse(self, task: Task) -> dict[str, Any]:

@@ -55,10 +55,12 @@ class Region:
         plain = [row for row in rows if row.table is None]
         self.left = min((row.x0 for row in plain), default=0.0)
         self.right = max((row.x1 for row in plain), default=0.0)
-        steps = sorted(b.base - a.base for a, b in zip(plain, plain[1:], strict=False) if abs(a.size - b.size) < 1)
-        steps = [step for step in steps if step > 2]
-        self.pitch = steps[len(steps) // 3] if steps else 1e9
+        self.pitches = _pitches(plain)
         self.pieces: list[Piece] = []
+
+    def pitch(self, row: Row) -> float:
+        """The distance from line to line that is usual for the type of `row`."""
+        return max(self.pitches.get(round(row.size), 1.2 * row.size), 1.05 * row.size)
 
     def pieces_of(self) -> list[Piece]:
         """The blocks of the region in order."""
@@ -88,7 +90,9 @@ class Region:
         if _CAPTION.match(text) and (fresh or len(text) < 60):
             self.pieces.append(Piece("caption", row, text))
             return
-        if fresh or (last is not None and last.kind in ("heading", "code", "table")):
+        if text.count(" ... ") and text[-1].isdigit():  # an entry of a table of contents
+            self.pieces.append(Piece("list", row, "- " + text))
+        elif fresh or (last is not None and last.kind in ("heading", "code", "table")):
             self._start(row, text, last)
         elif last is not None:
             last.add(row, text)
@@ -140,7 +144,7 @@ class Region:
     def _breaks(self, row: Row, before: Row, last: Piece, text: str) -> bool:
         """Whether a new block starts at `row`."""
         step = row.base - before.base
-        if step > 1.32 * max(self.pitch, 1.05 * row.size) or step < -2 or abs(row.size - before.size) > 0.12 * before.size:
+        if step > 1.32 * self.pitch(row) or step < -2 or abs(row.size - before.size) > 0.12 * before.size:
             return True
         if _BULLET.match(text):
             return True
@@ -182,7 +186,7 @@ class Region:
     ) -> int:
         """A heading in body size: set apart by weight, by numbering in another font, or in capitals."""
         styles = self.styles
-        spaced = before is None or last is None or last.kind == "heading" or row.base - before.base > 1.25 * max(self.pitch, row.size)
+        spaced = before is None or last is None or last.kind == "heading" or row.base - before.base > 1.25 * self.pitch(row)
         italic = sum(cell.italic for cell in row.cells) >= 0.85 * len(text)
         other_font = row.cells[0].font != styles.font
         fits = row.x1 < self.right - 0.1 * (self.right - self.left) or after is None or row.x0 > self.left + row.size
@@ -195,8 +199,12 @@ class Region:
             return styles.level(row.size - 0.5, False, text)
         letters = [char for char in text if char.isalpha()]
         capitals = len(letters) > 4 and all(char.isupper() for char in letters) and text.isupper()
-        if capitals and spaced and fits and not (after is not None and after.text.isupper()) and len(text) < 70:
+        if text[-1] in ".:" or len(text) > 70 or not spaced or not fits:
+            return 0
+        if capitals and not (after is not None and after.text.isupper()):
             return styles.level(row.size - 0.2, False, text)
+        if italic and after is not None and not alike and text[0].isupper() and row.x1 - row.x0 < 0.6 * (self.right - self.left):
+            return styles.level(row.size - 0.4, False, text)
         return 0
 
     def _add_heading(self, row: Row, text: str, level: int, last: Piece | None, before: Row | None) -> None:
@@ -217,6 +225,16 @@ class Region:
         piece = Piece("heading", row, text)
         piece.level = level
         self.pieces.append(piece)
+
+
+def _pitches(rows: list[Row]) -> dict[int, float]:
+    """The usual distance of lines, for each type size."""
+    steps: dict[int, list[float]] = {}
+    for above, row in zip(rows, rows[1:], strict=False):
+        step = row.base - above.base
+        if abs(above.size - row.size) < 1 and 2 < step < 3 * row.size:
+            steps.setdefault(round(row.size), []).append(step)
+    return {size: sorted(found)[len(found) // 3] for size, found in steps.items()}
 
 
 def _is_mono(row: Row) -> bool:

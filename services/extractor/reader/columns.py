@@ -98,13 +98,27 @@ def _groups(strips: list[list[Segment]]) -> list[tuple[list[Segment], list[Gap]]
         both = _common(free, gaps)
         left = _inner(both)
         if members and ((inner and not left) or (not inner and len(gaps) > 2 and not left)):
-            groups.append((members, inner))
-            members, both, left = [], gaps, _inner(gaps)
+            kept, moved = _look_back(members, gaps) if not inner else (members, [])
+            groups.append((kept, inner))
+            members, both, left = moved, gaps, _inner(gaps)
         members = members + strip if len(members) < 8 else _extended(members, strip)
         free, inner = both, left
     if members:
         groups.append((members, inner))
     return groups
+
+
+def _look_back(members: list[Segment], gaps: list[Gap]) -> tuple[list[Segment], list[Segment]]:
+    """Part the last lines before a group of columns from what stands above, when they keep to one column."""
+    middles = [(a + b) / 2 for a, b in _inner(gaps)]
+    at = len(members)
+    while at > 0:
+        segment = members[at - 1]
+        below = members[at].y0 if at < len(members) else segment.y1
+        if any(segment.x0 < middle < segment.x1 for middle in middles) or below - segment.y1 > 2.5 * segment.size:
+            break
+        at -= 1
+    return (members[:at], members[at:]) if at else (members, [])
 
 
 def _extended(members: list[Segment], strip: list[Segment]) -> list[Segment]:

@@ -90,20 +90,13 @@ def _positions(values: list[float], tolerance: float = 3.0) -> list[float]:
 
 
 def _take(lines: list[Rule], segments: list[Segment]) -> list[Segment]:
-    upright = [line for line in lines if line.y1 - line.y0 > line.x1 - line.x0]
-    level = [line for line in lines if line.y1 - line.y0 <= line.x1 - line.x0]
-    xs = _positions([(line.x0 + line.x1) / 2 for line in upright])
-    ys = _positions([(line.y0 + line.y1) / 2 for line in level])
-    if len(xs) < 3 or len(ys) < 2 or len(xs) * len(ys) > 20000:
+    grid = _Grid(lines)
+    if grid.size == 0 or grid.size > 20000:
         return segments
-    inside = [
-        s
-        for s in segments
-        if s.table is None and xs[0] - 2 < (s.x0 + s.x1) / 2 < xs[-1] + 2 and ys[0] - 2 < (s.y0 + s.y1) / 2 < ys[-1] + 2
-    ]
+    inside = [segment for segment in segments if segment.table is None and grid.holds(segment)]
     if len(inside) < 4:
         return segments
-    built = _fill(xs, ys, upright, inside)
+    built = grid.fill(inside)
     if built is None:
         return segments
     table, used = built
@@ -113,41 +106,85 @@ def _take(lines: list[Rule], segments: list[Segment]) -> list[Segment]:
     return [*(s for s in segments if id(s) not in taken), stand_in]
 
 
-def _fill(
-    xs: list[float], ys: list[float], upright: list[Rule], inside: list[Segment]
-) -> tuple[Table, list[Segment]] | None:
-    bands: list[list[Segment]] = [[] for _ in range(len(ys) - 1)]
-    for segment in inside:
-        bands[min(max(bisect_right(ys, (segment.y0 + segment.y1) / 2) - 1, 0), len(ys) - 2)].append(segment)
-    rows: list[list[str]] = []
-    used: list[Segment] = []
-    tops: list[float] = []
-    for index, band in enumerate(bands):
-        if not band:
-            continue
-        walls = [x for x in xs if _crosses(upright, x, ys[index], ys[index + 1])]
-        if len(walls) < 3 and (not rows or not any(len([x for x in xs if _crosses(upright, x, ys[k], ys[k + 1])]) > 2 and bands[k] for k in range(index + 1, len(bands)))):
-            continue  # a title above or notes below, not a row
-        for cells in _split_rows(band, walls):
-            rows.append(_cells(cells, xs, walls))
-            used.extend(cells)
-            tops.extend((ys[index], ys[index + 1]))
-    columns = sum(any(row[i] for row in rows) for i in range(len(xs) - 1))
-    filled = sum(bool(cell) for row in rows for cell in row)
-    if len(rows) < 2 or columns < 2 or filled < 4 or filled < 0.3 * len(rows) * columns:
-        return None
-    keep = [i for i in range(len(xs) - 1) if any(row[i] for row in rows)]
-    rows = [[row[i] for i in keep] for row in rows]
-    return Table((xs[0], min(tops), xs[-1], max(tops)), rows), used
+class _Grid:
+    """The columns and bands that a group of touching lines makes."""
 
+    def __init__(self, lines: list[Rule]) -> None:
+        self.upright = [line for line in lines if line.y1 - line.y0 > line.x1 - line.x0]
+        self.level = [line for line in lines if line.y1 - line.y0 <= line.x1 - line.x0]
+        xs = _positions([(line.x0 + line.x1) / 2 for line in self.upright], 7.0)
+        ys = _positions([(line.y0 + line.y1) / 2 for line in self.level])
+        self.size = 0 if len(xs) < 2 or len(ys) < 2 else len(xs) * len(ys)
+        if self.size:
+            self._open_sides(xs)
+        self.xs, self.ys = xs, ys
 
-def _crosses(upright: list[Rule], x: float, top: float, bottom: float) -> bool:
-    """Whether a line at `x` runs through at least half of the band."""
-    covered = 0.0
-    for line in upright:
-        if abs((line.x0 + line.x1) / 2 - x) <= 3.0:
-            covered += max(0.0, min(line.y1, bottom) - max(line.y0, top))
-    return covered >= 0.5 * (bottom - top)
+    def _open_sides(self, xs: list[float]) -> None:
+        """Tables are often left open at the sides: their level lines reach further than the upright ones."""
+        left, right = min(line.x0 for line in self.level), max(line.x1 for line in self.level)
+        if left < xs[0] - 12:
+            xs.insert(0, left)
+            self.upright.append(self._edge(left))
+        if right > xs[-1] + 12:
+            xs.append(right)
+            self.upright.append(self._edge(right))
+        self.size = 0 if len(xs) < 3 else self.size
+
+    def _edge(self, x: float) -> Rule:
+        return Rule(x, min(line.y0 for line in self.upright), x, max(line.y1 for line in self.upright))
+
+    def holds(self, segment: Segment) -> bool:
+        """Whether the middle of `segment` lies in the grid."""
+        x, y = (segment.x0 + segment.x1) / 2, (segment.y0 + segment.y1) / 2
+        return self.xs[0] - 2 < x < self.xs[-1] + 2 and self.ys[0] - 2 < y < self.ys[-1] + 2
+
+    def fill(self, inside: list[Segment]) -> tuple[Table, list[Segment]] | None:
+        """The table and the segments it took up; None when the lines are no table."""
+        bands: list[list[Segment]] = [[] for _ in range(len(self.ys) - 1)]
+        for segment in inside:
+            band = bisect_right(self.ys, (segment.y0 + segment.y1) / 2) - 1
+            bands[min(max(band, 0), len(bands) - 1)].append(segment)
+        walls = [self._walls(index) for index in range(len(bands))]
+        real = [index for index, band in enumerate(bands) if band and len(walls[index]) > 2]
+        if not real:
+            return None
+        rows: list[list[str]] = []
+        used: list[Segment] = []
+        for index in range(real[0], real[-1] + 1):  # a title above and notes below are no rows
+            parts = _split_rows(bands[index], walls[index]) if len(real) < 6 else [bands[index]]
+            for part, cells in enumerate(parts):
+                row = _cells(cells, self.xs, walls[index])
+                if rows and part == 0 and index > 0:
+                    self._merge_down(rows[-1], row, self.ys[index])
+                if any(row):
+                    rows.append(row)
+                used.extend(cells)
+        keep = [i for i in range(len(self.xs) - 1) if any(row[i] for row in rows)]
+        filled = sum(bool(cell) for row in rows for cell in row)
+        if len(rows) < 2 or len(keep) < 2 or filled < 4 or filled < 0.3 * len(rows) * len(keep):
+            return None
+        rows = [[row[i] for i in keep] for row in rows]
+        return Table((self.xs[0], self.ys[real[0]], self.xs[-1], self.ys[real[-1] + 1]), rows), used
+
+    def _walls(self, band: int) -> list[float]:
+        """The upright lines that run through at least half of a band."""
+        top, bottom = self.ys[band], self.ys[band + 1]
+        return [x for x in self.xs if self._covered(x, top, bottom) >= 0.5 * (bottom - top)]
+
+    def _covered(self, x: float, top: float, bottom: float) -> float:
+        return sum(
+            max(0.0, min(line.y1, bottom) - max(line.y0, top))
+            for line in self.upright
+            if -3.0 <= (line.x0 + line.x1) / 2 - x <= 7.0
+        )
+
+    def _merge_down(self, above: list[str], row: list[str], y: float) -> None:
+        """Where no line is drawn between two cells of a column they are one."""
+        here = [line for line in self.level if abs((line.y0 + line.y1) / 2 - y) <= 3.0]
+        for column, text in enumerate(row):
+            middle = (self.xs[column] + self.xs[column + 1]) / 2
+            if text and not any(line.x0 - 2 <= middle <= line.x1 + 2 for line in here):
+                above[column], row[column] = join(above[column], text), ""
 
 
 def _split_rows(band: list[Segment], walls: list[float]) -> list[list[Segment]]:

@@ -26,6 +26,9 @@ _LOOKS = (
 )
 _HEAD = 1024
 
+pymupdf.TOOLS.mupdf_display_errors(False)  # damaged files are reported by codes, not on stderr
+pymupdf.TOOLS.mupdf_display_warnings(False)
+
 
 def open_pdf(path: str | Path, password: str | None = None) -> pymupdf.Document:
     """Open the PDF at `path`; DocumentError says why it cannot be read."""
@@ -72,13 +75,15 @@ def _unlock(doc: pymupdf.Document, password: str | None) -> None:
 
 def _require_pages(doc: pymupdf.Document) -> None:
     try:
-        count = doc.page_count
+        count, objects = doc.page_count, doc.xref_length()
     except MemoryError:
         raise
     except Exception as exc:
         raise DocumentError("pdf_corrupt") from exc
     if count < 1:
         raise DocumentError("pdf_no_pages")
+    if count > objects:  # looking for pages that do not exist takes minutes
+        raise DocumentError("pdf_corrupt", f"The PDF claims {count} pages but has only {objects} objects.")
 
 
 def _looks_like(head: bytes) -> str:

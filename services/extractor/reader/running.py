@@ -52,7 +52,10 @@ class Running:
         gone = [*gone_top, *gone_bottom]
         if gone:
             boxes = [(s.x0 - 1, s.y0 - 1, s.x1 + 1, s.y1 + 1) for s in gone]
-            sheet.segments = [s for s in sheet.segments if not any(_within(s, box) for box in boxes)]
+            rest = [s for s in sheet.segments if not any(_within(s, box) for box in boxes)]
+            if not rest and any(_folio(cell.text) == "" for cell in gone):
+                return "", "", ""  # the same few words on every page are its text
+            sheet.segments = rest
         label = next((found for cell in gone if (found := _folio(cell.text))), "")
         return " ".join(header), " ".join(footer[::-1]), label
 

@@ -13,6 +13,7 @@ import msgspec
 import pymupdf
 from pymupdf import mupdf
 
+from services.extractor.pages import Box
 from services.extractor.reader.text import clean, is_rtl, is_wide
 
 _FLAGS = mupdf.FZ_STEXT_PRESERVE_SPANS | mupdf.FZ_STEXT_CLIP | mupdf.FZ_STEXT_USE_CID_FOR_UNKNOWN_UNICODE
@@ -49,6 +50,7 @@ class _Line(msgspec.Struct):
 
 
 class _Block(msgspec.Struct):
+    bbox: _Box | None = None
     lines: list[_Line] = []
 
 
@@ -98,8 +100,7 @@ class Sheet:
 
 def read_sheet(page: pymupdf.Page) -> Sheet:
     """The text and rules of `page` in the coordinates a reader sees (its rotation applied)."""
-    handle = page.this
-    stext = mupdf.FzStextPage(handle.super() if isinstance(handle, mupdf.PdfPage) else handle, _options())
+    stext = mupdf.FzStextPage(page.this, _options())
     bound = stext.m_internal.mediabox
     sheet = Sheet(page.number + 1, bound.x1 - bound.x0, bound.y1 - bound.y0, page.rotation)
     raw = _print(stext)
@@ -133,7 +134,7 @@ def _decode(raw: bytes) -> _Stext:
     tidy = tidy.replace(b'{"blocks":[,', b'{"blocks":[', 1)
     try:
         return _DECODER.decode(tidy)
-    except msgspec.DecodeError:  # lone surrogates from a broken ToUnicode map
+    except (msgspec.DecodeError, UnicodeDecodeError):  # lone surrogates from a broken ToUnicode map
         text = _SURROGATE.sub(rb"\\ufffd", tidy).decode("utf-8", "replace")
         return _DECODER.decode(text)
 
@@ -284,3 +285,15 @@ def _read_rules(stext: mupdf.FzStextPage, sheet: Sheet) -> None:
                 return
         block = block.next
     sheet.rules = [] if "text_turned" in sheet.warnings else rules
+
+
+def text_boxes(stext: mupdf.FzStextPage) -> list[tuple[Box, str]]:
+    """The text blocks of a page with their places."""
+    return [
+        (
+            (block.bbox.x / _SCALE, block.bbox.y / _SCALE, (block.bbox.x + block.bbox.w) / _SCALE, (block.bbox.y + block.bbox.h) / _SCALE),
+            " ".join(clean(line.text).strip() for line in block.lines).strip(),
+        )
+        for block in _decode(_print(stext)).blocks
+        if block.lines and block.bbox
+    ]

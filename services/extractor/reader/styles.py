@@ -66,7 +66,7 @@ class Styles:
         for size in sorted(sizes, reverse=True):
             if size < self.body * 1.08 + 0.3:
                 break
-            if sizes[size] < max(400, 0.25 * total) and (not out or out[-1] - size > 0.6):
+            if sizes[size] < max(400, 0.25 * total) and (not out or out[-1] > size * 1.09):
                 out.append(size)
         return out
 

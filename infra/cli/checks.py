@@ -1,0 +1,40 @@
+"""`test`: format, lint, types, import contracts and all tests; exactly what CI runs. Writes nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[2]
+PYTHON_FOLDERS = ["shared", "services", "infra", "tests"]
+
+CHECKS: list[tuple[str, list[str]]] = [
+    ("format", ["ruff", "format", "--check", "."]),
+    ("lint", ["ruff", "check", "."]),
+    ("types", ["mypy", *PYTHON_FOLDERS]),
+    ("imports", ["lint-imports"]),
+]
+
+
+def test(arguments: list[str]) -> int:
+    """Run every check, then pytest with the arguments; with arguments given only pytest runs."""
+    tools = Path(sys.executable).parent
+    failed = []
+    if not arguments:
+        for name, command in CHECKS:
+            started = time.monotonic()
+            done = subprocess.run([tools / command[0], *command[1:]], cwd=REPO, capture_output=True, text=True)
+            print(f"{name}: {'ok' if done.returncode == 0 else 'FAILED'} ({time.monotonic() - started:.1f} s)", flush=True)
+            if done.returncode != 0:
+                failed.append(name)
+                print(done.stdout[-8000:], done.stderr[-4000:], flush=True)
+    from infra.nats_binary import find_or_install
+
+    environment = {**os.environ, "SHADOWTWIN_NATS_SERVER": str(find_or_install())}
+    tested = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=REPO, env=environment)
+    if failed:
+        print(f"checks failed: {', '.join(failed)}", file=sys.stderr)
+    return tested.returncode or (1 if failed else 0)

@@ -1,0 +1,97 @@
+"""The API client of the command line: a running gateway by its URL, or a local run's folder read in this process."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from infra.cli.failure import CliError
+from infra.stack import running_stack
+
+
+class Client:
+    """Typed calls over an httpx client."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    async def ready(self) -> bool:
+        """Whether the gateway answers that it can take work."""
+        try:
+            return (await self._http.get("/ready")).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    async def submit(self, pdf: Path, form: dict[str, str]) -> dict[str, Any]:
+        """Upload a PDF and start its job."""
+        with pdf.open("rb") as file:
+            files = {"file": (pdf.name, file, "application/pdf")}
+            return await self._call("POST", "/api/jobs", files=files, data=form, timeout=600)
+
+    async def job(self, job_id: str) -> dict[str, Any]:
+        """The job document."""
+        return await self._call("GET", f"/api/jobs/{job_id}")
+
+    async def jobs(self, **query: Any) -> dict[str, Any]:
+        """One page of jobs."""
+        return await self._call("GET", "/api/jobs", params={k: v for k, v in query.items() if v is not None})
+
+    async def logs(self, job_id: str, after: int = 0) -> dict[str, Any]:
+        """Log entries after a sequence number."""
+        return await self._call("GET", f"/api/jobs/{job_id}/logs", params={"after": after})
+
+    async def document(self, document_id: str) -> dict[str, Any]:
+        """The document record."""
+        return await self._call("GET", f"/api/documents/{document_id}")
+
+    async def search(self, query: str, top: int, library: str | None = None) -> dict[str, Any]:
+        """Chunk hits."""
+        body = {"query": query, "top": top, "libraryId": library}
+        return await self._call("POST", "/api/search", json=body, timeout=60)
+
+    async def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            answer = await self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise CliError(
+                "unavailable", f"The gateway cannot be reached ({type(error).__name__}).", "Is it running?"
+            ) from error
+        try:
+            body: dict[str, Any] = answer.json()
+        except ValueError:
+            body = {}
+        if answer.status_code >= 400:
+            code, detail = body.get("code", f"http_{answer.status_code}"), body.get("detail", answer.reason_phrase)
+            raise CliError(code, str(detail), str(body.get("hint", "")), 2 if answer.status_code < 500 else 1)
+        return body
+
+
+@contextlib.asynccontextmanager
+async def remote(url: str) -> AsyncIterator[Client]:
+    """A client of the gateway at that address."""
+    async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as http:
+        yield Client(http)
+
+
+@contextlib.asynccontextmanager
+async def client_for(api_url: str | None, data_dir: Path) -> AsyncIterator[Client]:
+    """The gateway at `api_url`; else the stack running on `data_dir`; else the folder itself, read here."""
+    url = api_url or running_stack(data_dir.resolve())
+    if url:
+        async with remote(url) as client:
+            yield client
+        return
+    if not (data_dir / "shadowtwin.db").exists():
+        raise CliError("not_found", f"{data_dir} holds no run.", "Process a PDF first, or name another --data-dir.", 2)
+    from services.gateway.app import application
+    from services.gateway.settings import GatewaySettings
+
+    settings = GatewaySettings(data_dir=data_dir.resolve(), store="sqlite")
+    async with application(settings, reading=True) as app:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://local", timeout=60) as http:
+            yield Client(http)

@@ -1,0 +1,82 @@
+"""Arguments to commands. Command modules are imported when they are used, so that `--help` stays instant."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from pathlib import Path
+
+from infra.cli.failure import CliError
+
+DEFAULT_DATA = Path(__file__).resolve().parents[2] / ".shadowtwin" / "data"
+
+
+def build() -> argparse.ArgumentParser:
+    """The parser with all commands."""
+    parser = argparse.ArgumentParser(prog="shadowtwin", description="Every PDF gets a shadow twin.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, module: str, about: str, *, where: bool = True) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=about, description=about)
+        command.set_defaults(module=f"infra.cli.{module}", function=name)
+        command.add_argument("--json", action="store_true", help="one JSON object on standard output")
+        if where:
+            command.add_argument("--api-url", help="address of a running gateway")
+            command.add_argument("--data-dir", type=Path, help="folder of a local stack")
+        return command
+
+    demo = add("demo", "process", "set everything up, process one PDF, show what came out", where=False)
+    demo.add_argument("pdf", nargs="?", type=Path, help="a PDF; without one a sample is made")
+    demo.add_argument("--data-dir", type=Path, help="where to keep the run (default: a new folder)")
+    process = add("process", "process", "process PDFs and wait for them")
+    process.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    process.add_argument("--library", default="default")
+    process.add_argument("--template", default="document")
+    process.add_argument("--method", default="fast", help="extraction method")
+    process.add_argument("--force", action="store_true", help="run every phase although its gate would skip it")
+    up = add("up", "up", "run the local stack until Ctrl-C", where=False)
+    up.add_argument("--data-dir", type=Path, help="where to keep everything")
+    up.add_argument("--port", type=int, default=8080, help="the gateway's port (0: any free one)")
+    jobs = add("jobs", "show", "list jobs, newest first")
+    jobs.add_argument("--status")
+    jobs.add_argument("--limit", type=int, default=20)
+    job = add("job", "show", "show one job document")
+    job.add_argument("id")
+    logs = add("logs", "show", "show a job's log")
+    logs.add_argument("id")
+    logs.add_argument("--follow", action="store_true", help="until the job has ended")
+    search = add("search", "show", "search the chunks of all documents")
+    search.add_argument("query")
+    search.add_argument("--top", type=int, default=5)
+    search.add_argument("--library")
+    extract = add("extract", "extract", "one PDF to Markdown and images, without any service", where=False)
+    extract.add_argument("file", type=Path)
+    extract.add_argument("--output", type=Path, required=True, metavar="DIR")
+    extract.add_argument("--method", default="fast", choices=["fast"])
+    specs = add("specs", "specs", "write docs/openapi.json and docs/asyncapi.json anew", where=False)
+    specs.set_defaults(json=False)
+    commands.add_parser("test", help="all checks and tests; further arguments go to pytest", add_help=False)
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Run a command; the exit code is 0 only on success, 2 for a wrong call or input, 1 for a failed run."""
+    if argv[:1] == ["test"]:
+        from infra.cli.checks import test
+
+        return test(argv[1:])
+    arguments = build().parse_args(argv)
+    try:
+        module = importlib.import_module(arguments.module)
+        code: int = getattr(module, arguments.function)(arguments)
+        return code
+    except CliError as error:
+        if arguments.json:
+            print(json.dumps({"error": {"code": error.code, "message": error.message, "hint": error.hint}}))
+        else:
+            print(f"shadowtwin: {error.message} {error.hint}".rstrip(), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,138 @@
+"""`demo` and `process`: submit PDFs, show their progress, print what came out."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from infra.cli import report
+from infra.cli.client import Client, remote
+from infra.cli.failure import CliError
+from infra.cli.parser import DEFAULT_DATA
+from infra.stack import AlreadyRunning, Stack, StackError
+
+POLL_SECONDS = 0.15
+READY_SECONDS = 90.0
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """The whole system on one PDF."""
+    pdf = arguments.pdf
+    if pdf is None:
+        from infra.sample import write_sample
+
+        pdf = DEFAULT_DATA.parent / "sample.pdf"
+        write_sample(pdf)
+    _check_files([pdf])
+    folder = arguments.data_dir or DEFAULT_DATA.parent / f"demo-{datetime.now():%Y%m%d-%H%M%S}"
+    parameters: dict[str, Any] = {}
+    return asyncio.run(_run([pdf], folder, None, {"libraryId": "demo"}, parameters, arguments.json, hits=True))
+
+
+def process(arguments: argparse.Namespace) -> int:
+    """PDFs through a running gateway, or through a stack that lives as long as the command."""
+    _check_files(arguments.files)
+    parameters: dict[str, Any] = {"template": arguments.template, "extractionMethod": arguments.method}
+    if arguments.force:
+        parameters["policies"] = {"extract": "force", "metadata": "force", "ingest": "force"}
+    form = {"libraryId": arguments.library}
+    folder = arguments.data_dir or DEFAULT_DATA
+    return asyncio.run(_run(arguments.files, folder, arguments.api_url, form, parameters, arguments.json, hits=False))
+
+
+def _check_files(files: list[Path]) -> None:
+    for file in files:
+        if not file.is_file():
+            raise CliError("not_found", f"There is no file {file}.", "Check the path.", 2)
+
+
+async def _run(
+    files: list[Path],
+    folder: Path,
+    api_url: str | None,
+    form: dict[str, str],
+    parameters: dict[str, Any],
+    as_json: bool,
+    *,
+    hits: bool,
+) -> int:
+    form = {**form, "parameters": json.dumps(parameters)}
+    async with _served(folder, api_url) as client:
+        await _await_ready(client)
+        view = report.Progress(enabled=not as_json or sys.stderr.isatty())
+        with view:
+            limit = asyncio.Semaphore(4)
+            results = await asyncio.gather(*(_one(client, file, form, folder, view, limit) for file in files))
+        for result in results:
+            if not as_json:
+                await report.summary(client, result, hits=hits)
+    failed = [r for r in results if "error" in r or r["job"] is not None and r["job"]["status"] != "completed"]
+    if as_json:
+        many = {"results": results, "completed": len(results) - len(failed), "failed": len(failed)}
+        print(json.dumps(results[0] if len(results) == 1 else many, ensure_ascii=False))
+    return 1 if failed else 0
+
+
+@contextlib.asynccontextmanager
+async def _served(folder: Path, api_url: str | None) -> AsyncIterator[Client]:
+    if api_url:
+        async with remote(api_url) as client:
+            yield client
+        return
+    try:
+        with contextlib.ExitStack() as held:
+            try:
+                stack = await asyncio.to_thread(held.enter_context, Stack(folder))
+                url = stack.api_url
+            except AlreadyRunning as running:
+                url = running.api_url
+            async with remote(url) as client:
+                yield client
+    except StackError as error:
+        raise CliError("misconfigured", str(error)) from error
+
+
+async def _await_ready(client: Client) -> None:
+    end = time.monotonic() + READY_SECONDS
+    while not await client.ready():
+        if time.monotonic() > end:
+            raise CliError("unavailable", "The gateway did not become ready.", "Look into the logs folder.")
+        await asyncio.sleep(0.05)
+
+
+async def _one(
+    client: Client,
+    file: Path,
+    form: dict[str, str],
+    folder: Path,
+    view: report.Progress,
+    limit: asyncio.Semaphore,
+) -> dict[str, Any]:
+    """Submit one file and follow its job to the end."""
+    async with limit:
+        try:
+            accepted = await client.submit(file, form)
+        except CliError as error:
+            view.failed(file.name, error.message)
+            fault = {"code": error.code, "message": error.message, "hint": error.hint}
+            return {"file": str(file), "job": None, "error": fault}
+        job = await _follow(client, accepted["jobId"], file.name, view) if accepted["jobId"] else None
+        document = await client.document(accepted["documentId"])
+        return report.result(job, document, accepted, folder)
+
+
+async def _follow(client: Client, job_id: str, name: str, view: report.Progress) -> dict[str, Any]:
+    while True:
+        job = await client.job(job_id)
+        view.show(name, job)
+        if job["status"] in ("completed", "failed"):
+            return job
+        await asyncio.sleep(POLL_SECONDS)

@@ -1,0 +1,155 @@
+"""What `demo` and `process` show: live progress, the result object, and its tables."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from infra.cli.client import Client
+
+
+class Progress:
+    """One bar a file on standard error: phase, pages and percent."""
+
+    def __init__(self, *, enabled: bool) -> None:
+        self._bars = Bars(
+            TextColumn("{task.fields[name]}", markup=False),
+            TextColumn("{task.fields[phase]}", style="cyan", markup=False),
+            BarColumn(bar_width=30),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[pages]}", markup=False),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            disable=not enabled,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Progress:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def show(self, name: str, job: dict[str, Any]) -> None:
+        """Move the job's bar to where the job is."""
+        at = job["progress"] or {"percent": 0, "step": "waiting", "pagesDone": 0, "pagesTotal": 0}
+        phase = job["status"] if job["status"] in ("completed", "failed") else at["step"]
+        pages = f"{at['pagesDone']}/{at['pagesTotal']} pages" if at["pagesTotal"] else ""
+        self._update(name, float(at["percent"]), phase, pages)
+
+    def failed(self, name: str, message: str) -> None:
+        """The file was refused."""
+        self._update(name, 0, f"refused: {message}", "")
+
+    def _update(self, name: str, percent: float, phase: str, pages: str) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=100, name=name, phase=phase, pages=pages)
+        self._bars.update(self._tasks[name], completed=percent, phase=phase, pages=pages)
+
+
+def result(
+    job: dict[str, Any] | None, document: dict[str, Any], accepted: dict[str, Any], folder: Path
+) -> dict[str, Any]:
+    """The one object that `--json` prints for a file."""
+    twins = folder.resolve() / "twins"
+    artefacts = document["artefacts"]
+    counts = document["counts"]
+    made = (job or {}).get("counts") or {}
+
+    def path(role: str) -> str | None:
+        return str(twins / artefacts[role]["key"]) if role in artefacts else None
+
+    def count(name: str) -> int:
+        return int(made.get(name, counts.get(name, 0)))
+
+    shown = {
+        "job": job,
+        "status": accepted["status"],
+        "document": {
+            "documentId": document["documentId"],
+            "libraryId": document["libraryId"],
+            "itemId": document["itemId"],
+            "sha256": document["sha256"],
+            "name": document["name"],
+            "pages": document["pages"],
+            "metadata": document["metadata"],
+        },
+        "twin": {"transcript": path("transcript"), "transformation": path("transformation")},
+        "counts": {
+            name: count(name)
+            for name in ("pages", "images", "chunksSmall", "chunksLarge", "vectors", "products", "entities", "links")
+        },
+        "products": [],
+        "timings": timings(job) if job else {},
+        "dataDir": str(folder.resolve()),
+    }
+    if job is not None and job["error"]:
+        shown["error"] = {key: job["error"][key] for key in ("code", "message", "hint")}
+    return shown
+
+
+def timings(job: dict[str, Any]) -> dict[str, float]:
+    """Seconds of each step that has run."""
+    return {
+        step["name"]: round((_time(step["endedAt"]) - _time(step["startedAt"])).total_seconds(), 3)
+        for step in job["steps"]
+        if step["startedAt"] and step["endedAt"]
+    }
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+async def summary(client: Client, result: dict[str, Any], *, hits: bool) -> None:
+    """For people: where the twin is, what each step took, what a search finds."""
+    console = Console(file=sys.stdout)
+    if result.get("error"):
+        error = result["error"]
+        console.print(Text(f"failed: {error['message']} {error['hint']} ({error['code']})", style="red"))
+        return
+    if result["job"] is None:
+        console.print(Text(f"skipped: {result['document']['name']} was processed before (use --force to repeat it)"))
+    console.print(Text(f"\n{result['document']['name']}: {result['document']['metadata'].get('title', '')}", style="bold"))
+    console.print(Text(f"twin        {result['twin']['transformation'] or result['twin']['transcript']}"))
+    console.print(Text(f"transcript  {result['twin']['transcript']}"))
+    if result["job"]:
+        console.print(_steps(result["job"]))
+        for warning in result["job"]["warnings"]:
+            console.print(Text(f"warning     {warning.get('message', warning)}", style="yellow"))
+    console.print(Text("  ".join(f"{name} {number}" for name, number in result["counts"].items() if number)))
+    if hits:
+        await _hits(client, console, result)
+    console.print(Text(f"data        {result['dataDir']}"))
+
+
+def _steps(job: dict[str, Any]) -> Table:
+    table = Table("step", "status", "seconds")
+    times = timings(job)
+    for step in job["steps"]:
+        said = f"skipped ({step['reason']})" if step["skipped"] else step["status"]
+        table.add_row(step["name"], said, f"{times.get(step['name'], 0):.2f}")
+    return table
+
+
+async def _hits(client: Client, console: Console, result: dict[str, Any]) -> None:
+    query = str(result["document"]["metadata"].get("title") or result["document"]["name"])
+    found = (await client.search(query, 3))["hits"]
+    table = Table("page", "chapter", "text", title=Text(f"search: {query}"))
+    for hit in found:
+        table.add_row(
+            Text(", ".join(map(str, hit["pages"][:4]))), Text(hit["chapter"]), Text(" ".join(hit["text"].split())[:160])
+        )
+    console.print(table)

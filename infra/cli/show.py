@@ -1,0 +1,106 @@
+"""`jobs`, `job`, `logs`, `search`: looking at what is there."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from infra.cli.client import Client, client_for
+from infra.cli.parser import DEFAULT_DATA
+
+
+def jobs(arguments: argparse.Namespace) -> int:
+    """List jobs."""
+
+    async def run(client: Client) -> int:
+        page = await client.jobs(status=arguments.status, limit=arguments.limit)
+        if arguments.json:
+            print(json.dumps(page, ensure_ascii=False))
+            return 0
+        table = Table("job", "status", "document", "progress", "created")
+        for job in page["jobs"]:
+            percent = f"{job['progress']['percent']:.0f}%" if job["progress"] else ""
+            name = Text(job["correlation"]["source"]["name"])
+            table.add_row(job["jobId"], job["shownStatus"], name, percent, job["createdAt"][:19])
+        Console().print(table)
+        return 0
+
+    return _with_client(arguments, run)
+
+
+def job(arguments: argparse.Namespace) -> int:
+    """Show one job document."""
+
+    async def run(client: Client) -> int:
+        found = await client.job(arguments.id)
+        if arguments.json:
+            print(json.dumps(found, ensure_ascii=False))
+        else:
+            Console().print_json(json.dumps(found))
+        return 0
+
+    return _with_client(arguments, run)
+
+
+def logs(arguments: argparse.Namespace) -> int:
+    """Show a job's log, with --follow until it ends."""
+
+    async def run(client: Client) -> int:
+        after = 0
+        while True:
+            ended = (await client.job(arguments.id))["status"] in ("completed", "failed")
+            page = await client.logs(arguments.id, after)
+            for entry in page["logs"]:
+                print(json.dumps(entry, ensure_ascii=False) if arguments.json else _line(entry), flush=True)
+            after = page["cursor"]
+            if page["logs"]:
+                continue
+            if ended or not arguments.follow:
+                return 0
+            await asyncio.sleep(0.3)
+
+    return _with_client(arguments, run)
+
+
+def search(arguments: argparse.Namespace) -> int:
+    """Search chunks."""
+
+    async def run(client: Client) -> int:
+        found = await client.search(arguments.query, arguments.top, arguments.library)
+        if arguments.json:
+            print(json.dumps(found, ensure_ascii=False))
+            return 0
+        table = Table("document", "pages", "chapter", "text")
+        for hit in found["hits"]:
+            pages = ", ".join(map(str, hit["pages"]))
+            table.add_row(Text(hit["name"]), pages, Text(hit["chapter"]), Text(" ".join(hit["text"].split())[:200]))
+        Console().print(table)
+        return 0
+
+    return _with_client(arguments, run)
+
+
+def _line(entry: dict[str, Any]) -> str:
+    progress = f" {entry['progress']:.0f}%" if entry.get("progress") is not None else ""
+    text = "".join(c if c.isprintable() else "?" for c in str(entry.get("message", "")))
+    return f"{entry['timestamp'][11:23]}  {entry['phase']:<24}{progress:>5}  {text}"
+
+
+def _with_client(arguments: argparse.Namespace, run: Any) -> int:
+    async def body() -> int:
+        async with client_for(arguments.api_url, arguments.data_dir or DEFAULT_DATA) as client:
+            code: int = await run(client)
+            return code
+
+    try:
+        return asyncio.run(body())
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0

@@ -1,0 +1,18 @@
+"""What a child process of the extractor is asked for. Imports no PDF library: the parent uses it too."""
+
+from __future__ import annotations
+
+import msgspec
+
+READER = "fast-1"
+"""Name and version of the reader; part of every transcript's fingerprint, so that a better one makes it stale."""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What the child is asked for: a local file, its expected SHA-256 ("" to skip the check), and limits."""
+
+    path: str
+    sha256: str = ""
+    images: bool = True
+    max_pages: int = 5000
+    password: str = ""

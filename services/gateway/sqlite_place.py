@@ -1,0 +1,108 @@
+"""Whether a place is fit for the SQLite file, its schema, and what its errors mean."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+from shared.errors import ConfigurationError, ShadowtwinError, TransientError
+
+NETWORK = frozenset(
+    "9p afs ceph cifs davfs beegfs fuse.blobfuse2 fuse.ceph fuse.ceph-fuse fuse.davfs fuse.gcsfuse fuse.glusterfs "
+    "fuse.grpcfuse fuse.osxfs fuse.rclone fuse.s3fs fuse.smbnetfs fuse.sshfs glusterfs gpfs lustre ncpfs nfs nfs4 "
+    "orangefs smb3 smbfs".split()
+)
+"""File systems whose locks or shared memory SQLite's write-ahead log cannot rely on."""
+LASTING = {"SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH"}
+VERSION = 1
+
+SCHEMA = """
+CREATE TABLE jobs (
+    jobId TEXT PRIMARY KEY, processId TEXT NOT NULL, revision INTEGER NOT NULL, attempt INTEGER NOT NULL,
+    status TEXT NOT NULL, open INTEGER NOT NULL, libraryId TEXT NOT NULL, documentId TEXT NOT NULL, batchId TEXT,
+    createdAt INTEGER NOT NULL, updatedAt INTEGER NOT NULL, heartbeatAt INTEGER, deadlineAt INTEGER,
+    outboxAt INTEGER, body BLOB NOT NULL);
+CREATE UNIQUE INDEX jobs_open ON jobs (documentId) WHERE open = 1;
+CREATE INDEX jobs_outbox ON jobs (outboxAt) WHERE outboxAt IS NOT NULL;
+CREATE INDEX jobs_newest ON jobs (createdAt, jobId);
+CREATE INDEX jobs_status ON jobs (status, createdAt, jobId);
+CREATE INDEX jobs_library ON jobs (libraryId, createdAt, jobId);
+CREATE INDEX jobs_batch ON jobs (batchId, createdAt, jobId) WHERE batchId IS NOT NULL;
+CREATE INDEX jobs_document ON jobs (documentId, createdAt, jobId);
+CREATE TABLE job_logs (
+    jobId TEXT NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (jobId, seq)) WITHOUT ROWID;
+CREATE TABLE documents (
+    documentId TEXT PRIMARY KEY, libraryId TEXT NOT NULL, itemId TEXT NOT NULL, sha256 TEXT NOT NULL,
+    revision INTEGER NOT NULL, createdAt INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX documents_hash ON documents (libraryId, sha256, createdAt);
+CREATE INDEX documents_newest ON documents (createdAt, documentId);
+CREATE INDEX documents_library ON documents (libraryId, createdAt, documentId);
+"""
+
+
+def check_place(path: Path) -> None:
+    """Make the folder; raises ConfigurationError when it cannot hold the file, or lies on a network file system."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace") if os.name == "posix" else ""
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unfit(f"The data folder {path.parent} cannot be made ({error.strerror}).") from error
+    kind = file_system(path.parent.resolve(), mounts.splitlines())
+    if kind in NETWORK:
+        raise _unfit(
+            f"{path.parent} lies on a network file system ({kind}), where SQLite loses or damages data: "
+            "name a folder on a local disk in SHADOWTWIN_DATA_DIR, or use MongoDB (SHADOWTWIN_STORE=mongo)."
+        )
+
+
+def file_system(folder: Path, mounts: Iterable[str]) -> str:
+    """Type of the file system that holds the folder, from the lines of /proc/mounts; later mounts cover earlier."""
+    found, depth = "", -1
+    for line in mounts:
+        fields = line.split(" ")
+        if len(fields) < 3:
+            continue
+        mounted = Path(fields[1].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
+        if folder.is_relative_to(mounted) and len(mounted.parts) >= depth:
+            found, depth = fields[2], len(mounted.parts)
+    return found
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log and make the tables, unless they are there; a newer schema is refused."""
+    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode != "wal":
+        raise _unfit(f"SQLite cannot keep a write-ahead log here (journal mode {mode}): use a local disk.")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    connection.execute("BEGIN IMMEDIATE")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            connection.execute("ROLLBACK")
+            raise _unfit("The SQLite file holds tables of something else: name another SHADOWTWIN_DATA_DIR.")
+        for statement in SCHEMA.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+    if version > VERSION:
+        raise _unfit(
+            f"The SQLite file has schema {version}, this program knows {VERSION}: start the newer program again."
+        )
+
+
+def explain(error: sqlite3.Error, path: Path) -> Exception:
+    """The error as this system's own: transient where the same call may succeed later."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if any(name.startswith(lasting) for lasting in LASTING):
+        return _unfit(f"The database {path} cannot be used ({error}): check the file, its rights and the disk.")
+    if isinstance(error, sqlite3.OperationalError):
+        return TransientError("unavailable", f"The database cannot be written or read now ({error}).")
+    return ShadowtwinError("internal", f"The database refused a statement ({type(error).__name__}).")
+
+
+def _unfit(message: str) -> ConfigurationError:
+    return ConfigurationError("misconfigured", message)

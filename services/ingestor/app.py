@@ -1,0 +1,32 @@
+"""The ingestor's composition root."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from services.ingestor.ingestion import Ingestion
+from services.ingestor.settings import IngestorSettings
+from shared.adapters.folder_storage import FolderStorage
+from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_tokenizer, choose_vectors
+from shared.worker import run
+
+
+async def serve() -> None:
+    """Run the ingestor until it is told to stop."""
+    settings = IngestorSettings()
+
+    @contextlib.asynccontextmanager
+    async def opened() -> AsyncIterator[Ingestion]:
+        chosen = VectorSettings()
+        embedder = choose_embedder(chosen)
+        vectors = choose_vectors(chosen, settings.data_dir, embedder)
+        await vectors.open()
+        try:
+            await embedder.embed(["warm up"])
+            storage = FolderStorage(settings.data_dir / "twins")
+            yield Ingestion(storage, vectors, embedder, choose_tokenizer(), settings)
+        finally:
+            await vectors.close()
+
+    await run("ingestor", settings, opened, settings.concurrency)

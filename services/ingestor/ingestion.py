@@ -1,0 +1,215 @@
+"""The ingest phase: twin in storage -> chunks in storage and vectors in the index, under a new generation.
+
+The twin is read from storage only (checklist A3.5). Nothing a search can see changes here: the gateway moves the
+document's generation when it accepts the final report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import msgspec
+
+from services.ingestor.chapters import ChapterPlan
+from services.ingestor.chunks import Chunk, Tokenizer, make_chunks, plan_body
+from services.ingestor.settings import IngestorSettings
+from services.ingestor.windows import Shape
+from shared import frontmatter, reading
+from shared.anchors import split_pages
+from shared.errors import ShadowtwinError
+from shared.gates import Verdict, fingerprint, ingest_gate, judge
+from shared.job import StepName
+from shared.manifest import Outputs
+from shared.phase import Report
+from shared.ports import Embedder, Storage, VectorRow, VectorStore
+from shared.ticket import Outcome, Ticket
+
+WRITE_BATCH = 256
+
+
+class Ingestion:
+    """The phase's gate and work (shared.phase.Phase)."""
+
+    step = StepName.INGEST
+
+    def __init__(
+        self,
+        storage: Storage,
+        vectors: VectorStore,
+        embedder: Embedder,
+        tokenizer: Tokenizer,
+        settings: IngestorSettings,
+    ) -> None:
+        self._storage, self._vectors, self._embedder = storage, vectors, embedder
+        self._tokenizer, self._settings = tokenizer, settings
+
+    async def gate(self, ticket: Ticket) -> Verdict:
+        """`gateIngestRag`: skip only if the doc exists AND chunkCount >= 1, made from the current twin."""
+        parameters = ticket.parameters
+        exists = ingest_gate(ticket.document, self._made_from(ticket))
+        if exists:
+            exists = await self._vectors.get_doc(ticket.document.document_id) is not None
+        return judge(parameters.policies.ingest, parameters.phases.ingest, exists, "ingest_exists")
+
+    async def work(self, ticket: Ticket, report: Report) -> Outcome:
+        """Chunk, embed, store, count what can be read back."""
+        document = ticket.document
+        role = "transformation" if "transformation" in document.artefacts else "transcript"
+        meta, body = frontmatter.parse((await reading.read(self._storage, document, role)).decode())
+        plan = await asyncio.to_thread(plan_body, body, meta)
+        report.mark("ingest_rag", f"policy {ticket.parameters.policies.ingest}, reading the {role}")
+        report.mark("ingest_start", f"pages={document.pages} chapters={len(plan.chapters)}", pages=document.pages)
+        for note in plan.notes:
+            report.mark(note.phase, note.message)
+        generation = fingerprint(self._made_from(ticket), body, meta.get("title"), meta.get("chapters"))
+        run = _Run(self, ticket, report, meta, body, plan, generation)
+        outputs = Outputs(self._storage, ticket.output_prefix)
+        await outputs.write("chunks.jsonl", run.rows(), "chunks")
+        await self._read_back(run, document.document_id)
+        return run.outcome(await outputs.seal())
+
+    async def _read_back(self, run: _Run, document_id: str) -> None:
+        """Conservation: chunks made = embedded = stored = readable back; the numbers stand in the error."""
+        stored = await self._vectors.count(document_id, run.generation, "chunk")
+        if stored != run.embedded:
+            raise ShadowtwinError(
+                "conservation_violated", f"{run.embedded} vectors were written, {stored} can be read back."
+            )
+
+    def _made_from(self, ticket: Ticket) -> str:
+        """Fingerprint of what the vectors are made from, as known before the twin is read."""
+        made = ticket.document.made_from
+        settings = self._settings
+        return fingerprint(
+            ticket.document.document_id,
+            made.get("transform") or made.get("extract"),
+            self._embedder.name,
+            self._embedder.dimension,
+            self._tokenizer.name,
+            (settings.small_core, settings.small_guard, settings.large_core, settings.large_guard),
+            settings.embed_large,
+        )
+
+
+class _Run:
+    """One ingestion; its generation is named by the content, so that an attempt repeated after a crash writes the
+    same rows again and another content never mixes with them. It streams chunks to the index and to chunks.jsonl and
+    counts both."""
+
+    def __init__(
+        self,
+        phase: Ingestion,
+        ticket: Ticket,
+        report: Report,
+        meta: dict[str, Any],
+        body: str,
+        plan: ChapterPlan,
+        generation: str,
+    ) -> None:
+        self._phase, self._ticket, self._report = phase, ticket, report
+        self._meta, self._body, self._plan = meta, body, plan
+        self.generation = generation
+        self.made = {"small": 0, "large": 0}
+        self.embedded = 0
+        self.last_page = 0
+
+    async def rows(self) -> AsyncIterator[bytes]:
+        """The lines of chunks.jsonl; every batch is in the index before its lines are given on."""
+        settings = self._phase._settings
+        chunks = make_chunks(
+            self._body,
+            self._meta,
+            self._ticket.document.document_id,
+            tokenizer=self._phase._tokenizer,
+            small=Shape(settings.small_core, settings.small_guard, settings.small_guard),
+            large=Shape(settings.large_core, settings.large_guard, settings.large_guard),
+            plan=self._plan,
+        )
+        batches = _batched(chunks, settings.embed_batch)
+        while batch := await asyncio.to_thread(next, batches, None):
+            await self._index([chunk for chunk in batch if chunk.scale == "small" or settings.embed_large])
+            for chunk in batch:
+                self.made[chunk.scale] += 1
+                self.last_page = max([self.last_page, *chunk.pages])
+            pages = self._ticket.document.pages
+            await self._report.progress(
+                95 * self.last_page / max(pages, 1), "embedding", min(self.last_page, pages), pages
+            )
+            yield b"".join(msgspec.json.encode(chunk) + b"\n" for chunk in batch)
+
+    async def _index(self, chunks: list[Chunk]) -> None:
+        if not chunks:
+            return
+        vectors = await self._phase._embedder.embed([chunk.embedding_text for chunk in chunks])
+        rows = [self._row(chunk, vector) for chunk, vector in zip(chunks, vectors, strict=True)]
+        for start in range(0, len(rows), WRITE_BATCH):
+            await self._phase._vectors.write(rows[start : start + WRITE_BATCH])
+        self.embedded += len(rows)
+
+    def _row(self, chunk: Chunk, vector: list[float]) -> VectorRow:
+        document = self._ticket.document
+        return VectorRow(
+            row_id=f"{chunk.chunk_id}@{self.generation}",
+            kind="chunk",
+            library_id=document.library_id,
+            document_id=document.document_id,
+            file_id=document.item_id,
+            generation=self.generation,
+            vector=vector,
+            text=chunk.text,
+            scale=chunk.scale,
+            position=chunk.position,
+            chapter=" / ".join(chunk.chapter),
+            pages=chunk.pages,
+            extra={"chunkId": chunk.chunk_id, "name": document.name, "start": chunk.start, "end": chunk.end},
+        )
+
+    def outcome(self, outputs: dict[str, Any]) -> Outcome:
+        """The report: counts, log entries and, when nothing was searchable, a warning that says why."""
+        total = self.made["small"] + self.made["large"]
+        warnings = []
+        if not self.embedded:
+            reason = "the twin holds no text" if not _has_text(self._body) else "no chunk was made of its text"
+            warnings.append(
+                {"code": "no_chunks", "message": f"0 chunks, 1 vector (doc meta only): {reason}."}
+            )
+        entries = [
+            {
+                "phase": "ingest_chunking_done",
+                "message": f"{total} chunks, {self.embedded + 1} vectors",
+                "small": self.made["small"],
+                "large": self.made["large"],
+            },
+            {
+                "phase": "ingest_pinecone_upserted",
+                "message": f"{self.embedded} vectors upserted and read back in {self._phase._vectors.name}",
+                "vectors": self.embedded,
+            },
+        ]
+        return Outcome(
+            outputs=outputs,
+            entries=entries,
+            warnings=warnings,
+            counts={"chunksSmall": self.made["small"], "chunksLarge": self.made["large"]},
+            facts={
+                "madeFrom": self._phase._made_from(self._ticket),
+                "generation": self.generation,
+                "chunkCount": self.embedded,
+                "chaptersCount": len(self._plan.chapters),
+                "vectors": self.embedded,
+            },
+        )
+
+
+def _has_text(body: str) -> bool:
+    preamble, pages = split_pages(body)
+    return bool(preamble.strip()) or any(page.text.strip() for page in pages)
+
+
+def _batched(chunks: Iterator[Chunk], size: int) -> Iterator[list[Chunk]]:
+    while batch := list(itertools.islice(chunks, size)):
+        yield batch
+
