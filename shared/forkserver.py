@@ -39,7 +39,7 @@ def main(fd: int) -> None:
     try:
         for name in ["shared.child_main", *setup["preload"]]:
             importlib.import_module(name)
-    except Exception as exc:  # noqa: BLE001 - told to the service, which says it in a sentence
+    except Exception as exc:
         control.sendall(json.dumps({"error": f"{type(exc).__name__}: {exc}"}).encode() + b"\n")
         return
     gc.collect()
@@ -101,7 +101,8 @@ class _Server:
             for key, _ in self._selector.select(_PARENT_CHECK_SECONDS):
                 if key.fileobj is self._control:
                     if not self._request():
-                        return self._end()
+                        self._end()
+                        return
                 elif key.fileobj is self._woken:
                     self._reap()
                 elif self._leashes.get(key.data) is key.fileobj:  # else reaped since it was selected

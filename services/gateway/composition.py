@@ -18,7 +18,7 @@ from services.gateway.sweeper import Sweeper
 from shared import route
 from shared.adapters.folder_storage import FolderStorage
 from shared.adapters.nats_bus import NatsBus
-from shared.adapters.vector_choice import choose_embedder, choose_vectors
+from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_vectors
 from shared.commands import Advance
 from shared.errors import RequestError, TransientError
 from shared.events import JobEvent
@@ -99,8 +99,9 @@ def stores(settings: GatewaySettings) -> tuple[JobStore, DocumentStore]:
 async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncIterator[Gateway]:
     """The gateway with everything opened, closed in the reverse order."""
     jobs, documents = stores(settings)
-    embedder = choose_embedder()
-    vectors = choose_vectors(settings.data_dir, embedder)
+    chosen = VectorSettings()
+    embedder = choose_embedder(chosen)
+    vectors = choose_vectors(chosen, settings.data_dir, embedder, upkeep=False)
     bus = None if reading else NatsBus(settings.nats_url, "gateway")
     credentials = {} if reading else service_credentials(settings.service_credentials_file)
     made = Gateway(
@@ -111,7 +112,7 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
     try:
         if not reading:
             tasks = [asyncio.create_task(made.serve_bus()), asyncio.create_task(made.sweeper.run())]
-            tasks.append(asyncio.create_task(_opened(vectors)))
+            tasks.append(asyncio.create_task(vectors.open()))
         yield made
     finally:
         for task in tasks:
@@ -122,8 +123,3 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
             await bus.stop()
         await vectors.close()
         await jobs.close()
-
-
-async def _opened(vectors: VectorStore) -> None:
-    """Load the vector store in the background: its import takes seconds, and the first upload need not wait."""
-    await vectors.open()

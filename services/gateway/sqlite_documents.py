@@ -89,7 +89,10 @@ class SqliteDocuments:
         )
 
     async def _select(self, rest: str, values: Sequence[Any]) -> list[Document]:
-        def select(connection: sqlite3.Connection) -> list[tuple[bytes]]:
-            return connection.execute(f"SELECT body FROM documents {rest}", values).fetchall()
+        def select(connection: sqlite3.Connection) -> list[Document]:
+            return [
+                _DOCUMENT.decode(body) for (body,) in connection.execute(f"SELECT body FROM documents {rest}", values)
+            ]
 
-        return [_DOCUMENT.decode(body) for (body,) in await self._file.read(select)]
+        documents: list[Document] = await self._file.read(select)
+        return documents

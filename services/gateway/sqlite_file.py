@@ -141,17 +141,34 @@ class SqliteFile:
         """The result or exception of every operation; all fail when the transaction does."""
         try:
             _begin(connection)
-            results = [_attempt(connection, wish) for wish in group]
+            results = [self._attempt(connection, wish) for wish in group]
             connection.execute("COMMIT")
             return results
         except sqlite3.Error as error:
-            failure: BaseException = explain(error, self.path)
-        except BaseException as error:
+            failure: Exception = explain(error, self.path)
+        except Exception as error:
             failure = error
         with contextlib.suppress(sqlite3.Error):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         return [failure] * len(group)
+
+    def _attempt(self, connection: sqlite3.Connection, wish: _Wish) -> Any:
+        """The operation's result or its own exception; raises when the whole transaction is lost."""
+        try:
+            if wish.several:
+                connection.execute("SAVEPOINT wish")
+            result = wish.operation(connection)
+            if wish.several:
+                connection.execute("RELEASE wish")
+            return result
+        except Exception as error:
+            if not connection.in_transaction or isinstance(error, sqlite3.OperationalError):
+                raise
+            if wish.several:
+                connection.execute("ROLLBACK TO wish")
+                connection.execute("RELEASE wish")
+            return explain(error, self.path) if isinstance(error, sqlite3.Error) else error
 
     def _tell(self, group: list[_Wish], results: list[Any]) -> None:
         # The caller's loop may have ended without waiting; what was committed stays committed.
@@ -167,24 +184,6 @@ def _begin(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as error:
             if not left or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
-
-
-def _attempt(connection: sqlite3.Connection, wish: _Wish) -> Any:
-    """The operation's result or its own exception; raises when the whole transaction is lost."""
-    try:
-        if wish.several:
-            connection.execute("SAVEPOINT wish")
-        result = wish.operation(connection)
-        if wish.several:
-            connection.execute("RELEASE wish")
-        return result
-    except Exception as error:
-        if not connection.in_transaction or isinstance(error, sqlite3.OperationalError):
-            raise
-        if wish.several:
-            connection.execute("ROLLBACK TO wish")
-            connection.execute("RELEASE wish")
-        return error
 
 
 def _answer(group: list[_Wish], results: list[Any]) -> None:

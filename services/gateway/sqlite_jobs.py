@@ -165,13 +165,15 @@ class SqliteJobs:
         await self._file.write(remove, several=True)
 
     async def _select(self, rest: str, values: Sequence[Any]) -> list[Job]:
-        def select(connection: sqlite3.Connection) -> list[tuple[bytes, int | None]]:
-            return connection.execute(f"SELECT body, heartbeatAt FROM jobs {rest}", values).fetchall()
+        # Decoded here, in the reading thread: a long page must not hold up the event loop.
+        def select(connection: sqlite3.Connection) -> list[Job]:
+            return [
+                with_heartbeat(_JOB.decode(body), None if beat is None else moment(beat))
+                for body, beat in connection.execute(f"SELECT body, heartbeatAt FROM jobs {rest}", values)
+            ]
 
-        return [
-            with_heartbeat(_JOB.decode(body), None if beat is None else moment(beat))
-            for body, beat in await self._file.read(select)
-        ]
+        jobs: list[Job] = await self._file.read(select)
+        return jobs
 
 
 def _columns(job: Job) -> dict[str, Any]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from shared.errors import ConfigurationError, ShadowtwinError, TransientError
 
-NETWORK = frozenset(
-    "9p afs ceph cifs davfs beegfs fuse.blobfuse2 fuse.ceph fuse.ceph-fuse fuse.davfs fuse.gcsfuse fuse.glusterfs "
-    "fuse.grpcfuse fuse.osxfs fuse.rclone fuse.s3fs fuse.smbnetfs fuse.sshfs glusterfs gpfs lustre ncpfs nfs nfs4 "
-    "orangefs smb3 smbfs".split()
+NETWORK = re.compile(
+    r"9p|afs|beegfs|ceph|cifs|davfs|glusterfs|gpfs|lustre|ncpfs|nfs4?|orangefs|smb3|smbfs|"
+    r"fuse\.(blobfuse2|ceph(-fuse)?|davfs|gcsfuse|glusterfs|grpcfuse|osxfs|rclone|s3fs|smbnetfs|sshfs)"
 )
 """File systems whose locks or shared memory SQLite's write-ahead log cannot rely on."""
 LASTING = {"SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH"}
@@ -52,7 +53,7 @@ def check_place(path: Path) -> None:
     except OSError as error:
         raise _unfit(f"The data folder {path.parent} cannot be made ({error.strerror}).") from error
     kind = file_system(path.parent.resolve(), mounts.splitlines())
-    if kind in NETWORK:
+    if NETWORK.fullmatch(kind):
         raise _unfit(
             f"{path.parent} lies on a network file system ({kind}), where SQLite loses or damages data: "
             "name a folder on a local disk in SHADOWTWIN_DATA_DIR, or use MongoDB (SHADOWTWIN_STORE=mongo)."
@@ -74,7 +75,7 @@ def file_system(folder: Path, mounts: Iterable[str]) -> str:
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Switch to the write-ahead log and make the tables, unless they are there; a newer schema is refused."""
-    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    mode = _switch_to_wal(connection)
     if mode != "wal":
         raise _unfit(f"SQLite cannot keep a write-ahead log here (journal mode {mode}): use a local disk.")
     connection.execute("PRAGMA journal_size_limit = 67108864")
@@ -92,6 +93,18 @@ def migrate(connection: sqlite3.Connection) -> None:
         raise _unfit(
             f"The SQLite file has schema {version}, this program knows {VERSION}: start the newer program again."
         )
+
+
+def _switch_to_wal(connection: sqlite3.Connection, tries: int = 50) -> str:
+    """The journal mode reached. SQLite does not wait for the lock here, and two processes may start at once."""
+    while True:
+        try:
+            return str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            tries -= 1
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not tries:
+                raise
+            time.sleep(0.1)
 
 
 def explain(error: sqlite3.Error, path: Path) -> Exception:

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import random
 from datetime import datetime, timedelta
+from typing import Any
 
 from services.gateway.orchestrator import Orchestrator
 from services.gateway.settings import GatewaySettings
@@ -71,7 +72,7 @@ class Sweeper:
             return
         step = job.lease.step
         reason = "The step took longer than allowed." if late else "The worker gave no sign of life."
-        who = {"process_id": job.process_id, "attempt": job.attempt, "step": step}
+        who: dict[str, Any] = {"process_id": job.process_id, "attempt": job.attempt, "step": step}
         with contextlib.suppress(Refused, RequestError):
             if job.attempt >= self._settings.max_attempts:
                 code = "step_deadline" if late else "attempts_exhausted"

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from services.ingestor.ingestion import Ingestion
 from services.ingestor.settings import IngestorSettings
 from shared.adapters.folder_storage import FolderStorage
-from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_tokenizer, choose_vectors
+from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_vectors
+from shared.adapters.wordllama_embedder import WordLlamaTokenizer
 from shared.worker import run
 
 
@@ -25,7 +26,7 @@ async def serve() -> None:
         try:
             await embedder.embed(["warm up"])
             storage = FolderStorage(settings.data_dir / "twins")
-            yield Ingestion(storage, vectors, embedder, choose_tokenizer(), settings)
+            yield Ingestion(storage, vectors, embedder, WordLlamaTokenizer(), settings)
         finally:
             await vectors.close()
 

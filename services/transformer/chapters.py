@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import islice
 from typing import Any, NamedTuple
 
 from services.transformer import contents, dates, keywords, summary
@@ -18,10 +19,16 @@ MOST = 2000
 LONGEST_TITLE = 300
 EVIDENCE = 160
 DEEPEST = 3
-TEXT_LIMIT = 20_000
+TEXT_LIMIT = 1_500_000
+"""Characters that are read for the summaries and keywords of all chapters together."""
 
 _CAPTION = re.compile(
     r"(?:table|figure|fig\.|tabelle|abbildung|abb\.|tableau|exhibit|tabla|figura)\s*[\dIVX]", re.IGNORECASE
+)
+_LABEL = re.compile(
+    r"(?:chapter|kapitel|chapitre|cap[ií]tulo|capitolo|hoofdstuk|part|teil|partie|parte|appendix|anhang|annexe?|rozdział|глава)"
+    r"\s*(?:\d{1,3}|[IVXLC]{1,6}|[A-Z])\.?|第.{1,4}[章部編编]|제?\s?\d{1,3}\s?[장부]",
+    re.IGNORECASE,
 )
 
 
@@ -60,8 +67,7 @@ def _from_rows(reading: Reading, rows: list[dict[str, Any]], warnings: list[str]
     for row in rows[: 2 * MOST]:
         title = " ".join(str(row.get("title") or "").split())[:LONGEST_TITLE]
         level, page = row.get("level"), row.get("page")
-        real = isinstance(page, int) and not isinstance(page, bool) and 1 <= page <= reading.pages
-        number = int(page or 1) if real else headings.get(fold(title), 0)
+        number = page if isinstance(page, int) and 1 <= page <= reading.pages else headings.get(fold(title), 0)
         if not number or not any(c.isalnum() for c in title) or (len(rows) < 3 and is_junk(title)):
             dropped.append(title[:60] or "(no title)")
             continue
@@ -77,24 +83,24 @@ def _from_rows(reading: Reading, rows: list[dict[str, Any]], warnings: list[str]
 def _locate(blocks: list[Block], title: str, after: int) -> int:
     """The block that prints a title, looked for behind the former one first; -1 when none does."""
     wanted = fold(title)
-    order = [*range(after + 1, len(blocks)), *range(after + 1)] if wanted else []
+    order: list[int] = [*range(after + 1, len(blocks)), *range(after + 1)] if wanted else []
     for kinds in (("heading",), ("text", "list")):
         for number in order:
             block = blocks[number]
             if block.kind not in kinds or len(block.text) > 2 * len(title) + 40:
                 continue
-            folded = fold(block.text)
-            if (
-                folded == wanted
-                or (len(wanted) > 5 and folded.endswith(wanted))
-                or (len(folded) > 5 and wanted.endswith(folded))
-            ):
+            if _prints(fold(block.text), wanted):
                 return number
     return -1
 
 
+def _prints(line: str, wanted: str) -> bool:
+    """Whether a folded line is a folded title, give or take a number or a first part."""
+    return line == wanted or (len(wanted) > 5 and line.endswith(wanted)) or (len(line) > 5 and wanted.endswith(line))
+
+
 def _from_headings(reading: Reading, title: str, authors: list[str]) -> list[Mark]:
-    """The transcript's headings without the title, page furniture, captions; only the top levels when there are many."""
+    """The transcript's headings without title, page furniture and captions; only top levels when there are many."""
     marks = [
         Mark(block.level, block.text[:LONGEST_TITLE], sheet.number, number)
         for sheet in reading.sheets
@@ -108,12 +114,18 @@ def _from_headings(reading: Reading, title: str, authors: list[str]) -> list[Mar
     marks = [
         m for m in marks if repeats[fold(m.title)] <= allowed and not (own and fold(m.title) in own and m.page < 4)
     ]
+    marks = [m for m, n in zip(marks, [*marks[1:], None], strict=False) if not (n and _is_label(m, n))]
     levels = sorted({mark.level for mark in marks})
     most = max(30, 2 * len(reading.sheets))
     while len(levels) > 1 and len(marks) > most:
         levels.pop()
         marks = [mark for mark in marks if mark.level in levels]
     return [mark._replace(level=levels.index(mark.level) + 1) for mark in marks]
+
+
+def _is_label(mark: Mark, following: Mark) -> bool:
+    """Whether a heading is only the "Chapter 3" above the chapter's title."""
+    return (following.page, following.at) == (mark.page, mark.at + 1) and bool(_LABEL.fullmatch(mark.title))
 
 
 def _is_chapter(text: str) -> bool:
@@ -134,12 +146,13 @@ def _is_chapter(text: str) -> bool:
 def _described(reading: Reading, marks: list[Mark], language: str) -> list[dict[str, Any]]:
     index = {sheet.number: sheet.blocks for sheet in reading.sheets}
     top = min((mark.level for mark in marks), default=1)
+    limit = max(1500, min(20_000, TEXT_LIMIT // (len(marks) or 1)))
     chapters = []
     for order, mark in enumerate(marks, start=1):
-        follower = next((m for m in marks[order : order + 400] if m.level <= mark.level), None)
+        follower = next((m for m in islice(marks, order, None) if m.level <= mark.level), None)
         end = _end(mark, follower, index, reading.pages)
         upto = marks[order] if order < len(marks) else None
-        text = _own_blocks(index, mark, upto, reading.pages)
+        text = _own_blocks(index, mark, upto, reading.pages, limit)
         body = [block for block in text if block.kind != "heading"]
         chapters.append(
             {
@@ -167,8 +180,8 @@ def _end(mark: Mark, follower: Mark | None, index: dict[int, list[Block]], pages
     return max(mark.page, follower.page - 1 if opens else follower.page)
 
 
-def _own_blocks(index: dict[int, list[Block]], mark: Mark, upto: Mark | None, pages: int) -> list[Block]:
-    """The blocks from a chapter's heading to the next heading that starts a chapter, at most 20 000 characters."""
+def _own_blocks(index: dict[int, list[Block]], mark: Mark, upto: Mark | None, pages: int, limit: int) -> list[Block]:
+    """The blocks from a chapter's heading to the next heading that starts a chapter, about `limit` characters at most."""
     last = min(upto.page if upto else pages, mark.page + 60)
     found: list[Block] = []
     size = 0
@@ -181,7 +194,7 @@ def _own_blocks(index: dict[int, list[Block]], mark: Mark, upto: Mark | None, pa
         for block in blocks[start:stop]:
             found.append(block)
             size += len(block.text)
-        if size > TEXT_LIMIT:
+        if size > limit:
             break
     return found
 

@@ -13,9 +13,12 @@ _YEAR = re.compile(r"(?<![\d.,/$€£#-])(?:1[4-9]|20)\d\d(?![\d%]|[.,]\d|[–-]
 _ARXIV = re.compile(r"arXiv:\s?(\d\d)\d\d\.\d{4,5}|arXiv:\S{1,30}.{0,40}?\b((?:19|20)\d\d)\b", re.IGNORECASE)
 _COPYRIGHT = re.compile(r"(?:copyright|©|\(c\)|\bcopr\.).{0,80}", re.IGNORECASE)
 _MONTH = (
-    r"(?:jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|février|mar(?:ch)?|märz|mars|apr(?:il)?|avril|ma[iy]|june?|juni|juin|july?|juli"
-    r"|juillet|aug(?:ust)?|août|sep(?:t|tember|tembre)?|o[ck]t(?:ober|obre)?|nov(?:ember|embre)?|de[cz](?:ember|embre)?|décembre"
-    r"|enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre|gennaio|febbraio|aprile|maggio"
+    r"(?:jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|février|mar(?:ch)?|märz|mars|apr(?:il)?|avril|ma[iy]|june?|juni"
+    r"|juin|july?|juli"
+    r"|juillet|aug(?:ust)?|août|sep(?:t|tember|tembre)?|o[ck]t(?:ober|obre)?|nov(?:ember|embre)?|de[cz](?:ember"
+    r"|embre)?|décembre"
+    r"|enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre|gennaio|febbraio"
+    r"|aprile|maggio"
     r"|giugno|luglio|settembre|ottobre|dicembre|januari|februari|maart|mei|augustus)"
 )
 _DATE = re.compile(

@@ -14,7 +14,8 @@ MOST, FEWEST = 12, 5
 TEXT_LIMIT = 600_000
 
 _LABEL = re.compile(
-    r"(?:author )?(?:key\s?-?words?(?: and phrases)?|index terms|general terms|schlüsselwörter|schlüsselbegriffe|schlagwörter"
+    r"(?:author )?(?:key\s?-?words?(?: and phrases)?|index terms|general terms|schlüsselwörter|schlüsselbegriffe"
+    r"|schlagwörter"
     r"|schlagworte|stichwörter|mots[- ]cl[ée]s|palabras clave|parole chiave|palavras[- ]chave|trefwoorden|nyckelord"
     r"|słowa kluczowe|ключевые слова|ключові слова|キーワード|关键词|關鍵詞|关键字|키워드|주제어|핵심어"
     r"|الكلمات المفتاحية|كلمات مفتاحية|מילות מפתח)\s*[:：—–\-.]*\s*",
@@ -30,14 +31,16 @@ _PARTICLE = re.compile(
     "|은|는|이|가|을|를|에|의|로|와|과|도|만|인)$"
 )
 _URL = re.compile(r"(?:https?://|www\.|mailto:)\S*|\S+@\S+")
-_WEAK = frozenset(
-    """see section chapter example examples figure table page note notes following given using used called set number use
-    first second third way different based including within available general possible one two three many several make made
-    siehe abschnitt kapitel beispiel beispiele abbildung tabelle seite weitere weiteren weiterer informationen finden findet
+_WEAK_WORDS = """see section chapter example examples figure table page note notes following given using used
+    called set number use
+    first second third way different based including within available general possible one two three many several
+    make made
+    siehe abschnitt kapitel beispiel beispiele abbildung tabelle seite weitere weiteren weiterer informationen
+    finden findet
     verschiedene verschiedenen folgende folgenden beim jedoch einige anderen andere ersten erste neue neuen
     voir section chapitre exemple figure tableau page suivant suivants autres plusieurs
-    véase capítulo ejemplo figura tabla página siguiente otros primera vedi capitolo esempio pagina""".split()
-)
+    véase capítulo ejemplo figura tabla página siguiente otros primera vedi capitolo esempio pagina"""
+_WEAK = frozenset(_WEAK_WORDS.split())
 _ALL_STOP = frozenset().union(*STOPWORDS.values())
 
 
@@ -58,7 +61,7 @@ def rank(text: str, language: str, most: int = 8) -> list[str]:
     """The text's strongest phrases by statistics alone."""
     text = _URL.sub(" ; ", text[:TEXT_LIMIT])
     if language in ("zh", "ja"):
-        return _wide(text, most)
+        return _wide(_HAN_FUNCTION.sub(" ", text) if language == "zh" else text, most)
     if language == "ko":
         return _korean(text, most)
     return _spaced(text, STOPWORDS.get(language, _ALL_STOP) | _WEAK, most)
@@ -149,7 +152,7 @@ def _stem(word: str) -> str:
 def _wide(text: str, most: int) -> list[str]:
     """Katakana words, and Han sequences of two to six characters that repeat; longer ones absorb their parts."""
     counts: Counter[str] = Counter()
-    for match in _WIDE.finditer(_HAN_FUNCTION.sub(" ", text)):
+    for match in _WIDE.finditer(text):
         run = match.group()
         if run[0] <= "\u30ff":
             counts[run] += 1

@@ -29,7 +29,8 @@ _LETTERS_PER_WORD = {"kana": 2.0, "han": 1.5, "hangul": 2.5, "thai": 4.0}
 _BY_SCRIPT = {"thai": "th", "devanagari": "hi", "armenian": "hy", "georgian": "ka", "greek": "el", "hebrew": "he"}
 _LATIN = ("en", "de", "fr", "es", "it", "pt", "nl", "sv", "pl", "da", "nb", "fi", "cs", "hu", "ro", "tr", "ca", "la")
 _LETTERS = {
-    "de": "äöüß", "fr": "éèêàçœùûîôë", "es": "ñáíóú¿¡é", "it": "àèìòù", "pt": "ãõçáéíóâê", "sv": "åäö", "pl": "łąęśżźćń",
+    "de": "äöüß", "fr": "éèêàçœùûîôë", "es": "ñáíóú¿¡é", "it": "àèìòù", "pt": "ãõçáéíóâê", "sv": "åäö",
+    "pl": "łąęśżźćń",
     "da": "æøå", "nb": "æøå", "cs": "řěůščžýáí", "hu": "őűáéö", "ro": "șțăâî", "tr": "ğışçöü", "fi": "äö",
 }  # fmt: skip
 _WORD = re.compile(r"[^\W\d_]+")

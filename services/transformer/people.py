@@ -12,35 +12,49 @@ MOST = 60
 
 _MARKS = re.compile(r"[∗*†‡§¶‖#$+^•◦◇⋆☆✉¹²³⁰⁴-⁹]+|(?<=[^\W\d_])\d+(?:,\d+)*")
 _DEGREES = re.compile(
-    r"\b(?:Ph\.?\s?D\.?|M\.?D\.?|MPH|ScD|M\.?Sc\.?|B\.?Sc\.?|MBA|DDS|DVM|RN|Esq\.?|(?:Prof|Dr|Dipl|Mag|Ing|Univ|rer|nat|med|phil)\.(?:-Ing\.)?)"
+    r"\b(?:Ph\.?\s?D\.?|M\.?D\.?|MPH|ScD|M\.?Sc\.?|B\.?Sc\.?|MBA|DDS|DVM|RN|Esq\.?|(?:Prof|Dr|Dipl|Mag|Ing|Univ|rer"
+    r"|nat|med|phil)\.(?:-Ing\.)?)"
     r"(?=[\s,;]|\Z)"
 )
 _BRACKETS = re.compile(r"[(\[<{][^()\[\]<>{}]{0,80}[)\]>}]")
 _SPLIT = re.compile(r"\s*[,;/|、，；]\s*|\s+(?:and|und|et|y|e|en|og|och|i|oraz|with|&)\s+|\s*&\s+", re.IGNORECASE)
 _BY = re.compile(
-    r"(?:written by|edited by|prepared by|by|authors?|autor(?:en|in|innen|es|a)?|verfasser|auteurs?|von|par|por|réalisé par|di|door|av"
+    r"(?:written by|edited by|prepared by|by|authors?|autor(?:en|in|innen|es|a)?|verfasser|auteurs?|von|par|por"
+    r"|réalisé par|di|door|av"
     r"|herausgeber|hrsg\.?|著者|作者|저자|글|المؤلف)\s*[:：]?\s+(?=\S)",
     re.IGNORECASE,
 )
 _NO_NAME = re.compile(
-    r"\b(?:directives?|rules?|effective|dates?|law|regulation|purpose)\b|universit|institut|department|school|college|laborator|research|division|center|centre|corporation|gmbh|\binc\b|\bltd\b"
-    r"|ministry|agency|office|committee|section|journal|abstract|street|avenue|road|abteilung|fakultät|hochschule|ministerium"
-    r"|faculty|société|company|hospital|clinic|foundation|version|edition|release|draft|report|january|february|\bmarch\b|april"
-    r"|\bjune\b|\bjuly\b|august|september|october|november|december|januar|februar|märz|oktober|dezember|janvier|février|juillet"
-    r"|manual|handbook|guide|programming|analysis|graphics|introduction|overview|public|national|federal|united|states|america"
-    r"|copyright|reserved|contents|chapter|volume|number|page|table|figure|e-?mail|tel\b|fax\b|http|www|catalogue|catalog|design"
-    r"|meeting|notes?\b|data\b|system|project|projekt|projet|service|team\b|group|software|language|environment|document|form\b"
-    r"|security|standards?\b|technology|information|administration|general|commune|département|municipalité|plan\b|rapport"
+    r"\b(?:directives?|rules?|effective|dates?|law|regulation|purpose)\b|universit|institut|department|school"
+    r"|college|laborator|research|division|center|centre|corporation|gmbh|\binc\b|\bltd\b"
+    r"|ministry|agency|office|committee|section|journal|abstract|street|avenue|road|abteilung|fakultät|hochschule"
+    r"|ministerium"
+    r"|faculty|société|company|hospital|clinic|foundation|version|edition|release|draft|report|january|february"
+    r"|\bmarch\b|april"
+    r"|\bjune\b|\bjuly\b|august|september|october|november|december|januar|februar|märz|oktober|dezember|janvier"
+    r"|février|juillet"
+    r"|manual|handbook|guide|programming|analysis|graphics|introduction|overview|public|national|federal|united"
+    r"|states|america"
+    r"|copyright|reserved|contents|chapter|volume|number|page|table|figure|e-?mail|tel\b|fax\b|http|www|catalogue"
+    r"|catalog|design"
+    r"|meeting|notes?\b|data\b|system|project|projekt|projet|service|team\b|group|software|language|environment"
+    r"|document|form\b"
+    r"|security|standards?\b|technology|information|administration|general|commune|département|municipalité|plan\b"
+    r"|rapport"
     r"|bericht|studie|study|survey|program|policy|health|education|corresponding|author",
     re.IGNORECASE,
 )
 _PARTICLES = frozenset(
-    "van von der den de del della di da do dos du des la le ten ter af av zu zum zur bin ibn al el y e st san mac mc o'".split()
+    [
+        *("van", "von", "der", "den", "de", "del", "della", "di", "da", "do", "dos", "du", "des", "la", "le", "ten"),
+        *("ter", "af", "av", "zu", "zum", "zur", "bin", "ibn", "al", "el", "y", "e", "st", "san", "mac", "mc"),
+    ]
 )
 _CJK_NAME = re.compile("[\u3400-\u9fff]{2,4}|[\u3400-\u9fff\u3041-\u30ff]{2,8}|[\uac00-\ud7af]{2,4}\\Z")
 _TOKEN = re.compile(r"(?:[^\W\d_]\.)+-?(?:[^\W\d_]\.)*|[^\W\d_][^\W\d_'’\-]*(?:[\-'’][^\W\d_]+)*\.?")
 _SYSTEM_NAME = re.compile(
-    r"(?:user|admin\w*|owner|office[-\s]?\d*|unknown|anonymous|author|default|windows|root|guest|pc|hp|dell|acer|lenovo|scan\w*"
+    r"(?:user|admin\w*|owner|office[-\s]?\d*|unknown|anonymous|author|default|windows|root|guest|pc|hp|dell|acer"
+    r"|lenovo|scan\w*"
     r"|canon|xerox|ricoh|microsoft\b.*|adobe\b.*|latex|tex|n/?a|none|null|test|.*\bcomponent)\Z",
     re.IGNORECASE,
 )
@@ -61,7 +75,7 @@ def find(reading: Reading, title: str) -> list[str]:
 
 
 def is_name(text: str) -> bool:
-    """Whether a text looks like one person's name: 2 to 5 capitalised words or initials, or 2 to 4 East Asian letters."""
+    """Whether a text looks like one person's name: 2 to 5 capitalised words or initials, or East Asian letters."""
     if not 2 <= len(text) <= 45 or any(c.isdigit() for c in text) or _NO_NAME.search(text):
         return False
     if _CJK_NAME.fullmatch(text):
@@ -110,7 +124,9 @@ def _under_title(front: list[Sheet], title: str) -> list[str]:
 
 def _belongs(block: Block, wanted: str) -> bool:
     folded = fold(block.text)
-    return len(folded) > 2 and block.kind != "table" and (folded in wanted or wanted in folded)
+    if block.kind == "table" or len(folded) * 3 < len(wanted) or len(folded) > 3 * len(wanted):
+        return False
+    return folded in wanted or wanted in folded
 
 
 def _line_names(block: Block) -> list[str]:

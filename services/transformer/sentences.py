@@ -6,7 +6,8 @@ import re
 
 _END = re.compile(r"[.!?…؟۔]+[\"'”’»)\]]{0,2}(?=\s|\Z)|[。！？]+[」』”）]?")
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|z\.\s?B|d\.\s?h|u\.\s?a|v\.\s?a|o\.\s?ä|bzw|ca|etc|vgl|Nr|No|no|Abs|Art|Fig|Figs|Abb|Tab|Eq|Sec|Ch"
+    r"(?:\b(?:e\.g|i\.e|z\.\s?B|d\.\s?h|u\.\s?a|v\.\s?a|o\.\s?ä|bzw|ca|etc|vgl|Nr|No|no|Abs|Art|Fig|Figs|Abb|Tab|Eq"
+    r"|Sec|Ch"
     r"|Vol|Bd|Hrsg|ed|eds|al|cf|vs|Dr|Prof|Mr|Mrs|Ms|St|Inc|Ltd|Co|Corp|Jr|Sr|pp|p|S|U\.S|approx|resp|usw|evtl|ggf|inkl"
     r"|Tel|M|Mme|art|op|cit|ibid|Kap|dept|est|т|е|г|др|стр|рис)|(?<![^\W\d_])[^\W\d_]|\b[0-9]{1,2})\.\Z"
 )

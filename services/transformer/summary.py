@@ -14,16 +14,21 @@ LONGEST = 1000
 SENTENCES = 3
 
 _ABSTRACT = re.compile(
-    r"(?:[\divx]{1,3}[.)]?\s+)?(?:abstract|executive summary|summary|zusammenfassung|kurzfassung|kurzzusammenfassung|résumé|resumen"
-    r"(?: ejecutivo)?|riassunto|sommario|resumo|samenvatting|sammanfattning|streszczenie|аннотация|резюме|анотація|摘要|概要|要旨"
+    r"(?:[\divx]{1,3}[.)]?\s+)?(?:abstract|executive summary|summary|zusammenfassung|kurzfassung|kurzzusammenfassung"
+    r"|résumé|resumen"
+    r"(?: ejecutivo)?|riassunto|sommario|resumo|samenvatting|sammanfattning|streszczenie|аннотация|резюме|анотація"
+    r"|摘要|概要|要旨"
     r"|抄録|초록|요약|الملخص|ملخص|תקציר)\s*(?:[.:：—–-]+\s*|\Z)",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W\d_]{3,}|[\u3400-\u9fff]{2}")
 _ABOUT = re.compile(
-    r"(?:in )?(?:this|the present) (?:\w+ )?(?:document|paper|report|book|manual|guide|article|study|work|publication|thesis|note)\b"
-    r"|dies(?:e[rs]?)? (?:dokument|bericht|buch|handbuch|studie|artikel|arbeit|leitfaden)\b|(?:ce|cet|cette) (?:document|rapport|livre"
-    r"|guide|étude|article|plan)\b|(?:este|esta) (?:documento|informe|libro|guía|estudio|artículo|relatório|livro|guia)\b"
+    r"(?:in )?(?:this|the present) (?:\w+ )?(?:document|paper|report|book|manual|guide|article|study|work"
+    r"|publication|thesis|note)\b"
+    r"|dies(?:e[rs]?)? (?:dokument|bericht|buch|handbuch|studie|artikel|arbeit|leitfaden)\b|(?:ce|cet"
+    r"|cette) (?:document|rapport|livre"
+    r"|guide|étude|article|plan)\b|(?:este|esta) (?:documento|informe|libro|guía|estudio|artículo|relatório|livro"
+    r"|guia)\b"
     r"|quest[oa] (?:documento|rapporto|libro|guida|studio|articolo)\b|dit (?:document|rapport|boek)\b",
     re.IGNORECASE,
 )

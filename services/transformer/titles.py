@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from services.transformer.reading import Block, Reading, Sheet
 
 LONGEST = 300
 
 _JUNK = re.compile(
-    r"(?:microsoft\s|powerpoint|untitled|unbenannt|sans titre|sin título|senza titolo|document\d*$|dokument\d*$|presentation\d*$"
-    r"|présentation|presentación de|präsentation\d*$|slide \d|page \d|layout \d|title$|titel$|no title|noname|none$|null$|doc\d*$"
+    r"(?:microsoft\s|powerpoint|untitled|unbenannt|sans titre|sin título|senza titolo|document\d*$|dokument\d*$"
+    r"|presentation\d*$"
+    r"|présentation|presentación de|präsentation\d*$|slide \d|page \d|layout \d|title$|titel$|no title|noname|none$"
+    r"|null$|doc\d*$"
     r"|scan\w*$|新規文書|無題|제목 ?없음|문서\d*$|文档\d*$|未命名|template|latex|default)",
     re.IGNORECASE,
 )
@@ -18,8 +21,10 @@ _FILE = re.compile(
     r"[^\s]{1,200}\.(?:pdf|docx?|odt|indd|qxd|tex|dvi|pptx?|xlsx?|rtf|ps|eps|p65|pmd|html?|ai|cdr)\Z", re.IGNORECASE
 )
 _GENERIC = re.compile(
-    r"(?:[\divxlc]{1,5}[.)]?\s+)?(?:table of )?(?:contents|abstract|introduction|preface|foreword|summary|cover|index|purpose"
-    r"|inhalt|inhaltsverzeichnis|einleitung|einführung|vorwort|zusammenfassung|sommaire|table des matières|résumé|índice|indice"
+    r"(?:[\divxlc]{1,5}[.)]?\s+)?(?:table of )?(?:contents|abstract|introduction|preface|foreword|summary|cover"
+    r"|index|purpose"
+    r"|inhalt|inhaltsverzeichnis|einleitung|einführung|vorwort|zusammenfassung|sommaire|table des matières|résumé"
+    r"|índice|indice"
     r"|resumen|sommario|inhoud|innehåll|目次|目录|目錄|차례|목차|概要|摘要|المحتويات|keywords|references|appendix|note|notes"
     r"|proposed rules|notices|effective date)\s*:?\Z",
     re.IGNORECASE,
@@ -28,10 +33,12 @@ _NUMBERED = re.compile(
     r"(?:table|figure|fig\.|tabelle|abbildung|tableau|exhibit|page|seite|표|表)\s*(?:[A-Z]{0,3}[-.]?\d|[IVX]+\b)",
     re.IGNORECASE,
 )
+_BRACKETED = re.compile(r"[(（\[][^()（）]*[)）\]]")
 _SECTION = re.compile(r"\d{1,2}(?:\.\d{1,2}){0,3}\.?\s+\D")
 _ADDRESS = re.compile(r"https?://|www\.|@|arxiv:|\bisbn\b|\bissn\b|\bdoi\b|\bvol(?:ume)?\.", re.IGNORECASE)
 _CONTENTS = re.compile(
-    r"(?:table of )?contents|inhalt(?:sverzeichnis)?|table des matières|sommaire|índice|indice|sommario|inhoud(?:sopgave)?|innehåll"
+    r"(?:table of )?contents|inhalt(?:sverzeichnis)?|table des matières|sommaire|índice|indice|sommario"
+    r"|inhoud(?:sopgave)?|innehåll"
     r"|spis treści|содержание|оглавление|目次|目录|目錄|차례|목차|المحتويات|תוכן",
     re.IGNORECASE,
 )
@@ -72,6 +79,7 @@ def words(text: str) -> list[str]:
     return [word.casefold() for word in _WORD.findall(text)]
 
 
+@lru_cache(maxsize=8192)
 def fold(text: str) -> str:
     """Letters and digits only, folded: two titles that differ in spacing and punctuation are equal."""
     return "".join(words(text))
@@ -102,7 +110,7 @@ def _worth(text: str, stated: str) -> float:
     value = 1.0 if len(own) > 1 or len(text) > 7 else 0.7
     if _SECTION.match(text) or text[-1] in "$€%":
         value *= 0.6
-    if any(c.isdigit() for c in text) and len(own) <= 4 and text.upper() == text:
+    if text.isascii() and any(c.isdigit() for c in text) and len(own) <= 4 and text.upper() == text:
         value *= 0.5
     if stated and len(own) > 1 and len(set(own) & set(words(stated))) >= 0.7 * len(set(own)):
         value *= 1.5
@@ -124,7 +132,7 @@ def is_contents(text: str) -> bool:
 
 def _usable(text: str) -> bool:
     letters = sum(c.isalpha() for c in text)
-    if letters < 2 or len(text) > LONGEST or is_generic(text) or _ADDRESS.search(text):
+    if letters < 2 or len(text) > LONGEST or _BRACKETED.fullmatch(text) or is_generic(text) or _ADDRESS.search(text):
         return False
     return letters > 0.45 * sum(not c.isspace() for c in text)
 
@@ -145,8 +153,12 @@ def _joined(blocks: list[Block], number: int, stated: str) -> str:
 
 
 _OPEN_ENDED = frozenset(
-    "of and the for in on to a an with by from und der die das des für von zu im mit oder et de la le les du des pour y del"
-    " el los las para e di della dei per van het een voor och för av".split()
+    [
+        *("of", "and", "the", "for", "in", "on", "to", "a", "an", "with", "by", "from"),
+        *("und", "der", "die", "das", "des", "für", "von", "zu", "im", "mit", "oder"),
+        *("et", "de", "la", "le", "les", "du", "pour", "y", "del", "el", "los", "las", "para"),
+        *("e", "di", "della", "dei", "per", "van", "het", "een", "voor", "och", "för", "av"),
+    ]
 )
 
 

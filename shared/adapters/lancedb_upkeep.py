@@ -84,4 +84,7 @@ class Upkeep:
         except TransientError:
             log.info("compaction was overtaken by writers, trying later")
             return False
+        except Exception:  # whatever it is, search still works, only slower
+            log.exception("compaction failed")
+            return False
         return True

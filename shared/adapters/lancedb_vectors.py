@@ -209,13 +209,19 @@ class LanceVectors:
         # ICU finds words in every script; stemming and stop words would suit one language only
         full_text = index.FTS(base_tokenizer="icu", stem=False, remove_stop_words=False)
         wanted = {"text": full_text, "key": index.BTree(), "document_id": index.BTree()}
-        present = {column for entry in await self._table.list_indices() for column in entry.columns}
-        for column, config in wanted.items():
-            if column not in present:
-                with contextlib.suppress(TransientError):  # another process made it at the same moment
-                    await self._commit(
-                        lambda c=column, i=config: self._table.create_index(c, config=i, replace=False), 0
-                    )
+        for _ in range(ATTEMPTS):
+            entries = await self._table.list_indices()
+            missing = wanted.keys() - {column for entry in entries for column in entry.columns}
+            if not missing:
+                break
+            for column in missing:
+                # losing the race against another process that opens the new folder is no error
+                with contextlib.suppress(OSError, RuntimeError, ValueError):
+                    await self._table.create_index(column, config=wanted[column], replace=False)
+        else:
+            raise TransientError("unavailable", "The indexes of the vector store could not be made.")
+        if self._upkeep:
+            self._upkeep.note(max((entry.num_unindexed_rows or 0 for entry in entries), default=0))
 
     def _check_length(self, vector: Sequence[float]) -> None:
         if len(vector) != self._dimension:
@@ -226,7 +232,7 @@ class LanceVectors:
     def _column(self, name: str) -> Any:
         return self._modules["lancedb.expr"].col(name)
 
-    def _literal(self, value: str) -> Any:
+    def _literal(self, value: str | bool) -> Any:
         return self._modules["lancedb.expr"].lit(value)
 
     def _is(self, name: str, value: str) -> Any:

@@ -188,7 +188,9 @@ class NatsBus:
                 subject, encode(event), timeout=5, stream=route.STREAM, headers={"Nats-Msg-Id": message_id}
             )
         except (NatsError, OSError, TimeoutError) as error:
-            raise TransientError("unavailable", f"The broker did not take the event ({type(error).__name__}).") from error
+            raise TransientError(
+                "unavailable", f"The broker did not take the event ({type(error).__name__})."
+            ) from error
         return bool(ack.duplicate)
 
     @property

@@ -52,7 +52,7 @@ class _Model:
 
 
 class WordLlamaEmbedder:
-    """`Embedder` port: 256-dimensional unit vectors, the mean of the token vectors (as `WordLlama.embed(norm=True)`)."""
+    """`Embedder` port: unit vectors of the mean of the token vectors (as `WordLlama.embed(norm=True)`)."""
 
     name = NAME
     dimension = DIMENSION

@@ -19,6 +19,8 @@ _CAPTION = re.compile(
     re.I,
 )
 _FOOTNOTE = re.compile(r"^(?:\d{1,3}[).]?|[*†‡§¶]+|[¹²³⁴-⁹]+|[a-z](?=\s)|\(\d{1,2}\))\s*\S")
+_CHAPTER = re.compile(r"^(?:chapter|kapitel|appendix|anhang|part|teil|chapitre|cap[ií]tulo|capitolo|annexe?)\s+[\dA-Z]{1,4}$", re.I)
+_ADDRESS = re.compile(r"@|^(?:https?://|www\.)")
 _SENTENCE_END = re.compile(r"[.!?:;。！？：؟…][\"'”’)»\]]*$")
 
 
@@ -79,7 +81,7 @@ class Region:
     def _place(self, row: Row, before: Row | None, after: Row | None) -> None:
         text = shorten_leaders(row.text)
         last = self.pieces[-1] if self.pieces and before is not None else None
-        if _is_mono(row) and not self._titled(text):
+        if _is_mono(row) and not self._titled(text) and not _ADDRESS.search(text):
             self._code(row, last)
             return
         fresh = last is None or before is None or self._breaks(row, before, last, text)
@@ -169,17 +171,34 @@ class Region:
         styles = self.styles
         if len(text) > 200 or len(row.cells) > 2 or not any(map(str.isalpha, text)):
             return 0
-        level = styles.outline_level(self.page, text)
+        level = styles.outline_level(self.page, text) or self._part_of_title(row, text, last)
         if level:
             return min(level, 6)
-        if _CAPTION.match(text) or _BULLET.match(text) or text.count(" ... ") or text[-1] in ",;":
+        if text[0] in "#$%>@" or _CAPTION.match(text) or _BULLET.match(text) or text.count(" ... ") or text[-1] in ",;":
             return 0
         bold = sum(cell.bold for cell in row.cells) >= 0.85 * len(text)
         if styles.is_large(row):
+            if row.size < 1.25 * styles.body and not bold and self._among_alike(row, before, after, last):
+                return 0
             return styles.level(row.size, bold, text)
         if row.size < 0.93 * styles.body or text[0].islower():
             return 0
         return self._small_heading(row, before, after, text, last, bold)
+
+    def _part_of_title(self, row: Row, text: str, last: Piece | None) -> int:
+        """The level of a title of the outline that takes several lines."""
+        if last is not None and last.kind == "heading" and self.styles.opens_title(self.page, f"{last.text} {text}"):
+            return last.level
+        if row.size > self.styles.body or row.cells[0].bold or row.cells[0].font != self.styles.font:
+            return self.styles.opens_title(self.page, text)
+        return 0
+
+    def _among_alike(self, row: Row, before: Row | None, after: Row | None, last: Piece | None) -> bool:
+        """Whether `row` stands in a paragraph of its own size."""
+        if before is not None and last is not None and last.kind != "heading" and abs(before.size - row.size) < 0.3:
+            return row.base - before.base < 1.5 * row.size
+        alike = after is not None and abs(after.size - row.size) < 0.3 and after.base - row.base < 1.5 * row.size
+        return alike and len(row.text) > 70
 
     def _small_heading(
         self, row: Row, before: Row | None, after: Row | None, text: str, last: Piece | None, bold: bool
@@ -219,6 +238,9 @@ class Region:
             and not is_numbered(text)
             and not self._titled(text)
         )
+        if last is not None and last.kind == "heading" and before is not None:
+            title = f"{last.text} {text}"
+            goes_on = goes_on or bool(self.styles.opens_title(self.page, title) or _CHAPTER.match(last.text))
         if goes_on and last is not None:
             last.add(row, text)
             return

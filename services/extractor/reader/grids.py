@@ -114,7 +114,7 @@ class _Grid:
         self.level = [line for line in lines if line.y1 - line.y0 <= line.x1 - line.x0]
         xs = _positions([(line.x0 + line.x1) / 2 for line in self.upright], 7.0)
         ys = _positions([(line.y0 + line.y1) / 2 for line in self.level])
-        self.size = 0 if len(xs) < 2 or len(ys) < 2 else len(xs) * len(ys)
+        self.size = 0 if not xs or len(ys) < 2 else len(xs) * len(ys)
         if self.size:
             self._open_sides(xs)
         self.xs, self.ys = xs, ys
@@ -167,9 +167,10 @@ class _Grid:
         return Table((self.xs[0], self.ys[real[0]], self.xs[-1], self.ys[real[-1] + 1]), rows), used
 
     def _walls(self, band: int) -> list[float]:
-        """The upright lines that run through at least half of a band."""
+        """The upright lines that run through at least half of a band; its open sides count as lines."""
         top, bottom = self.ys[band], self.ys[band + 1]
-        return [x for x in self.xs if self._covered(x, top, bottom) >= 0.5 * (bottom - top)]
+        inner = [x for x in self.xs[1:-1] if self._covered(x, top, bottom) >= 0.5 * (bottom - top)]
+        return [self.xs[0], *inner, self.xs[-1]]
 
     def _covered(self, x: float, top: float, bottom: float) -> float:
         return sum(

@@ -77,7 +77,8 @@ def _row(members: list[Segment]) -> Row:
         last = cells[-1]
         gap = segment.x0 - last.x1
         size = max(segment.size, last.size)
-        if gap < 0.75 * size or (gap < 4 * size and len(cells) == 1 and _MARKER.match(last.text)):
+        reach = 0.35 if segment.text[0].isdigit() and last.text[-1].isdigit() else 0.75
+        if gap < reach * size or (gap < 4 * size and len(cells) == 1 and _MARKER.match(last.text)):
             cells[-1] = _merged(last, segment, gap)
         else:
             cells.append(segment)

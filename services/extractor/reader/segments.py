@@ -14,10 +14,11 @@ import pymupdf
 from pymupdf import mupdf
 
 from services.extractor.pages import Box
+from services.extractor.reader.arabic import has_ligatures, repaired_lines
 from services.extractor.reader.text import clean, is_rtl, is_wide
 
 _FLAGS = mupdf.FZ_STEXT_PRESERVE_SPANS | mupdf.FZ_STEXT_CLIP | mupdf.FZ_STEXT_USE_CID_FOR_UNKNOWN_UNICODE
-_FLAGS |= mupdf.FZ_STEXT_COLLECT_VECTORS
+_FLAGS |= mupdf.FZ_STEXT_COLLECT_VECTORS | mupdf.FZ_STEXT_PRESERVE_LIGATURES  # Arabic ones would be taken apart backwards
 _SCALE = 10
 _EMPTY_BLOCKS = re.compile(rb',+(?=\{"type":")')  # a vector is printed as an empty entry
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
@@ -105,12 +106,22 @@ def read_sheet(page: pymupdf.Page) -> Sheet:
     sheet = Sheet(page.number + 1, bound.x1 - bound.x0, bound.y1 - bound.y0, page.rotation)
     raw = _print(stext)
     lines = [line for block in _decode(raw).blocks for line in block.lines]
+    if has_ligatures(raw):
+        _repair(stext, lines)
     if sheet.rotation or any(line.bbox.h > 2 * line.bbox.w and len(line.text) > 2 for line in lines):
         lines = _turn(stext, lines, sheet)
     sheet.segments = _segments(lines)
     if sheet.segments and raw.count(b",,") + raw.count(b"[,") > 0:
         _read_rules(stext, sheet)
     return sheet
+
+
+def _repair(stext: mupdf.FzStextPage, lines: list[_Line]) -> None:
+    texts = repaired_lines(stext)
+    if len(texts) == len(lines):
+        for line, text in zip(lines, texts, strict=True):
+            if len(text) == len(line.text):
+                line.text = text
 
 
 def _options() -> mupdf.FzStextOptions:
@@ -207,7 +218,8 @@ def _extend(found: list[Segment], current: Segment | None, piece: Segment, mono:
         near = abs(piece.base - current.base) < 0.2 * big
         raised = not near and piece.y0 < current.y1 and piece.y1 > current.y0 and abs(piece.base - current.base) < 0.55 * big
         rtl = gap < -0.5 * big and 0 <= current.x0 - piece.x1 + 0.3 * big < 1.3 * big and is_rtl(current.text + piece.text)
-        if (near or (raised and piece.size != current.size)) and (-0.35 * big < gap < 0.95 * big or rtl):
+        reach = 0.45 if piece.text[0].isdigit() and current.text[-1].isdigit() else 0.95
+        if (near or (raised and piece.size != current.size)) and (-0.35 * big < gap < reach * big or rtl):
             _append(current, piece, gap, big, space, rtl)
             return current
     piece.order = len(found)
@@ -219,9 +231,11 @@ def _append(current: Segment, piece: Segment, gap: float, big: float, space: boo
     if rtl:
         gap = current.x0 - piece.x1
     tight = current.text[-1] == " " or piece.text[0] == " " or (is_wide(current.text[-1]) and is_wide(piece.text[0]))
-    if not tight and (space or gap > 0.17 * min(piece.size, current.size)):
-        current.text += " "
-    current.text += piece.text
+    between = " " if not tight and (space or gap > 0.17 * min(piece.size, current.size)) else ""
+    if not rtl and not piece.text.isascii() and is_rtl(piece.text) and is_rtl(current.text):
+        current.text = piece.text + between + current.text  # right-to-left words written from the left
+    else:
+        current.text += between + piece.text
     if piece.size >= current.size:
         if piece.size > current.size * 1.15 or len(piece.text) * 2 > len(current.text):
             current.font = piece.font

@@ -87,6 +87,18 @@ class Styles:
         key = plain(text)
         return (names.get(key, 0) or names.get(without_number(text), 0)) if key else 0
 
+    def opens_title(self, page: int, text: str) -> int:
+        """The level of the bookmark of this page whose title begins with `text`, or 0."""
+        names = self.titles.get(page)
+        if not names:
+            return 0
+        key = plain(text)
+        bare = without_number(text)
+        if len(key) < 10:
+            return 0
+        found = (level for name, level in names.items() if name.startswith(key) or (len(bare) > 9 and name.startswith(bare)))
+        return next(found, 0)
+
     def level(self, size: float, bold: bool, text: str) -> int:
         """The level of a heading by its looks: learned from the outline, else by size and numbering."""
         learned = self.learned.get((round(size * 2) / 2, bold))

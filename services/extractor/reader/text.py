@@ -13,11 +13,14 @@ _CONTROL |= {0x85: " ", 0x2028: " ", 0x2029: " ", 0x3000: " "}
 _CONTROL |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 _CONTROL |= {c: unicodedata.normalize("NFKC", chr(c)) for c in range(0xFB00, 0xFB07)}
 _CONTROL[0x200C] = "\u200c"  # the zero-width non-joiner carries meaning in Persian
-_PRESENTATION = re.compile("[\ufb1d-\ufdff\ufe70-\ufefc\u2f00-\u2fd5\u2e80-\u2ef3]+")
+_PRESENTATION = re.compile("[\ufb00-\ufdff\ufe70-\ufefc\u2f00-\u2fd5\u2e80-\u2ef3]+")
 _WIDE = re.compile("[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 _KANA_HAN = re.compile("[\u2e80-\u312f\u31c0-\u9fff\uf900-\ufaff\uff00-\uffef]")
 _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _LTR = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u052f]")
+_ACCENTS = {"¨": "\u0308", "´": "\u0301", "ˆ": "\u0302", "˜": "\u0303", "˚": "\u030a", "¸": "\u0327", "ˇ": "\u030c", "˝": "\u030b"}
+_ACCENTED = re.compile("([¨´ˆ˜˚¸ˇ˝])([A-Za-zıȷ])")
+_LAM_ALEF = re.compile("(\u0627)([\u0623\u0625\u0622])(\u0644)")  # "al-" before hamza, its ligature taken apart backwards
 _HYPHENATED = re.compile(r"[^\W\d_]{2,}[-\u2010\u00ad]$")
 _KEEP_HYPHEN = frozenset("und oder or and bzw et ou y o e ed sowie als".split())
 _LEADERS = re.compile(r"(?:[.·…_]\s?){4,}")
@@ -29,7 +32,18 @@ def clean(text: str) -> str:
         text = text.translate(_CONTROL)
     if _PRESENTATION.search(text):
         text = _PRESENTATION.sub(lambda m: unicodedata.normalize("NFKC", m.group()), text)
+    if _LAM_ALEF.search(text):
+        text = _LAM_ALEF.sub(r"\1\3\2", text)
+    if _ACCENTED.search(text):
+        text = _ACCENTED.sub(_accented, text)
     return text
+
+
+def _accented(match: re.Match[str]) -> str:
+    """Accent and letter as TeX sets them one over the other, made one character."""
+    letter = {"ı": "i", "ȷ": "j"}.get(match.group(2), match.group(2))
+    whole = unicodedata.normalize("NFC", letter + _ACCENTS[match.group(1)])
+    return whole if len(whole) == 1 else match.group()
 
 
 def is_rtl(text: str) -> bool:

@@ -1,0 +1,47 @@
+"""Repair of Arabic lam-alef ligatures, which MuPDF takes apart in the wrong order.
+
+A ligature glyph that stands for two letters gives one letter its whole width and the other none.
+When the line is turned into logical order the two change places; the letter without width tells where.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+from pymupdf import mupdf
+
+_LINE = re.compile(r"<line .*?</line>", re.S)
+_CHAR = re.compile(r'<char quad="(\S+) \S+ (\S+) [^"]*"[^>]* c="([^"]*)"/>')
+_ALEF = frozenset("اأإآ")
+_LAM = "ل"
+_REVERSED = re.compile("[اأإآ]ل")
+_NO_WIDTH = 0.05
+
+
+def has_ligatures(raw: bytes) -> bool:
+    """Whether the text of a page may hold a ligature taken apart."""
+    return b"\xd9\x84" in raw  # the letter lam
+
+
+def repaired_lines(stext: mupdf.FzStextPage) -> list[str]:
+    """The text of every line of the page, with its ligatures in logical order."""
+    buffer = mupdf.FzBuffer(65536)
+    out = mupdf.FzOutput(buffer)
+    mupdf.fz_print_stext_page_as_xml(out, stext, 0)
+    out.fz_close_output()
+    xml = bytes(buffer.fz_buffer_extract()).decode("utf-8", "replace")
+    return [_repaired(line.group()) for line in _LINE.finditer(xml)]
+
+
+def _repaired(line: str) -> str:
+    chars = [(float(x1) - float(x0), html.unescape(char)) for x0, x1, char in _CHAR.findall(line)]
+    text = "".join(char for _, char in chars)
+    if len(text) != len(chars) or not _REVERSED.search(text):
+        return text
+    letters = list(text)
+    for match in _REVERSED.finditer(text):
+        at = match.start()
+        if abs(chars[at][0]) < _NO_WIDTH and letters[at] in _ALEF:
+            letters[at], letters[at + 1] = _LAM, letters[at]
+    return "".join(letters)

@@ -1,0 +1,72 @@
+"""Which vector store and embedder the settings name. Vendor packages are imported when they are chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.adapters.open_on_use import OpenOnUse
+from shared.errors import ConfigurationError
+from shared.ports import Embedder, VectorStore
+from shared.settings import read_secret
+
+
+class VectorSettings(BaseSettings):
+    """Prefix SHADOWTWIN_. Without any of these: LanceDB in the data folder and WordLlama, no account needed."""
+
+    model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", extra="ignore")
+
+    vector_store: Literal["lancedb", "pinecone"] = "lancedb"
+    embedder: Literal["wordllama", "openai"] = "wordllama"
+    pinecone_host: str = ""
+    pinecone_index: str = ""
+    pinecone_api_key_file: Path | None = None
+    embedding_base_url: str = ""
+    embedding_model: str = ""
+    embedding_dimension: int = 0
+    embedding_api_key_file: Path | None = None
+
+
+def choose_embedder(settings: VectorSettings) -> Embedder:
+    """The embedder; raises ConfigurationError for an incomplete setting."""
+    if settings.embedder == "wordllama":
+        from shared.adapters.wordllama_embedder import WordLlamaEmbedder
+
+        return WordLlamaEmbedder()
+    if not (settings.embedding_base_url and settings.embedding_model and settings.embedding_dimension):
+        raise ConfigurationError(
+            "misconfigured",
+            "The openai embedder needs SHADOWTWIN_EMBEDDING_BASE_URL, _EMBEDDING_MODEL and _EMBEDDING_DIMENSION.",
+        )
+    from shared.adapters.openai_embedder import EmbeddingEndpoint, OpenAIEmbedder
+
+    return OpenAIEmbedder(
+        EmbeddingEndpoint(
+            base_url=settings.embedding_base_url,
+            api_key=read_secret(settings.embedding_api_key_file, "SHADOWTWIN_EMBEDDING_API_KEY_FILE"),
+            model=settings.embedding_model,
+            dimension=settings.embedding_dimension,
+        )
+    )
+
+
+def choose_vectors(settings: VectorSettings, data_dir: Path, embedder: Embedder, *, upkeep: bool = True) -> VectorStore:
+    """The vector store, opened at its first use; `upkeep` says whether this process compacts it when idle."""
+    if settings.vector_store == "lancedb":
+        from shared.adapters.lancedb_vectors import LanceVectors
+
+        return OpenOnUse(LanceVectors(data_dir / "vectors", embedder.name, embedder.dimension, upkeep=upkeep))
+    from shared.adapters.pinecone_vectors import PineconeVectors
+
+    key = read_secret(settings.pinecone_api_key_file, "SHADOWTWIN_PINECONE_API_KEY_FILE")
+    return OpenOnUse(
+        PineconeVectors(
+            api_key=key,
+            index=settings.pinecone_index,
+            host=settings.pinecone_host or None,
+            embedder=embedder.name,
+            dimension=embedder.dimension,
+        )
+    )
