@@ -59,9 +59,7 @@ class Assembly:
         self.pages_done = 0
 
     async def __aenter__(self) -> Assembly:
-        name = twin.artefact_name(
-            self._ticket.document.name, "transcript", self._ticket.parameters.target_language
-        )
+        name = twin.artefact_name(self._ticket.document.name, "transcript", self._ticket.parameters.target_language)
         names = {"transcript": name, "pages": "pages.jsonl", "images": "images.jsonl"}
         self._writes = [
             asyncio.create_task(self._outputs.write(names[role], aiter(feed), role))
@@ -143,11 +141,14 @@ class Assembly:
         ]
         if not self._chars:
             warnings.append({"code": "pdf_no_text", "message": DocumentError("pdf_no_text").message})
+        if self._duplicates:
+            message = f"{self._duplicates} placements repeat an image stored already; images.jsonl names the first."
+            warnings.append({"code": "images_repeated", "message": message, "count": self._duplicates})
         counts = {
             "pages": info.pages,
             "pagesFailed": len(self._failed),
-            "images": self._images,
-            "imageDuplicates": self._duplicates,
+            "images": self._images - self._duplicates,
+            "imagePlacements": self._images,
             "characters": self._chars,
         }
         return Found(pages=info.pages, metadata=_plausible(info.metadata), counts=counts, warnings=warnings)

@@ -86,7 +86,9 @@ def _read(image: mupdf.FzImage, page: int, index: int, box: Box, seen: Seen) -> 
     if key in seen:
         first = seen[key]
         ext = first.rsplit(".", 1)[-1]
-        return Image(page, index, f"{page}_{index}.{ext}", image.w(), image.h(), box, ext, seen.hashes[first], 0, "", first), b""
+        return Image(
+            page, index, f"{page}_{index}.{ext}", image.w(), image.h(), box, ext, seen.hashes[first], 0, "", first
+        ), b""
     found = picture(image, raw, kind)
     sha256 = hashlib.sha256(found.data).hexdigest()
     name = f"{page}_{index}.{found.ext}"

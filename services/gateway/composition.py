@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from services.gateway.callbacks import Callbacks
 from services.gateway.delivery import Delivery
 from services.gateway.intake import Intake
-from services.gateway.orchestrator import Orchestrator
+from services.gateway.orchestrator import Orchestrator, Publisher
 from services.gateway.searching import Search
 from services.gateway.secrets import service_credentials
 from services.gateway.settings import GatewaySettings
@@ -41,7 +41,7 @@ class Gateway:
         storage: Storage,
         vectors: VectorStore,
         embedder: Embedder,
-        bus: NatsBus | None,
+        bus: Publisher | None,
         credentials: dict[str, str],
     ) -> None:
         self.settings, self.jobs, self.documents, self.storage = settings, jobs, documents, storage
@@ -62,7 +62,7 @@ class Gateway:
 
     def bus_ready(self) -> bool:
         """Whether the broker is connected (a reading gateway has none)."""
-        return self._bus is None or self._bus.connected.is_set()
+        return not isinstance(self._bus, NatsBus) or self._bus.connected.is_set()
 
     async def on_template_done(self, event: JobEvent) -> Disposition:
         """The orchestrator's own leg of the route: ask for ingestion."""
@@ -77,7 +77,7 @@ class Gateway:
 
     async def serve_bus(self) -> None:
         """Connect, see to streams and consumers, then take messages; the HTTP side is up meanwhile."""
-        assert self._bus is not None
+        assert isinstance(self._bus, NatsBus)
         await self._bus.connect()
         await self._bus.ensure()
         self._bus.subscribe(route.leg_of(route.TEMPLATE_DONE), self.on_template_done, workers=4)

@@ -73,6 +73,10 @@ class Orchestrator:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def busy(self) -> bool:
+        """Whether an outbox is being seen to right now."""
+        return bool(self._active)
+
     async def stop(self) -> None:
         """Let running deliveries end, for a bounded time; what is left stays in the outbox."""
         tasks = set(self._tasks)

@@ -181,7 +181,7 @@ def _end(mark: Mark, follower: Mark | None, index: dict[int, list[Block]], pages
 
 
 def _own_blocks(index: dict[int, list[Block]], mark: Mark, upto: Mark | None, pages: int, limit: int) -> list[Block]:
-    """The blocks from a chapter's heading to the next heading that starts a chapter, about `limit` characters at most."""
+    """The blocks from a chapter's heading to the next chapter's, about `limit` characters at most."""
     last = min(upto.page if upto else pages, mark.page + 60)
     found: list[Block] = []
     size = 0

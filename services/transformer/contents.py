@@ -13,7 +13,7 @@ PAGES = 25
 
 _LINE = re.compile(r"(?P<title>\S.{0,250}?)(?P<gap>\s*(?:[.·…_]\s?){2,}\s*|\s{1,20})(?P<page>\d{1,4})\Z")
 _ROW = re.compile(r"\|\s*(?P<title>[^|]{2,250}?)\s*\|(?:[^|]{0,40}\|){0,2}?\s*(?P<page>\d{1,4})\s*\|?\Z")
-_LEADERS = re.compile(r"\s*(?:[.·…_]\s?){3,}\s*(\d{1,4})(?:\s+|\Z)")
+_LEADERS = re.compile(r"\s*(?<![.·…_])(?<![.·…_]\s)(?:[.·…_]\s?){3,}+\s*(\d{1,4})(?:\s+|\Z)")
 _NUMBER = re.compile(r"(\d{1,2}(?:\.\d{1,2}){0,4})\.?\s+\D")
 
 

@@ -30,7 +30,7 @@ _PARTICLE = re.compile(
     "(?:으로서|으로써|에서의|에서는|이라는|에게|에서|까지|부터|으로|라는|이나|하는|하여|하고|한다|했다|되는|된다|입니다|습니다"
     "|은|는|이|가|을|를|에|의|로|와|과|도|만|인)$"
 )
-_URL = re.compile(r"(?:https?://|www\.|mailto:)\S*|\S+@\S+")
+_URL = re.compile(r"(?:https?://|www\.|mailto:)\S{0,300}|(?<!\S)\S{1,100}@\S{1,200}")
 _WEAK_WORDS = """see section chapter example examples figure table page note notes following given using used
     called set number use
     first second third way different based including within available general possible one two three many several

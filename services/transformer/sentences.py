@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_END = re.compile(r"[.!?…؟۔]+[\"'”’»)\]]{0,2}(?=\s|\Z)|[。！？]+[」』”）]?")
+_END = re.compile(r"(?<![.!?…؟۔])[.!?…؟۔]++[\"'”’»)\]]{0,2}(?=\s|\Z)|[。！？]+[」』”）]?")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|z\.\s?B|d\.\s?h|u\.\s?a|v\.\s?a|o\.\s?ä|bzw|ca|etc|vgl|Nr|No|no|Abs|Art|Fig|Figs|Abb|Tab|Eq"
     r"|Sec|Ch"

@@ -89,8 +89,9 @@ class LanceVectors:
             await self._merge(rows[first : first + ROWS_PER_COMMIT], update=True)
 
     async def count(self, document_id: str, generation: str, kind: str | None = None) -> int:
-        """Distinct rows that a scan finds."""
+        """Distinct rows that a scan finds; the document's own row belongs to no generation."""
         wanted = [self._is("document_id", document_id), self._is("generation", generation)]
+        wanted.append(self._column("kind") != self._literal("doc"))
         if kind is not None:
             wanted.append(self._is("kind", kind))
         found = await self._read(self._table.query().where(_all(wanted)).select(["key"]))
@@ -123,8 +124,9 @@ class LanceVectors:
         queries = [
             self._table.query().nearest_to(list(vector)).distance_type("cosine").select([*_COLUMNS, "_distance"])
         ]
-        if re.search(r"\w", text):
-            queries.append(self._table.query().nearest_to_text(text[:LONGEST_QUERY]).select([*_COLUMNS, "_score"]))
+        words = text[:LONGEST_QUERY].encode("utf-8", "replace").decode()
+        if re.search(r"\w", words):
+            queries.append(self._table.query().nearest_to_text(words).select([*_COLUMNS, "_score"]))
         if wanted is not None:
             queries = [query.where(wanted) for query in queries]
         found = await asyncio.gather(*(self._read(query.limit(top)) for query in queries))
@@ -233,7 +235,9 @@ class LanceVectors:
         return self._modules["lancedb.expr"].col(name)
 
     def _literal(self, value: str | bool) -> Any:
-        return self._modules["lancedb.expr"].lit(value)
+        # a lone surrogate cannot be stored, so it may match nothing, but must not fail either
+        clean = value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+        return self._modules["lancedb.expr"].lit(clean)
 
     def _is(self, name: str, value: str) -> Any:
         return self._column(name) == self._literal(value)

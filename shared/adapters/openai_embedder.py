@@ -140,15 +140,16 @@ class OpenAIEmbedder:
         try:
             async with self._limit:
                 # what one batch was told holds for all: the endpoint asked this client to wait
-                while (wait := self._resume_at - self._now()) > 0:
-                    await asyncio.sleep(wait)
+                await asyncio.sleep(max(self._resume_at - self._now(), 0))
                 answer = await self._client.embeddings.create(
                     model=self._endpoint.model, input=inputs, timeout=timeout, **extra
                 )
         except self._sdk.OpenAIError as error:
             raise self._translated(error) from None
         except ValueError:
-            raise TransientError("unavailable", f"The answer of {self._endpoint.base_url} is no list of embeddings.") from None
+            raise TransientError(
+                "unavailable", f"The answer of {self._endpoint.base_url} is no list of embeddings."
+            ) from None
         data = [entry for entry in answer.data or [] if 0 <= entry.index < len(positions)]
         vectors = await asyncio.to_thread(lambda: [self._unit(entry.embedding) for entry in data])
         return {positions[entry.index]: vector for entry, vector in zip(data, vectors, strict=True)}

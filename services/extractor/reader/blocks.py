@@ -19,7 +19,10 @@ _CAPTION = re.compile(
     re.I,
 )
 _FOOTNOTE = re.compile(r"^(?:\d{1,3}[).]?|[*†‡§¶]+|[¹²³⁴-⁹]+|[a-z](?=\s)|\(\d{1,2}\))\s*\S")
-_CHAPTER = re.compile(r"^(?:chapter|kapitel|appendix|anhang|part|teil|chapitre|cap[ií]tulo|capitolo|annexe?)\s+[\dA-Z]{1,4}$", re.I)
+_CHAPTER = re.compile(
+    r"^(?:chapter|kapitel|appendix|anhang|part|teil|chapitre|cap[ií]tulo|capitolo|annexe?)\s+[\dA-Z]{1,4}$", re.I
+)
+_LABEL = re.compile(r"^\w+\.?\s?[\dA-Z][\w.\-]{0,6}[.:]?$")
 _ADDRESS = re.compile(r"@|^(?:https?://|www\.)")
 _SENTENCE_END = re.compile(r"[.!?:;。！？：؟…][\"'”’)»\]]*$")
 
@@ -85,6 +88,9 @@ class Region:
             self._code(row, last)
             return
         fresh = last is None or before is None or self._breaks(row, before, last, text)
+        if last is not None and last.kind == "caption" and _LABEL.match(last.text) and not _SENTENCE_END.search(text):
+            last.add(row, text)
+            return
         level = self._heading(row, before, after, text, last)
         if level:
             self._add_heading(row, text, level, last, before)
@@ -155,7 +161,10 @@ class Region:
         if last.kind in ("footnote",) and _FOOTNOTE.match(text) and abs(row.x0 - last.rows[0].x0) < 4:
             return True
         if last.kind == "list":
-            return row.x0 < last.rows[0].x0 - 3
+            ended = (
+                before.x1 < self.right - 0.15 * (self.right - self.left) or _SENTENCE_END.search(last.text) is not None
+            )
+            return row.x0 < last.rows[0].x0 - 3 and ended
         width = self.right - self.left
         short = before.x1 < self.right - max(0.22 * width, 20)
         indented = row.x0 > before.x0 + 0.8 * row.size and row.x0 < before.x0 + 5 * row.size
@@ -174,7 +183,13 @@ class Region:
         level = styles.outline_level(self.page, text) or self._part_of_title(row, text, last)
         if level:
             return min(level, 6)
-        if text[0] in "#$%>@" or _CAPTION.match(text) or _BULLET.match(text) or text.count(" ... ") or text[-1] in ",;":
+        if (
+            text[0] in "#$%>@"
+            or _CAPTION.match(text)
+            or _BULLET.match(text)
+            or text.count(" ... ")
+            or text[-1] in ",;。，；"
+        ):
             return 0
         bold = sum(cell.bold for cell in row.cells) >= 0.85 * len(text)
         if styles.is_large(row):
@@ -205,7 +220,9 @@ class Region:
     ) -> int:
         """A heading in body size: set apart by weight, by numbering in another font, or in capitals."""
         styles = self.styles
-        spaced = before is None or last is None or last.kind == "heading" or row.base - before.base > 1.25 * self.pitch(row)
+        spaced = (
+            before is None or last is None or last.kind == "heading" or row.base - before.base > 1.25 * self.pitch(row)
+        )
         italic = sum(cell.italic for cell in row.cells) >= 0.85 * len(text)
         other_font = row.cells[0].font != styles.font
         fits = row.x1 < self.right - 0.1 * (self.right - self.left) or after is None or row.x0 > self.left + row.size
@@ -222,7 +239,13 @@ class Region:
             return 0
         if capitals and not (after is not None and after.text.isupper()):
             return styles.level(row.size - 0.2, False, text)
-        if italic and after is not None and not alike and text[0].isupper() and row.x1 - row.x0 < 0.6 * (self.right - self.left):
+        if (
+            italic
+            and after is not None
+            and not alike
+            and text[0].isupper()
+            and row.x1 - row.x0 < 0.6 * (self.right - self.left)
+        ):
             return styles.level(row.size - 0.4, False, text)
         return 0
 
@@ -264,22 +287,27 @@ def _is_mono(row: Row) -> bool:
 
 
 def join_across(pieces: list[Piece]) -> list[Piece]:
-    """Join paragraphs that a column break cut in two."""
+    """Join paragraphs that a column break cut in two; footnotes may stand between the parts."""
     out: list[Piece] = []
     for piece in pieces:
-        last = out[-1] if out else None
-        if (
-            last is not None
-            and last.kind == piece.kind == "paragraph"
-            and piece.y0 < last.y1 - 20
-            and abs(last.size - piece.size) < 0.5
-            and not _SENTENCE_END.search(last.text)
-            and (piece.text[0].islower() or last.text[-1] in "-\u2010\u00ad")
-        ):
-            last.text = join(last.text, piece.text)
-            last.rows.extend(piece.rows)
-            last.x0, last.x1 = min(last.x0, piece.x0), max(last.x1, piece.x1)
-            last.y0, last.y1 = min(last.y0, piece.y0), max(last.y1, piece.y1)
+        last = next((p for p in reversed(out[-5:]) if p.kind not in ("footnote", "caption", "table")), None)
+        if last is None or not _goes_on(last, piece):
+            out.append(piece)
             continue
-        out.append(piece)
+        last.text = join(last.text, piece.text)
+        last.rows.extend(piece.rows)
+        last.x0, last.x1 = min(last.x0, piece.x0), max(last.x1, piece.x1)
+        last.y0, last.y1 = min(last.y0, piece.y0), max(last.y1, piece.y1)
     return out
+
+
+def _goes_on(last: Piece, piece: Piece) -> bool:
+    return (
+        piece.kind == "paragraph"
+        and last.kind in ("paragraph", "list")
+        and piece.y0 < last.y1 - 20
+        and piece.x0 > last.x0
+        and abs(last.size - piece.size) < 0.5
+        and not _SENTENCE_END.search(last.text)
+        and (piece.text[0].islower() or last.text[-1] in "-\u2010\u00ad–")
+    )

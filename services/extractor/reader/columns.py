@@ -133,6 +133,8 @@ def _is_gutter(group: list[Segment], gutter: Gap) -> bool:
     right = [segment for segment in group if segment.x0 >= middle]
     if len(left) < 3 or len(right) < 3:
         return False
+    if _shared(left, right) < 0.65 * min(len(left), len(right)):
+        return True
     sides = [segment.x0 >= middle for segment in sorted(group, key=lambda s: s.order)]
     crossings = sum(a != b for a, b in zip(sides, sides[1:], strict=False))
     fewer = min(len(left), len(right))
@@ -144,13 +146,19 @@ def _is_prose(left: list[Segment], right: list[Segment]) -> bool:
     letters = min(_mean_length(left), _mean_length(right))
     if letters > 18:
         return True
+    return _shared(left, right) < 0.8 * min(len(left), len(right)) or len(left) > 12
+
+
+def _shared(left: list[Segment], right: list[Segment]) -> int:
+    """How many segments on the right stand on a baseline of the left."""
     bases = {round(segment.base) for segment in left}
-    shared = sum(round(s.base) in bases or round(s.base) + 1 in bases or round(s.base) - 1 in bases for s in right)
-    return shared < 0.8 * min(len(left), len(right)) or len(left) > 12
+    return sum(round(s.base) in bases or round(s.base) + 1 in bases or round(s.base) - 1 in bases for s in right)
 
 
 def _mean_length(segments: list[Segment]) -> float:
-    return sum(len(segment.text) if segment.text.isascii() else 1.6 * len(segment.text) for segment in segments) / len(segments)
+    return sum(len(segment.text) if segment.text.isascii() else 1.6 * len(segment.text) for segment in segments) / len(
+        segments
+    )
 
 
 def _columns(group: list[Segment], gutters: list[Gap]) -> list[list[Segment]]:

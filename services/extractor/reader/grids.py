@@ -151,14 +151,14 @@ class _Grid:
         rows: list[list[str]] = []
         used: list[Segment] = []
         for index in range(real[0], real[-1] + 1):  # a title above and notes below are no rows
-            parts = _split_rows(bands[index], walls[index]) if len(real) < 6 else [bands[index]]
-            for part, cells in enumerate(parts):
+            band = _cut(bands[index], walls[index])
+            for part, cells in enumerate(_split_rows(band, walls[index], few=len(real) < 6)):
                 row = _cells(cells, self.xs, walls[index])
                 if rows and part == 0 and index > 0:
                     self._merge_down(rows[-1], row, self.ys[index])
                 if any(row):
                     rows.append(row)
-                used.extend(cells)
+            used.extend(bands[index])
         keep = [i for i in range(len(self.xs) - 1) if any(row[i] for row in rows)]
         filled = sum(bool(cell) for row in rows for cell in row)
         if len(rows) < 2 or len(keep) < 2 or filled < 4 or filled < 0.3 * len(rows) * len(keep):
@@ -188,17 +188,43 @@ class _Grid:
                 above[column], row[column] = join(above[column], text), ""
 
 
-def _split_rows(band: list[Segment], walls: list[float]) -> list[list[Segment]]:
+def _cut(band: list[Segment], walls: list[float]) -> list[Segment]:
+    """Segments that run through a wall are cut at the space next to it."""
+    out: list[Segment] = []
+    for segment in band:
+        for wall in walls[1:-1]:
+            if segment.x0 + 2 < wall < segment.x1 - 2 and " " in segment.text:
+                left, segment = _halves(segment, wall)
+                if left is not None:
+                    out.append(left)
+        out.append(segment)
+    return out
+
+
+def _halves(segment: Segment, wall: float) -> tuple[Segment | None, Segment]:
+    text = segment.text
+    width = (segment.x1 - segment.x0) / len(text)
+    at = (wall - segment.x0) / width
+    space = min((i for i, char in enumerate(text) if char == " "), key=lambda i: abs(i + 0.5 - at))
+    if abs(space + 0.5 - at) > max(2.0, 0.12 * len(text)) or segment.rtl:
+        return None, segment
+    y0, y1, base, size, font, order = segment.y0, segment.y1, segment.base, segment.size, segment.font, segment.order
+    left = Segment(segment.x0, y0, wall - 1, y1, base, size, text[:space].strip(), font, order)
+    right = Segment(wall + 1, y0, segment.x1, y1, base, size, text[space:].strip(), font, order)
+    return left, right
+
+
+def _split_rows(band: list[Segment], walls: list[float], *, few: bool) -> list[list[Segment]]:
     """A band without lines between its rows is cut at its baselines."""
     bases = _positions([segment.base for segment in band], 4.0)
-    if len(bases) < 3 or len(walls) < 3:
+    if len(bases) < 3 or len(walls) < 3 or max(len(segment.text) for segment in band) > 60:
         return [band]
-    columns: dict[int, int] = {}
+    columns: dict[int, set[int]] = {}
     for segment in band:
         column = bisect_right(walls, (segment.x0 + segment.x1) / 2)
-        columns[column] = columns.get(column, 0) + 1
-    full = sum(count >= 0.7 * len(bases) for count in columns.values())
-    if full < 2 or full < 0.7 * len(columns) or max(len(s.text) for s in band) > 60:
+        columns.setdefault(column, set()).add(bisect_right(bases, segment.base + 0.01))
+    full = sum(len(lines) >= (0.7 if few else 1.0) * len(bases) for lines in columns.values())
+    if full < 2 or full < (0.7 if few else 0.8) * len(columns):
         return [band]
     rows: list[list[Segment]] = [[] for _ in bases]
     for segment in band:

@@ -118,7 +118,11 @@ def write_png(pixmap: pymupdf.Pixmap) -> bytes:
     stride, samples = pixmap.stride, pixmap.samples_mv
     packer = zlib.compressobj(2)
     parts = [
-        packer.compress(b"".join(b"\0" + samples[at : at + stride] for at in range(start, min(start + 64 * stride, len(samples)), stride)))
+        packer.compress(
+            b"".join(
+                b"\0" + samples[at : at + stride] for at in range(start, min(start + 64 * stride, len(samples)), stride)
+            )
+        )
         for start in range(0, len(samples), 64 * stride)
     ]
     head = struct.pack(">IIBBBBB", pixmap.width, pixmap.height, 8, kind, 0, 0, 0)

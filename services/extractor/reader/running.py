@@ -9,7 +9,10 @@ from services.extractor.reader.segments import Segment, Sheet
 
 _DIGITS = re.compile(r"\d+")
 _ROMAN = re.compile(r"^[ivxlcdm]{1,7}$", re.I)
-_FOLIO = re.compile(r"^(?:\W*|(?:page|seite|p\.|s\.|página|pagina|pág\.)\s*)(\d{1,4}|[ivxlc]{1,6})(?:\s*(?:/|of|von|de|di|sur)\s*\d+)?\W*$", re.I)
+_FOLIO = re.compile(
+    r"^(?:\W*|(?:page|seite|p\.|s\.|página|pagina|pág\.)\s*)(\d{1,4}|[ivxlc]{1,6})(?:\s*(?:/|of|von|de|di|sur)\s*\d+)?\W*$",
+    re.I,
+)
 _ZONE = 0.13
 
 
@@ -22,7 +25,9 @@ class Margins:
         top_end, bottom_start = sheet.height * _ZONE, sheet.height * (1 - _ZONE)
         self.top = rows_of([s for s in sheet.segments if s.y1 < top_end])[:4]
         self.bottom = rows_of([s for s in sheet.segments if s.y0 > bottom_start])[-4:]
-        self.keys: dict[str, float] = {key(segment): segment.base for row in [*self.top, *self.bottom] for segment in row.cells}
+        self.keys: dict[str, float] = {
+            key(segment): segment.base for row in [*self.top, *self.bottom] for segment in row.cells
+        }
 
 
 def key(segment: Segment) -> str:

@@ -18,7 +18,9 @@ from services.extractor.reader.arabic import has_ligatures, repaired_lines
 from services.extractor.reader.text import clean, is_rtl, is_wide
 
 _FLAGS = mupdf.FZ_STEXT_PRESERVE_SPANS | mupdf.FZ_STEXT_CLIP | mupdf.FZ_STEXT_USE_CID_FOR_UNKNOWN_UNICODE
-_FLAGS |= mupdf.FZ_STEXT_COLLECT_VECTORS | mupdf.FZ_STEXT_PRESERVE_LIGATURES  # Arabic ones would be taken apart backwards
+_FLAGS |= (
+    mupdf.FZ_STEXT_COLLECT_VECTORS | mupdf.FZ_STEXT_PRESERVE_LIGATURES
+)  # Arabic ones would be taken apart backwards
 _SCALE = 10
 _EMPTY_BLOCKS = re.compile(rb',+(?=\{"type":")')  # a vector is printed as an empty entry
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
@@ -65,7 +67,22 @@ _DECODER = msgspec.json.Decoder(_Stext)
 class Segment:
     """A run of text on one baseline without a wide gap; `order` is its place in the content stream."""
 
-    __slots__ = ("base", "bold", "font", "italic", "mono", "order", "rtl", "size", "table", "text", "x0", "x1", "y0", "y1")
+    __slots__ = (
+        "base",
+        "bold",
+        "font",
+        "italic",
+        "mono",
+        "order",
+        "rtl",
+        "size",
+        "table",
+        "text",
+        "x0",
+        "x1",
+        "y0",
+        "y1",
+    )
 
     def __init__(
         self, x0: float, y0: float, x1: float, y1: float, base: float, size: float, text: str, font: str, order: int
@@ -170,7 +187,9 @@ def _segments(lines: list[_Line]) -> list[Segment]:
             continue
         box = line.bbox
         x0, y0, size = box.x / _SCALE, box.y / _SCALE, font.size / _SCALE
-        piece = Segment(x0, y0, x0 + box.w / _SCALE, y0 + box.h / _SCALE, line.y / _SCALE, size, text, font.name, len(found))
+        piece = Segment(
+            x0, y0, x0 + box.w / _SCALE, y0 + box.h / _SCALE, line.y / _SCALE, size, text, font.name, len(found)
+        )
         _style(piece, font, mono)
         current = _extend(found, current, piece, mono, space)
         space = False
@@ -216,8 +235,14 @@ def _extend(found: list[Segment], current: Segment | None, piece: Segment, mono:
         gap = piece.x0 - current.x1
         big = max(piece.size, current.size)
         near = abs(piece.base - current.base) < 0.2 * big
-        raised = not near and piece.y0 < current.y1 and piece.y1 > current.y0 and abs(piece.base - current.base) < 0.55 * big
-        rtl = gap < -0.5 * big and 0 <= current.x0 - piece.x1 + 0.3 * big < 1.3 * big and is_rtl(current.text + piece.text)
+        raised = (
+            not near and piece.y0 < current.y1 and piece.y1 > current.y0 and abs(piece.base - current.base) < 0.55 * big
+        )
+        rtl = (
+            gap < -0.5 * big
+            and 0 <= current.x0 - piece.x1 + 0.3 * big < 1.3 * big
+            and is_rtl(current.text + piece.text)
+        )
         reach = 0.45 if piece.text[0].isdigit() and current.text[-1].isdigit() else 0.95
         if (near or (raised and piece.size != current.size)) and (-0.35 * big < gap < reach * big or rtl):
             _append(current, piece, gap, big, space, rtl)
@@ -230,12 +255,18 @@ def _extend(found: list[Segment], current: Segment | None, piece: Segment, mono:
 def _append(current: Segment, piece: Segment, gap: float, big: float, space: bool, rtl: bool) -> None:
     if rtl:
         gap = current.x0 - piece.x1
-    tight = current.text[-1] == " " or piece.text[0] == " " or (is_wide(current.text[-1]) and is_wide(piece.text[0]))
-    between = " " if not tight and (space or gap > 0.17 * min(piece.size, current.size)) else ""
-    if not rtl and not piece.text.isascii() and is_rtl(piece.text) and is_rtl(current.text):
-        current.text = piece.text + between + current.text  # right-to-left words written from the left
+    backwards = not rtl and not piece.text.isascii() and is_rtl(piece.text) and is_rtl(current.text)
+    first, second = (piece.text, current.text) if backwards else (current.text, piece.text)
+    tight = is_wide(first[-1]) and is_wide(second[0])
+    blank = (
+        " " in (first[-1], second[0], current.text[-1], piece.text[0]) if backwards else " " in (first[-1], second[0])
+    )
+    if backwards or not blank:
+        first, second = first.rstrip(), second.lstrip()
+        blank = blank or (not tight and (space or gap > 0.17 * min(piece.size, current.size)))
+        current.text = f"{first} {second}" if blank else first + second
     else:
-        current.text += between + piece.text
+        current.text = first + second
     if piece.size >= current.size:
         if piece.size > current.size * 1.15 or len(piece.text) * 2 > len(current.text):
             current.font = piece.font
@@ -305,7 +336,12 @@ def text_boxes(stext: mupdf.FzStextPage) -> list[tuple[Box, str]]:
     """The text blocks of a page with their places."""
     return [
         (
-            (block.bbox.x / _SCALE, block.bbox.y / _SCALE, (block.bbox.x + block.bbox.w) / _SCALE, (block.bbox.y + block.bbox.h) / _SCALE),
+            (
+                block.bbox.x / _SCALE,
+                block.bbox.y / _SCALE,
+                (block.bbox.x + block.bbox.w) / _SCALE,
+                (block.bbox.y + block.bbox.h) / _SCALE,
+            ),
             " ".join(clean(line.text).strip() for line in block.lines).strip(),
         )
         for block in _decode(_print(stext)).blocks

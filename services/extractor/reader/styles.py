@@ -96,7 +96,9 @@ class Styles:
         bare = without_number(text)
         if len(key) < 10:
             return 0
-        found = (level for name, level in names.items() if name.startswith(key) or (len(bare) > 9 and name.startswith(bare)))
+        found = (
+            level for name, level in names.items() if name.startswith(key) or (len(bare) > 9 and name.startswith(bare))
+        )
         return next(found, 0)
 
     def level(self, size: float, bold: bool, text: str) -> int:

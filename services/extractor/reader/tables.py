@@ -38,7 +38,9 @@ def _run(rows: list[Row], start: int) -> int:
     end = last_many = start
     while end < len(rows):
         row = rows[end]
-        if row.table is not None or (end > start and row.y0 - rows[end - 1].y1 > 2.2 * max(row.size, rows[end - 1].size)):
+        if row.table is not None or (
+            end > start and row.y0 - rows[end - 1].y1 > 2.2 * max(row.size, rows[end - 1].size)
+        ):
             break
         if len(row.cells) > 1:
             last_many = end
@@ -65,7 +67,9 @@ def _continues(row: Row, before: Row) -> bool:
     return (
         len(columns) > 1
         and row.y0 - before.y1 < 0.3 * row.size
-        and any(cell.x0 > columns[0].x1 and other.x0 - 2 <= cell.x1 and cell.x0 <= other.x1 + 2 for other in columns[1:])
+        and any(
+            cell.x0 > columns[0].x1 and other.x0 - 2 <= cell.x1 and cell.x0 <= other.x1 + 2 for other in columns[1:]
+        )
     )
 
 
@@ -132,7 +136,12 @@ def _merge_lines(rows: list[Row], placed: list[list[str]]) -> list[list[str]]:
     out: list[list[str]] = []
     for index, (row, texts) in enumerate(zip(rows, placed, strict=True)):
         tight = index > 0 and row.y0 - rows[index - 1].y1 < 0.25 * row.size
-        if out and tight and not texts[0] and all(above or not text for above, text in zip(out[-1], texts, strict=True)):
+        if (
+            out
+            and tight
+            and not texts[0]
+            and all(above or not text for above, text in zip(out[-1], texts, strict=True))
+        ):
             if sum(map(bool, texts)) < sum(map(bool, out[-1])) and out[-1][0]:
                 out[-1] = [join(above, text) for above, text in zip(out[-1], texts, strict=True)]
                 continue

@@ -6,9 +6,20 @@ import re
 import unicodedata
 
 _CONTROL = dict.fromkeys(
-    [*range(0x00, 0x20), *range(0x7F, 0xA0), *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF, 0xFFFE, 0xFFFF]
+    [
+        *range(0x00, 0x20),
+        *range(0x7F, 0xA0),
+        *range(0x200B, 0x2010),
+        *range(0x202A, 0x202F),
+        0x2060,
+        0xFEFF,
+        0xFFFE,
+        0xFFFF,
+    ]
 )
-_CONTROL |= {c: " " for c in (0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0xA0, 0x2000, 0x2001, 0x2002, 0x2003, 0x2007, 0x2009, 0x202F)}
+_CONTROL |= {
+    c: " " for c in (0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0xA0, 0x2000, 0x2001, 0x2002, 0x2003, 0x2007, 0x2009, 0x202F)
+}
 _CONTROL |= {0x85: " ", 0x2028: " ", 0x2029: " ", 0x3000: " "}
 _CONTROL |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 _CONTROL |= {c: unicodedata.normalize("NFKC", chr(c)) for c in range(0xFB00, 0xFB07)}
@@ -18,9 +29,20 @@ _WIDE = re.compile("[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-
 _KANA_HAN = re.compile("[\u2e80-\u312f\u31c0-\u9fff\uf900-\ufaff\uff00-\uffef]")
 _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _LTR = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u052f]")
-_ACCENTS = {"¨": "\u0308", "´": "\u0301", "ˆ": "\u0302", "˜": "\u0303", "˚": "\u030a", "¸": "\u0327", "ˇ": "\u030c", "˝": "\u030b"}
+_ACCENTS = {
+    "¨": "\u0308",
+    "´": "\u0301",
+    "ˆ": "\u0302",
+    "˜": "\u0303",
+    "˚": "\u030a",
+    "¸": "\u0327",
+    "ˇ": "\u030c",
+    "˝": "\u030b",
+}
 _ACCENTED = re.compile("([¨´ˆ˜˚¸ˇ˝])([A-Za-zıȷ])")
-_LAM_ALEF = re.compile("(\u0627)([\u0623\u0625\u0622])(\u0644)")  # "al-" before hamza, its ligature taken apart backwards
+_LAM_ALEF = re.compile(
+    "(\u0627)([\u0623\u0625\u0622])(\u0644)"
+)  # "al-" before hamza, its ligature taken apart backwards
 _HYPHENATED = re.compile(r"[^\W\d_]{2,}[-\u2010\u00ad]$")
 _KEEP_HYPHEN = frozenset("und oder or and bzw et ou y o e ed sowie als".split())
 _LEADERS = re.compile(r"(?:[.·…_]\s?){4,}")

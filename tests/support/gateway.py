@@ -1,0 +1,110 @@
+"""A gateway over in-memory ports for wiring tests: real routes, real guards, no process and no network."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+
+from services.gateway.app import create_app
+from services.gateway.composition import Gateway
+from services.gateway.secrets import hash_of
+from services.gateway.settings import GatewaySettings
+from shared.events import JobEvent
+from shared.job import Job, StepName
+from shared.testing.memory import MemoryDocuments, MemoryJobs, MemoryStorage
+from shared.testing.memory_vectors import HashEmbedder, MemoryVectors
+
+PDF = b"%PDF-1.4\n% just enough for the gateway, which does not read PDFs\n"
+SERVICE_TOKENS = {name: f"{name}-credential-of-this-test" for name in ("extractor", "transformer", "ingestor")}
+
+
+class RecordingBus:
+    """Takes what the relay tells; `down` makes it fail like a broker that is away."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, JobEvent, str]] = []
+        self.down = False
+
+    async def publish(self, subject: str, event: JobEvent, message_id: str) -> bool:
+        from shared.errors import TransientError
+
+        if self.down:
+            raise TransientError("unavailable")
+        known = any(message_id == told[2] for told in self.told)
+        if not known:
+            self.told.append((subject, event, message_id))
+        return known
+
+    def subjects(self) -> list[str]:
+        return [subject for subject, _, _ in self.told]
+
+
+class World:
+    """The gateway, its parts, and a client."""
+
+    def __init__(self, gateway: Gateway, bus: RecordingBus, http: httpx.AsyncClient) -> None:
+        self.gateway, self.bus, self.http = gateway, bus, http
+        self.jobs: MemoryJobs = gateway.jobs  # type: ignore[assignment]
+        self.storage: MemoryStorage = gateway.storage  # type: ignore[assignment]
+
+    async def upload(self, content: bytes = PDF, name: str = "a.pdf", **form: str) -> dict[str, Any]:
+        answer = await self.http.post("/api/jobs", files={"file": (name, content, "application/pdf")}, data=form)
+        assert answer.status_code in (200, 202), answer.text
+        await self.settle()
+        body: dict[str, Any] = answer.json()
+        return body
+
+    async def job(self, job_id: str) -> Job:
+        job = await self.jobs.get(job_id)
+        assert job is not None
+        return job
+
+    async def claim(self, job_id: str, step: StepName = StepName.EXTRACT, owner: str = "w1") -> dict[str, Any]:
+        job = await self.job(job_id)
+        service = {"extract_pdf": "extractor", "transform_template": "transformer", "ingest_rag": "ingestor"}[step]
+        body = {"processId": job.process_id, "attempt": job.attempt, "step": step, "owner": owner}
+        answer = await self.http.post(
+            f"/api/internal/jobs/{job_id}/claim", json=body, headers=bearer(SERVICE_TOKENS[service])
+        )
+        assert answer.status_code == 200, answer.text
+        ticket: dict[str, Any] = answer.json()
+        return ticket
+
+    async def callback(self, job_id: str, token: str | None, body: dict[str, Any]) -> httpx.Response:
+        headers = bearer(token) if token is not None else {}
+        answer = await self.http.post(f"/api/external/jobs/{job_id}", json=body, headers=headers)
+        await self.settle()
+        return answer
+
+    async def settle(self) -> None:
+        """Until the relay has nothing to do."""
+        import asyncio
+
+        while self.gateway.orchestrator.busy():
+            await asyncio.sleep(0)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@contextlib.asynccontextmanager
+async def world(**settings: Any) -> AsyncIterator[World]:
+    bus = RecordingBus()
+    made = Gateway(
+        GatewaySettings(**settings),
+        MemoryJobs(),
+        MemoryDocuments(),
+        MemoryStorage(),
+        MemoryVectors(),
+        HashEmbedder(),
+        bus,
+        {name: hash_of(token) for name, token in SERVICE_TOKENS.items()},
+    )
+    transport = httpx.ASGITransport(app=create_app(made))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
+        yield World(made, bus, http)
+        await made.orchestrator.stop()

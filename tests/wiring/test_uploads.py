@@ -1,0 +1,98 @@
+"""Uploads: what is accepted becomes a document and a job, what is refused leaves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.gateway import PDF, World, world
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[World]:
+    async with world(max_upload_bytes=10_000) as made:
+        yield made
+
+
+async def refused(gateway: World, content: bytes, name: str = "a.pdf") -> tuple[int, str]:
+    answer = await gateway.http.post("/api/jobs", files={"file": (name, content)})
+    problem = answer.json()
+    assert problem["hint"]
+    assert [key async for key in gateway.storage.keys("uploads")] == []
+    assert (await gateway.http.get("/api/documents")).json()["documents"] == []
+    return answer.status_code, problem["code"]
+
+
+async def test_an_upload_becomes_a_verified_document_and_a_queued_job(gateway: World):
+    accepted = await gateway.upload(name="../../Etc/Report.PDF")
+    assert (accepted["status"], accepted["name"]) == ("queued", "Report.PDF")
+    document = (await gateway.http.get(f"/api/documents/{accepted['documentId']}")).json()
+    assert document["status"] == "pending"
+    assert await gateway.storage.read(document["artefacts"]["source"]["key"]) == PDF
+    assert gateway.bus.subjects() == ["pdf.requested"]
+
+
+async def test_an_empty_upload_is_refused(gateway: World):
+    assert await refused(gateway, b"") == (400, "pdf_empty")
+
+
+async def test_an_html_page_is_refused_by_what_it_is(gateway: World):
+    answer = await gateway.http.post("/api/jobs", files={"file": ("x.pdf", b"<!DOCTYPE html><p>sign in")})
+    assert answer.status_code == 415
+    assert "HTML" in answer.json()["detail"]
+    assert await refused(gateway, b"<!DOCTYPE html>" + b"x" * 5000) == (415, "pdf_not_a_pdf")
+
+
+async def test_a_file_over_the_limit_is_refused(gateway: World):
+    assert await refused(gateway, PDF + b"x" * 20_000) == (413, "pdf_too_large")
+
+
+async def test_a_request_without_a_file_is_a_400(gateway: World):
+    assert (await gateway.http.post("/api/jobs", data={"libraryId": "x"})).status_code == 400
+
+
+@pytest.mark.parametrize("library", ["../x", "a/b", "", " ", "x" * 200, "a\nb"])
+async def test_a_library_that_is_no_folder_name_is_refused(gateway: World, library: str):
+    answer = await gateway.http.post("/api/jobs", files={"file": ("a.pdf", PDF)}, data={"libraryId": library})
+    # an empty form field counts as not given
+    assert answer.status_code == (202 if library == "" else 400)
+
+
+@pytest.mark.parametrize("parameters", ["[]", "{", '{"policies": {"extract": "maybe"}}', '{"colour": 1}'])
+async def test_wrong_parameters_are_refused(gateway: World, parameters: str):
+    answer = await gateway.http.post("/api/jobs", files={"file": ("a.pdf", PDF)}, data={"parameters": parameters})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+async def test_the_same_bytes_under_another_name_are_an_alias_with_one_open_job(gateway: World):
+    first = await gateway.upload()
+    second = await gateway.upload(name="b.pdf")
+    assert second["documentId"] == first["documentId"]
+    assert (second["status"], second["jobId"], second["existing"]) == ("running", first["jobId"], True)
+    document = (await gateway.http.get(f"/api/documents/{first['documentId']}")).json()
+    assert document["aliases"] == ["b.pdf"]
+
+
+async def test_other_bytes_under_the_same_item_id_wait_for_the_open_job(gateway: World):
+    await gateway.upload(itemId="shelf/7")
+    answer = await gateway.http.post(
+        "/api/jobs", files={"file": ("a.pdf", b"%PDF-1.4 changed")}, data={"itemId": "shelf/7"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (409, "job_open")
+
+
+async def test_libraries_do_not_share_documents(gateway: World):
+    first, second = await gateway.upload(libraryId="one"), await gateway.upload(libraryId="two")
+    assert first["documentId"] != second["documentId"]
+    assert first["jobId"] != second["jobId"]
+
+
+async def test_the_first_event_waits_for_the_broker(gateway: World):
+    gateway.bus.down = True
+    accepted = await gateway.upload()
+    assert [entry.subject for entry in (await gateway.job(accepted["jobId"])).outbox] == ["pdf.requested"]
+    gateway.bus.down = False
+    gateway.gateway.orchestrator.wake(accepted["jobId"])
+    await gateway.settle()
+    assert gateway.bus.subjects() == ["pdf.requested"]
