@@ -42,7 +42,8 @@ class Orchestrator:
     def __init__(self, jobs: JobStore, delivery: Delivery, bus: Publisher | None) -> None:
         self._jobs, self._delivery, self._bus = jobs, delivery, bus
         self._active: dict[str, bool] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining: set[asyncio.Task[None]] = set()
+        self._confirming: set[asyncio.Task[None]] = set()
 
     async def apply(self, job_id: str, command: Callable[[Job], Command] | Command) -> Job:
         """Read, decide, swap, and again when the race was lost. Raises Refused, or RequestError not_found.
@@ -70,8 +71,8 @@ class Orchestrator:
             return
         self._active[job_id] = False
         task = asyncio.create_task(self._drain(job_id))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._draining.add(task)
+        task.add_done_callback(self._draining.discard)
 
     def busy(self) -> bool:
         """Whether an outbox is being seen to right now."""
@@ -79,9 +80,10 @@ class Orchestrator:
 
     async def stop(self) -> None:
         """Let running deliveries end, for a bounded time; what is left stays in the outbox."""
-        tasks = set(self._tasks)
-        if tasks:
-            _, pending = await asyncio.wait(tasks, timeout=10)
+        for task in self._confirming:
+            task.cancel()
+        if self._draining:
+            _, pending = await asyncio.wait(set(self._draining), timeout=10)
             for task in pending:
                 task.cancel()
 
@@ -137,8 +139,8 @@ class Orchestrator:
         command = Told(process_id=job.process_id, event_ids=frozenset(entry.event_id for entry in told))
         if all(leg_of(entry.subject).consumer for entry in told):
             task = asyncio.create_task(self._confirm_later(job.job_id, command))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._confirming.add(task)
+            task.add_done_callback(self._confirming.discard)
             return
         with contextlib.suppress(Refused):
             await self.apply(job.job_id, command)

@@ -65,7 +65,7 @@ def choose_vectors(settings: VectorSettings, data_dir: Path, embedder: Embedder,
         PineconeVectors(
             api_key=key,
             index=settings.pinecone_index,
-            host=settings.pinecone_host or None,
+            host=settings.pinecone_host,
             embedder=embedder.name,
             dimension=embedder.dimension,
         )

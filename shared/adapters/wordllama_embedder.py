@@ -101,7 +101,7 @@ def _import_quietly() -> Any:
     """Import wordllama without its `logging.basicConfig`, which would add a second handler to ours."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    import wordllama  # type: ignore[import-untyped]
+    import wordllama
 
     root.handlers[:] = handlers
     root.setLevel(level)

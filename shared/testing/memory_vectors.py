@@ -93,7 +93,7 @@ class HashEmbedder:
             digest = hashlib.sha256(word.encode("utf-8", "replace")).digest()
             vector[digest[0] % self.dimension] += 1.0 if digest[1] % 2 else -1.0
         length = math.hypot(*vector)
-        return [value / length for value in vector] if length else [1.0] + vector[1:]
+        return [value / length for value in vector] if length else [1.0, *vector[1:]]
 
 
 class WordTokenizer:

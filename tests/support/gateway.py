@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,6 +13,7 @@ from services.gateway.app import create_app
 from services.gateway.composition import Gateway
 from services.gateway.secrets import hash_of
 from services.gateway.settings import GatewaySettings
+from shared.errors import TransientError
 from shared.events import JobEvent
 from shared.job import Job, StepName
 from shared.testing.memory import MemoryDocuments, MemoryJobs, MemoryStorage
@@ -29,8 +31,6 @@ class RecordingBus:
         self.down = False
 
     async def publish(self, subject: str, event: JobEvent, message_id: str) -> bool:
-        from shared.errors import TransientError
-
         if self.down:
             raise TransientError("unavailable")
         known = any(message_id == told[2] for told in self.told)
@@ -81,14 +81,12 @@ class World:
 
     async def settle(self) -> None:
         """Until the relay has nothing to do."""
-        import asyncio
-
         while self.gateway.orchestrator.busy():
             await asyncio.sleep(0)
 
 
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
+def bearer(token: str) -> dict[bytes, bytes]:
+    return {b"Authorization": f"Bearer {token}".encode()}
 
 
 @contextlib.asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,7 +18,7 @@ async def gateway() -> AsyncIterator[World]:
         yield made
 
 
-async def started(gateway: World) -> tuple[str, dict]:
+async def started(gateway: World) -> tuple[str, dict[str, Any]]:
     accepted = await gateway.upload()
     return accepted["jobId"], await gateway.claim(accepted["jobId"])
 
@@ -35,14 +36,13 @@ async def test_progress_with_the_right_secret_is_logged(gateway: World):
     assert (last["phase"], last["progress"], last["message"]) == ("running", 30, "half way")
 
 
-@pytest.mark.parametrize("token", ["wrong", "", None, SERVICE_TOKENS["extractor"], "\u00fc\u20ac"[:1]])
+@pytest.mark.parametrize("token", ["wrong", "", None, SERVICE_TOKENS["extractor"], "\u00fc"])
 @pytest.mark.parametrize("process", ["current", "stale"])
 async def test_a_wrong_secret_is_401_and_leaves_the_document_byte_identical(gateway: World, token, process):
     job_id, ticket = await started(gateway)
     before = frozen(await gateway.job(job_id))
     run = ticket["processId"] if process == "current" else "another"
-    header = token.encode().decode("latin-1") if token else token
-    answer = await gateway.callback(job_id, header, {"phase": "failed", "process": {"id": run}})
+    answer = await gateway.callback(job_id, token, {"phase": "failed", "process": {"id": run}})
     assert answer.status_code == 401
     assert answer.json()["code"] == "unauthorized"
     assert frozen(await gateway.job(job_id)) == before
@@ -95,7 +95,7 @@ async def test_an_unknown_job_is_404_even_without_a_secret(gateway: World):
 @pytest.mark.parametrize("place", ["bearer", "header", "body"])
 async def test_the_secret_may_come_in_three_places(gateway: World, place: str):
     job_id, ticket = await started(gateway)
-    headers = {"bearer": bearer(ticket["token"]), "header": {"X-Callback-Token": ticket["token"]}}.get(place, {})
+    headers = {"bearer": bearer(ticket["token"]), "header": {b"X-Callback-Token": ticket["token"].encode()}}.get(place, {})
     body = {"phase": "running", "progress": 10} | ({"callback_token": ticket["token"]} if place == "body" else {})
     answer = await gateway.http.post(f"/api/external/jobs/{job_id}", json=body, headers=headers)
     assert answer.json()["applied"] is True

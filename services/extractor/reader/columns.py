@@ -7,7 +7,9 @@ seldom crosses it: text columns are written one after the other, the cells of a 
 
 from __future__ import annotations
 
-from services.extractor.reader.segments import Segment
+import itertools
+
+from services.extractor.reader.sheet import Segment
 
 _INFINITE = 1e9
 Gap = tuple[float, float]
@@ -136,7 +138,7 @@ def _is_gutter(group: list[Segment], gutter: Gap) -> bool:
     if _shared(left, right) < 0.65 * min(len(left), len(right)):
         return True
     sides = [segment.x0 >= middle for segment in sorted(group, key=lambda s: s.order)]
-    crossings = sum(a != b for a, b in zip(sides, sides[1:], strict=False))
+    crossings = sum(a != b for a, b in itertools.pairwise(sides))
     fewer = min(len(left), len(right))
     return crossings <= max(2, 0.3 * fewer) and _is_prose(left, right)
 

@@ -7,16 +7,18 @@ from collections.abc import Iterator
 import pymupdf
 
 from services.extractor.pages import Block, OutlineEntry, Page
-from services.extractor.reader.blocks import Piece, Region, join_across
+from services.extractor.reader.blocks import Region, join_across
 from services.extractor.reader.columns import regions
 from services.extractor.reader.describe import read_outline
 from services.extractor.reader.forms import field_lines
 from services.extractor.reader.grids import take_grids
 from services.extractor.reader.language import confidence_of, language_of
 from services.extractor.reader.markdown import write
+from services.extractor.reader.piece import Piece
 from services.extractor.reader.rows import rows_of
 from services.extractor.reader.running import Margins, Running
-from services.extractor.reader.segments import Sheet, read_sheet
+from services.extractor.reader.segments import read_sheet
+from services.extractor.reader.sheet import Sheet
 from services.extractor.reader.styles import Styles
 
 _SAMPLE = 12
@@ -98,8 +100,8 @@ class Reader:
         language = language_of(markdown)
         warnings = [*self.warnings, *sheet.warnings] if index == 0 else sheet.warnings
         return Page(
-            sheet.number, markdown, len(markdown), confidence_of(markdown, language), language, sheet.width, sheet.height,
-            sheet.rotation, blocks, header, footer, label, warnings,
+            sheet.number, markdown, len(markdown), confidence_of(markdown, language), language, sheet.width,
+            sheet.height, sheet.rotation, blocks, header, footer, label, warnings,
         )  # fmt: skip
 
     def _with_fields(self, index: int, markdown: str, blocks: list[Block], sheet: Sheet) -> tuple[str, list[Block]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from services.extractor.reader.segments import Rule, Segment, Sheet
+from services.extractor.reader.sheet import Rule, Segment, Sheet
 from services.extractor.reader.text import join
 
 _THIN = 3.0
@@ -151,8 +151,8 @@ class _Grid:
         rows: list[list[str]] = []
         used: list[Segment] = []
         for index in range(real[0], real[-1] + 1):  # a title above and notes below are no rows
-            band = _cut(bands[index], walls[index])
-            for part, cells in enumerate(_split_rows(band, walls[index], few=len(real) < 6)):
+            whole = _cut(bands[index], walls[index])
+            for part, cells in enumerate(_split_rows(whole, walls[index], few=len(real) < 6)):
                 row = _cells(cells, self.xs, walls[index])
                 if rows and part == 0 and index > 0:
                     self._merge_down(rows[-1], row, self.ys[index])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from services.extractor.pages import Block
-from services.extractor.reader.blocks import Piece
 from services.extractor.reader.grids import Table
+from services.extractor.reader.piece import Piece
 
 _TAG = re.compile(r"<(?=[A-Za-z/!])")
 _START = re.compile(r"^(#{1,6}\s|>|```|~~~)")

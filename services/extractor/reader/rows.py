@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from services.extractor.reader.segments import Segment
+from services.extractor.reader.sheet import Segment
 from services.extractor.reader.text import is_rtl, is_wide
 
 _MARKER = re.compile(

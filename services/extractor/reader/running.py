@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from services.extractor.reader.rows import Row, rows_of
-from services.extractor.reader.segments import Segment, Sheet
+from services.extractor.reader.sheet import Segment, Sheet
 
 _DIGITS = re.compile(r"\d+")
 _ROMAN = re.compile(r"^[ivxlcdm]{1,7}$", re.I)
@@ -70,9 +70,8 @@ class Running:
         for row in rows:
             hits = [cell for cell in row.cells if self._is_running(cell, neighbours)]
             lone = not texts and len(row.cells) == 1 and _is_lone_folio(row.cells[0], sheet)
-            if len(hits) * 2 < len(row.cells) or not (hits or lone):
-                if not lone:
-                    break
+            if (len(hits) * 2 < len(row.cells) or not (hits or lone)) and not lone:
+                break
             texts.append(row.text)
             gone.extend(row.cells)
         return texts, gone

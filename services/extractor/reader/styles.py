@@ -7,7 +7,7 @@ from collections import Counter
 
 from services.extractor.pages import OutlineEntry
 from services.extractor.reader.rows import Row
-from services.extractor.reader.segments import Segment, Sheet
+from services.extractor.reader.sheet import Segment, Sheet
 
 _NUMBERING = re.compile(
     r"^(?:(?:chapter|kapitel|appendix|anhang|section|part|teil|chapitre|cap[ií]tulo|capitolo)\s+)?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.extractor.reader.grids import Table
 from services.extractor.reader.rows import Row
-from services.extractor.reader.segments import Segment
+from services.extractor.reader.sheet import Segment
 from services.extractor.reader.text import join
 
 Item = Row | Table
@@ -137,13 +137,16 @@ def _merge_lines(rows: list[Row], placed: list[list[str]]) -> list[list[str]]:
     for index, (row, texts) in enumerate(zip(rows, placed, strict=True)):
         tight = index > 0 and row.y0 - rows[index - 1].y1 < 0.25 * row.size
         if (
-            out
-            and tight
-            and not texts[0]
-            and all(above or not text for above, text in zip(out[-1], texts, strict=True))
+            (
+                out
+                and tight
+                and not texts[0]
+                and all(above or not text for above, text in zip(out[-1], texts, strict=True))
+            )
+            and sum(map(bool, texts)) < sum(map(bool, out[-1]))
+            and out[-1][0]
         ):
-            if sum(map(bool, texts)) < sum(map(bool, out[-1])) and out[-1][0]:
-                out[-1] = [join(above, text) for above, text in zip(out[-1], texts, strict=True)]
-                continue
+            out[-1] = [join(above, text) for above, text in zip(out[-1], texts, strict=True)]
+            continue
         out.append(texts)
     return out

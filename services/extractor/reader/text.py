@@ -44,7 +44,7 @@ _LAM_ALEF = re.compile(
     "(\u0627)([\u0623\u0625\u0622])(\u0644)"
 )  # "al-" before hamza, its ligature taken apart backwards
 _HYPHENATED = re.compile(r"[^\W\d_]{2,}[-\u2010\u00ad]$")
-_KEEP_HYPHEN = frozenset("und oder or and bzw et ou y o e ed sowie als".split())
+_KEEP_HYPHEN = frozenset(["und", "oder", "or", "and", "bzw", "et", "ou", "y", "o", "e", "ed", "sowie", "als"])
 _LEADERS = re.compile(r"(?:[.·…_]\s?){4,}")
 
 

@@ -1,0 +1,57 @@
+"""What is read from a page before its layout is understood: segments of text and drawn rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Segment:
+    """A run of text on one baseline without a wide gap; `order` is its place in the content stream."""
+
+    __slots__ = (
+        "base",
+        "bold",
+        "font",
+        "italic",
+        "mono",
+        "order",
+        "rtl",
+        "size",
+        "table",
+        "text",
+        "x0",
+        "x1",
+        "y0",
+        "y1",
+    )
+
+    def __init__(
+        self, x0: float, y0: float, x1: float, y1: float, base: float, size: float, text: str, font: str, order: int
+    ) -> None:
+        self.x0, self.y0, self.x1, self.y1, self.base, self.size = x0, y0, x1, y1, base, size
+        self.text, self.font, self.order = text, font, order
+        self.bold = self.italic = self.mono = 0  # counts of characters
+        self.rtl = False
+        self.table: Any = None
+
+
+class Rule:
+    """A drawn line or rectangle of the page, as its bounding box."""
+
+    __slots__ = ("x0", "x1", "y0", "y1")
+
+    def __init__(self, x0: float, y0: float, x1: float, y1: float) -> None:
+        self.x0, self.y0, self.x1, self.y1 = x0, y0, x1, y1
+
+
+class Sheet:
+    """All that was read from one page before its layout is understood."""
+
+    __slots__ = ("aside", "height", "number", "rotation", "rules", "segments", "warnings", "width")
+
+    def __init__(self, number: int, width: float, height: float, rotation: int) -> None:
+        self.number, self.width, self.height, self.rotation = number, width, height, rotation
+        self.segments: list[Segment] = []
+        self.aside: list[Segment] = []  # text that runs in another direction than the page
+        self.rules: list[Rule] = []
+        self.warnings: list[str] = []

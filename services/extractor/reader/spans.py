@@ -1,0 +1,155 @@
+"""Runs of one font, as MuPDF gives them, joined to segments on one baseline."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from services.extractor.reader.sheet import Segment
+from services.extractor.reader.text import clean, is_rtl, is_wide
+
+SCALE = 10
+_MONO = re.compile(r"mono|courier|consol|typewriter|cmtt|sftt|ectt|lettergothic|menlo|code", re.I)
+_BOLD = re.compile(r"bold|black|heavy|semibold|demi(?!ng)|-bd\b|,bd|cmbx|cmssbx", re.I)
+_RUN_OF_SPACES = re.compile(r"\s{3,}")
+
+
+class IntBox(msgspec.Struct):
+    """A box in tenths of a point."""
+
+    x: int
+    y: int
+    w: int
+    h: int
+
+
+class Font(msgspec.Struct):
+    """The font of a run."""
+
+    name: str
+    family: str
+    weight: str
+    style: str
+    size: float
+
+
+class Line(msgspec.Struct):
+    """A run of text in one font."""
+
+    bbox: IntBox
+    font: Font
+    y: int
+    text: str
+
+
+def segments_of(lines: list[Line]) -> list[Segment]:
+    """Runs joined to segments, in the order of the content stream."""
+    found: list[Segment] = []
+    current: Segment | None = None
+    space = False
+    for line in lines:
+        text = line.text
+        if not text.isprintable() or not text.isascii():
+            text = clean(text)
+        if not text.strip():
+            space = True
+            continue
+        font = line.font
+        mono = font.family == "monospace" or _MONO.search(font.name) is not None
+        if not mono and "   " in text:
+            for part in _split(line, text):
+                current = _extend(found, None, part, mono, False)
+            space = False
+            continue
+        box = line.bbox
+        x0, y0, size = box.x / SCALE, box.y / SCALE, font.size / SCALE
+        piece = Segment(
+            x0, y0, x0 + box.w / SCALE, y0 + box.h / SCALE, line.y / SCALE, size, text, font.name, len(found)
+        )
+        _style(piece, font, mono)
+        current = _extend(found, current, piece, mono, space)
+        space = False
+    for segment in found:
+        segment.text = segment.text.strip()
+        if not segment.text.isascii():
+            segment.rtl = is_rtl(segment.text)
+    return found
+
+
+def _style(piece: Segment, font: Font, mono: bool) -> None:
+    count = len(piece.text)
+    if font.weight == "bold" or _BOLD.search(font.name):
+        piece.bold = count
+    if font.style == "italic" or "talic" in font.name or "blique" in font.name:
+        piece.italic = count
+    if mono:
+        piece.mono = count
+
+
+def _split(line: Line, text: str) -> list[Segment]:
+    """Parts of a run that was set with runs of spaces between columns; places are interpolated."""
+    parts, start = [], 0
+    width = line.bbox.w / SCALE / max(1, len(text))
+    left, top, bottom = line.bbox.x / SCALE, line.bbox.y / SCALE, (line.bbox.y + line.bbox.h) / SCALE
+    for gap in [*_RUN_OF_SPACES.finditer(text), None]:
+        end = gap.start() if gap else len(text)
+        part = text[start:end]
+        if part.strip():
+            segment = Segment(
+                left + start * width, top, left + end * width, bottom, line.y / SCALE, line.font.size / SCALE, part,
+                line.font.name, 0,
+            )  # fmt: skip
+            _style(segment, line.font, False)
+            parts.append(segment)
+        start = gap.end() if gap else end
+    return parts
+
+
+def _extend(found: list[Segment], current: Segment | None, piece: Segment, mono: bool, space: bool) -> Segment:
+    """Append `piece` to the current segment when it goes on there, or start a new one."""
+    if current is not None:
+        gap = piece.x0 - current.x1
+        big = max(piece.size, current.size)
+        near = abs(piece.base - current.base) < 0.2 * big
+        raised = (
+            not near and piece.y0 < current.y1 and piece.y1 > current.y0 and abs(piece.base - current.base) < 0.55 * big
+        )
+        rtl = (
+            gap < -0.5 * big
+            and 0 <= current.x0 - piece.x1 + 0.3 * big < 1.3 * big
+            and is_rtl(current.text + piece.text)
+        )
+        reach = 0.45 if piece.text[0].isdigit() and current.text[-1].isdigit() else 0.95
+        if (near or (raised and piece.size != current.size)) and (-0.35 * big < gap < reach * big or rtl):
+            _append(current, piece, gap, big, space, rtl)
+            return current
+    piece.order = len(found)
+    found.append(piece)
+    return piece
+
+
+def _append(current: Segment, piece: Segment, gap: float, big: float, space: bool, rtl: bool) -> None:
+    if rtl:
+        gap = current.x0 - piece.x1
+    backwards = not rtl and not piece.text.isascii() and is_rtl(piece.text) and is_rtl(current.text)
+    first, second = (piece.text, current.text) if backwards else (current.text, piece.text)
+    tight = is_wide(first[-1]) and is_wide(second[0])
+    blank = (
+        " " in (first[-1], second[0], current.text[-1], piece.text[0]) if backwards else " " in (first[-1], second[0])
+    )
+    if backwards or not blank:
+        first, second = first.rstrip(), second.lstrip()
+        blank = blank or (not tight and (space or gap > 0.17 * min(piece.size, current.size)))
+        current.text = f"{first} {second}" if blank else first + second
+    else:
+        current.text = first + second
+    if piece.size >= current.size:
+        if piece.size > current.size * 1.15 or len(piece.text) * 2 > len(current.text):
+            current.font = piece.font
+        current.size, current.base = piece.size, piece.base
+    current.x0, current.x1 = min(current.x0, piece.x0), max(current.x1, piece.x1)
+    current.y0, current.y1 = min(current.y0, piece.y0), max(current.y1, piece.y1)
+    current.bold += piece.bold
+    current.italic += piece.italic
+    current.mono += piece.mono

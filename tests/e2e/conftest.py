@@ -1,0 +1,83 @@
+"""One local stack for all end-to-end tests: real processes, a real broker, the embedded defaults."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.stack import Stack
+
+
+class Running:
+    """A running stack and a client of it."""
+
+    def __init__(self, stack: Stack, http: httpx.Client) -> None:
+        self.stack, self.http = stack, http
+
+    def submit(self, pdf: Path, *, force: bool = False, **form: str) -> dict[str, Any]:
+        if force:
+            form["parameters"] = json.dumps({"policies": dict.fromkeys(("extract", "metadata", "ingest"), "force")})
+        with pdf.open("rb") as file:
+            answer = self.http.post("/api/jobs", files={"file": (pdf.name, file)}, data=form)
+        assert answer.status_code in (200, 202), answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        body: dict[str, Any] = self.http.get(f"/api/jobs/{job_id}").json()
+        return body
+
+    def wait_until(self, job_id: str, condition: Any, seconds: float = 90) -> dict[str, Any]:
+        end = time.monotonic() + seconds
+        while True:
+            job = self.job(job_id)
+            if condition(job):
+                return job
+            assert time.monotonic() < end, f"still {job['status']}: {job['steps']} {job['progress']}"
+            time.sleep(0.01)
+
+    def ended(self, job_id: str, seconds: float = 90) -> dict[str, Any]:
+        return self.wait_until(job_id, lambda job: job["status"] in ("completed", "failed"), seconds)
+
+    def process(self, pdf: Path, **form: str) -> dict[str, Any]:
+        return self.ended(self.submit(pdf, **form)["jobId"])
+
+    def search(self, query: str, top: int = 5) -> list[dict[str, Any]]:
+        hits: list[dict[str, Any]] = self.http.post("/api/search", json={"query": query, "top": top}).json()["hits"]
+        return hits
+
+    def twin_file(self, document_id: str, role: str) -> Path:
+        document = self.http.get(f"/api/documents/{document_id}").json()
+        return self.stack.data_dir / "twins" / document["artefacts"][role]["key"]
+
+    def chunk_ids(self, document_id: str) -> list[str]:
+        lines = self.twin_file(document_id, "chunks").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line)["chunk_id"] for line in lines]
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with (
+        Stack(tmp_path_factory.mktemp("stack")) as stack,
+        httpx.Client(base_url=stack.api_url, timeout=60, trust_env=False) as http,
+    ):
+        end = time.monotonic() + 60
+        while http.get("/ready").status_code != 200:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        yield Running(stack, http)
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from infra.sample import write_sample
+
+    path = tmp_path_factory.mktemp("sample") / "sample.pdf"
+    write_sample(path)
+    return path

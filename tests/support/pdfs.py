@@ -1,0 +1,50 @@
+"""PDFs made for tests."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pymupdf
+
+WORDS = """harbour signal lantern granite ferry current ledger storm keeper prism window garden copper letter winter
+bridge timber island season market station compass valley orchard river engine mirror carpet silver marble""".split()
+
+
+def long_pdf(path: Path, pages: int, seed: int = 1) -> Path:
+    """A text PDF with `pages` different pages, a heading on each tenth, an outline, and one odd word on each page."""
+    chance = random.Random(seed)
+    document = pymupdf.open()
+    toc = []
+    for number in range(1, pages + 1):
+        page = document.new_page()
+        if number % 10 == 1:
+            page.insert_text((72, 90), f"Part {number // 10 + 1}", fontsize=20)
+            toc.append([1, f"Part {number // 10 + 1}", number])
+        words = [chance.choice(WORDS) for _ in range(300)]
+        words.insert(chance.randrange(300), marker(number))
+        page.insert_textbox(pymupdf.Rect(72, 110, 520, 780), " ".join(words) + ".", fontsize=10)
+    document.set_toc(toc)
+    document.save(path, deflate=True, no_new_id=True)
+    return path
+
+
+def marker(page: int) -> str:
+    """A word that stands on this page only."""
+    return f"zq{page}word"
+
+
+def encrypted_pdf(path: Path) -> Path:
+    """A PDF that asks for a password."""
+    document = pymupdf.open()
+    document.new_page().insert_text((72, 90), "secret")
+    document.save(path, encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="hard to guess", owner_pw="harder")
+    return path
+
+
+def truncated_pdf(path: Path) -> Path:
+    """The first kilobyte of a PDF: magic bytes, no page."""
+    whole = path.with_name("whole.pdf")
+    long_pdf(whole, 3)
+    path.write_bytes(whole.read_bytes()[:700])
+    return path
