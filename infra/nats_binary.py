@@ -139,7 +139,8 @@ def _from_homebrew(work: Path) -> Path:
 def _from_go(work: Path) -> Path:
     _need("go")
     say(f"go install {GO_MODULE} (compiles for a minute or two) ...")
-    _run(["go", "install", GO_MODULE], work, {"GOBIN": str(work), "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod"})
+    places = {"GOBIN": str(work), "GOPATH": str(work / "go"), "GOCACHE": str(work / "cache")}  # nothing in the home
+    _run(["go", "install", GO_MODULE], work, {**places, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod -modcacherw"})
     return work / "nats-server"
 
 

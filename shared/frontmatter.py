@@ -97,7 +97,7 @@ def split_block(text: str) -> tuple[str, str] | None:
     return text[opening.end() : closing.start()], text[closing.end() :]
 
 
-def strip(text: str) -> str:
+def body_only(text: str) -> str:
     """The body alone; a second block is removed too if it follows at once and is all `key: value` (seed 003)."""
     body = parse(text)[1]
     if body is text or not _DELIMITER.match(body):
@@ -161,7 +161,7 @@ def _entries(block: str) -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def _value(raw: str, budget: int = YAML_LIMIT) -> tuple[Any, str, int]:
-    """The value of raw text, why it stayed text (empty if it did not), and how many characters were read as YAML."""
+    """The value of raw text, why it stayed text (empty if it did not), and its cost out of YAML_LIMIT."""
     text = raw.strip()
     if _SIMPLE.match(text) and text.lower() not in _RESERVED:
         return _plain(text), "", 0
@@ -170,12 +170,13 @@ def _value(raw: str, budget: int = YAML_LIMIT) -> tuple[Any, str, int]:
             return _plain(json.loads(text, parse_constant=_refuse)), "", 0
         except (ValueError, RecursionError):
             pass
-    if len(raw) > budget:
+    cost = len(raw) + 50
+    if cost > budget:
         return text, "too long to be read as YAML", 0
     try:
-        return _plain(yaml.load("v: " + raw, Loader=_Loader)["v"]), "", len(raw)
+        return _plain(yaml.load("v: " + raw, Loader=_Loader)["v"]), "", cost
     except (yaml.YAMLError, ValueError, TypeError, KeyError, RecursionError, AttributeError, OverflowError) as error:
-        return text, type(error).__name__, len(raw)
+        return text, type(error).__name__, cost
 
 
 def _plain(value: Any) -> Any:

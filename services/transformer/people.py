@@ -158,8 +158,9 @@ def _stated(author: str) -> list[str]:
             return [f"{rest.strip()} {last.strip()}"]
     separator = re.compile(r"\s*[;/|]\s*|\s+and\s+|\s*&\s+(?=\S+\s+\S)") if ";" in clean else _SPLIT
     parts = [part.strip(" .,") for part in separator.split(clean)]
-    whole = [clean.strip()] if _NO_NAME.search(clean) or _is_body(clean) else parts
-    return unique(part for part in whole if len(part) > 1 and not _SYSTEM_NAME.match(part) and _plausible(part))
+    if ";" not in clean and _is_body(clean) and not all(map(is_name, parts)):
+        parts = [clean.strip()]
+    return unique(part for part in parts if len(part) > 1 and not _SYSTEM_NAME.match(part) and _plausible(part))
 
 
 def _plausible(name: str) -> bool:

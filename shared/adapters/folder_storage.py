@@ -1,6 +1,7 @@
 """Storage in a folder. An object is written beside its place, made durable, and then renamed: it appears whole.
 
-`objects/` holds what keys name, `incoming/` what is being written; both are on one file system, so a rename is atomic.
+The folder holds what keys name; what is being written lies in the hidden folder beside it, on the same file system, so
+that a rename is atomic.
 A folder cannot hold both an object `a` and an object `a/b`.
 """
 
@@ -37,8 +38,8 @@ class FolderStorage:
     """The Storage port on a local folder; any number of processes may share it."""
 
     def __init__(self, folder: Path) -> None:
-        self._objects = folder / "objects"
-        self._incoming = folder / "incoming"
+        self._objects = folder
+        self._incoming = folder.with_name(f".{folder.name}.incoming")
         self._swept = False
 
     async def write(self, key: str, content: bytes | AsyncIterator[bytes]) -> Artefact:

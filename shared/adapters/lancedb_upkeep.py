@@ -61,8 +61,10 @@ class Upkeep:
             await self._changed.wait()
             while not self._tail(LONG_TAIL) and self._changed.is_set():
                 self._changed.clear()
+                # not wait_for: before Python 3.12 it can swallow the cancellation of stop()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), self._idle_seconds)
+                    async with asyncio.timeout(self._idle_seconds):
+                        await self._changed.wait()
             self._changed.clear()
             if self._tail(SHORT_TAIL):
                 await self._run()

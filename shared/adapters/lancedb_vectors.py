@@ -31,7 +31,7 @@ RANK_CONSTANT = 60
 """The k of reciprocal rank fusion: 1 / (k + rank), ranks from 1; 60 is the value of the method's paper."""
 LONGEST_QUERY = 4_000
 """Characters of a query that full-text search looks at."""
-_CONFLICT = re.compile("commit conflict|concurrent|preempted|already exists", re.IGNORECASE)
+_CONFLICT = re.compile("commit conflict|concurrent|preempted|already exists|not match existing", re.IGNORECASE)
 _COLUMNS = [name for name in VectorRow.__struct_fields__ if name != "vector"]
 
 
@@ -67,14 +67,17 @@ class LanceVectors:
         except (OSError, RuntimeError, ValueError) as error:
             message = f"The vector folder cannot be opened ({type(error).__name__}): {self._location}"
             raise ConfigurationError("misconfigured", message) from error
-        schema = self._schema()
-        self._table = await self._commit(
-            lambda: database.create_table(self._table_name, schema=schema, exist_ok=True), 0
-        )
+        self._table = await self._commit(lambda: self._open_table(database), 0)
         await self._check_embedder()
         await self._make_indexes()
         if self._upkeep:
             self._upkeep.start()
+
+    async def _open_table(self, database: Any) -> Any:
+        try:
+            return await database.open_table(self._table_name)
+        except ValueError:  # there is none yet
+            return await database.create_table(self._table_name, schema=self._schema(), exist_ok=True)
 
     async def close(self) -> None:
         """Stop the upkeep; a running compaction gets a moment to finish, an interrupted one changes nothing."""

@@ -75,12 +75,13 @@ class PineconeVectors:
         by_library: dict[str, list[VectorRow]] = defaultdict(list)
         for row in rows:
             by_library[row.library_id].append(row)
+        requests = [
+            (id_part(library), batch)
+            for library, own in by_library.items()
+            for batch in await asyncio.to_thread(self._batches, own)
+        ]
         async with asyncio.TaskGroup() as group:
-            tasks = []
-            for library, own in by_library.items():
-                for batch in await asyncio.to_thread(self._batches, own):
-                    upsert = self._index.upsert(id_part(library), batch)
-                    tasks.append(group.create_task(_settled(upsert)))
+            tasks = [group.create_task(_settled(self._index.upsert(*request))) for request in requests]
         for task in tasks:
             if error := task.result():
                 raise error

@@ -14,6 +14,10 @@ import pytest
 from infra.stack import Stack
 
 
+QUICK = {"SHADOWTWIN_HEARTBEAT_SECONDS": "0.5", "SHADOWTWIN_LEASE_SECONDS": "2", "SHADOWTWIN_SWEEP_SECONDS": "0.5"}
+"""A crash is found sooner than by default, so that tests do not wait for it."""
+
+
 class Running:
     """A running stack and a client of it."""
 
@@ -48,8 +52,9 @@ class Running:
     def process(self, pdf: Path, **form: str) -> dict[str, Any]:
         return self.ended(self.submit(pdf, **form)["jobId"])
 
-    def search(self, query: str, top: int = 5) -> list[dict[str, Any]]:
-        hits: list[dict[str, Any]] = self.http.post("/api/search", json={"query": query, "top": top}).json()["hits"]
+    def search(self, query: str, library: str, top: int = 5) -> list[dict[str, Any]]:
+        body = {"query": query, "top": top, "libraryId": library}
+        hits: list[dict[str, Any]] = self.http.post("/api/search", json=body).json()["hits"]
         return hits
 
     def twin_file(self, document_id: str, role: str) -> Path:
@@ -64,7 +69,7 @@ class Running:
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with (
-        Stack(tmp_path_factory.mktemp("stack")) as stack,
+        Stack(tmp_path_factory.mktemp("stack"), settings=QUICK) as stack,
         httpx.Client(base_url=stack.api_url, timeout=60, trust_env=False) as http,
     ):
         end = time.monotonic() + 60

@@ -52,7 +52,7 @@ def test_a_killed_worker_loses_nothing(
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         killed += 1
-        assert running.search(marker(7))[0]["pages"][:1], "what was searchable stays so while the job is repeated"
+        assert running.search(marker(7), "kill")[0]["pages"][:1], "what was searchable stays so while the job is repeated"
         job = running.ended(job_id, 60)
         assert job["status"] == "completed", job["error"]
         log = running.http.get(f"/api/jobs/{job_id}/logs", params={"limit": 5000}).json()["logs"]

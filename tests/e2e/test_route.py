@@ -29,7 +29,8 @@ def test_a_pdf_becomes_a_twin_with_vectors_and_a_finished_job(running: Running, 
     assert (meta["year"], meta["language"], meta["pages"]) == (2019, "en", 5)
     assert [page.number for page in split_pages(body)[1]] == [1, 2, 3, 4, 5]
     assert len(list((transformation.parent / "images").iterdir())) == 2
-    assert job["result"]["savedItemId"].endswith("sample.en.md")
+    assert job["result"]["savedItemId"].endswith("/sample.document.en.md")
+    assert any(item.endswith("/sample.en.md") for item in job["result"]["savedItems"])
     assert job["ingestion"]["vectorsUpserted"] == job["counts"]["chunksSmall"] + 1
     assert job["outbox"] == []
 
@@ -58,7 +59,7 @@ def test_search_finds_the_page(running: Running, sample: Path):
         ("when was the last tower automated", 5),
         ("height of Kvitholmen tower", 3),
     ):
-        hits = running.search(question)
+        hits = running.search(question, "search")
         assert page in hits[0]["pages"], (question, [hit["pages"] for hit in hits])
         assert "--- Seite" not in hits[0]["text"]
 

@@ -43,8 +43,9 @@ def encrypted_pdf(path: Path) -> Path:
 
 
 def truncated_pdf(path: Path) -> Path:
-    """The first kilobyte of a PDF: magic bytes, no page."""
-    whole = path.with_name("whole.pdf")
-    long_pdf(whole, 3)
-    path.write_bytes(whole.read_bytes()[:700])
+    """The first bytes of a PDF: it claims six pages and has none of them."""
+    path.write_bytes(
+        b"%PDF-1.4\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n"
+        b"2 0 obj\n<</Type/Pages/Count 6/Kids[3 0 R 4 0 R 5 0 R 6 0 R 7 0 R 8 0 R]>>\nendobj\n3 0 obj\n<</Ty"
+    )
     return path

@@ -18,6 +18,7 @@ _CHAPTER = re.compile(
     r"^(?:chapter|kapitel|appendix|anhang|part|teil|chapitre|cap[ií]tulo|capitolo|annexe?)\s+[\dA-Z]{1,4}$", re.I
 )
 _LABEL = re.compile(r"^\w+\.?\s?[\dA-Z][\w.\-]{0,6}[.:]?$")
+_SECTION = re.compile(r"^\d{1,2}(?:\.\d{1,3}){1,6}\.?\s+[^\W\d_]")
 _ADDRESS = re.compile(r"@|^(?:https?://|www\.)")
 _SENTENCE_END = re.compile(r"[.!?:;。！？：؟…][\"'”’)»\]]*$")
 
@@ -45,6 +46,7 @@ class Region:
             after = items[index + 1] if index + 1 < len(items) else None
             self._place(item, before, after if isinstance(after, Row) else None)
             before = item
+        _level_runs(self.pieces)
         return self.pieces
 
     def _place(self, row: Row, before: Row | None, after: Row | None) -> None:
@@ -120,7 +122,7 @@ class Region:
         step = row.base - before.base
         if step > 1.32 * self.headings.pitch(row) or step < -2 or abs(row.size - before.size) > 0.12 * before.size:
             return True
-        if BULLET.match(text):
+        if BULLET.match(text) or _SECTION.match(text):
             return True
         if _NUMBER.match(text) and (last.kind == "list" or _SENTENCE_END.search(last.text) is not None):
             return True
@@ -157,11 +159,27 @@ class Region:
             title = f"{last.text} {text}"
             goes_on = goes_on or bool(self.styles.opens_title(self.page, title) or _CHAPTER.match(last.text))
         if goes_on and last is not None:
+            if self._titled(text):
+                last.level = min(last.level, level)
             last.add(row, text)
             return
         piece = Piece("heading", row, text)
         piece.level = level
         self.pieces.append(piece)
+
+
+def _level_runs(pieces: list[Piece]) -> None:
+    """Many like headings in a row, with nothing under them, are lines of text set large."""
+    start = 0
+    for index in range(len(pieces) + 1):
+        here = pieces[index] if index < len(pieces) else None
+        alike = here is not None and here.kind == "heading" and abs(here.size - pieces[start].size) < 0.5
+        if alike and pieces[start].kind == "heading":
+            continue
+        if index - start >= 4 and not any(is_numbered(piece.text) for piece in pieces[start:index]):
+            for piece in pieces[start:index]:
+                piece.kind, piece.level = "paragraph", 0
+        start = index
 
 
 def _is_mono(row: Row) -> bool:

@@ -100,7 +100,8 @@ def _groups(strips: list[list[Segment]]) -> list[tuple[list[Segment], list[Gap]]
         both = _common(free, gaps)
         left = _inner(both)
         if members and ((inner and not left) or (not inner and len(gaps) > 2 and not left)):
-            kept, moved = _look_back(members, gaps) if not inner else (members, [])
+            parted = any(_is_gutter(members, gutter) for gutter in inner)
+            kept, moved = (members, []) if parted else _look_back(members, gaps)
             groups.append((kept, inner))
             members, both, left = moved, gaps, _inner(gaps)
         members = members + strip if len(members) < 8 else _extended(members, strip)

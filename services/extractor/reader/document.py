@@ -123,6 +123,5 @@ def layout(sheet: Sheet, styles: Styles) -> list[Piece]:
     for region in regions(sheet.segments):
         pieces.extend(Region(rows_of(region), styles, sheet.number, sheet.height).pieces_of())
     if sheet.aside:
-        for row in rows_of(sheet.aside):
-            pieces.append(Piece("paragraph", row, row.text))
+        pieces.extend(Piece("paragraph", row, row.text) for row in rows_of(sheet.aside))
     return join_across(pieces)

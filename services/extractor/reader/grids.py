@@ -117,6 +117,7 @@ class _Grid:
         self.size = 0 if not xs or len(ys) < 2 else len(xs) * len(ys)
         if self.size:
             self._open_sides(xs)
+            self._open_ends(ys)
         self.xs, self.ys = xs, ys
 
     def _open_sides(self, xs: list[float]) -> None:
@@ -129,6 +130,14 @@ class _Grid:
             xs.append(right)
             self.upright.append(self._edge(right))
         self.size = 0 if len(xs) < 3 else self.size
+
+    def _open_ends(self, ys: list[float]) -> None:
+        """The upright lines may reach above the first level line and below the last."""
+        top, bottom = min(line.y0 for line in self.upright), max(line.y1 for line in self.upright)
+        if top < ys[0] - 8:
+            ys.insert(0, top)
+        if bottom > ys[-1] + 8:
+            ys.append(bottom)
 
     def _edge(self, x: float) -> Rule:
         return Rule(x, min(line.y0 for line in self.upright), x, max(line.y1 for line in self.upright))

@@ -27,6 +27,8 @@ class Headings:
         styles = self.styles
         if len(text) > 200 or len(row.cells) > 2 or not any(map(str.isalpha, text)):
             return 0
+        if len(row.cells) > 1 and row.cells[-1].text.isdigit():
+            return 0  # an entry of a table of contents
         level = styles.outline_level(self.page, text) or self._part_of_title(row, text, last)
         if level:
             return min(level, 6)
@@ -40,7 +42,7 @@ class Headings:
             return 0
         bold = sum(cell.bold for cell in row.cells) >= 0.85 * len(text)
         if styles.is_large(row):
-            if row.size < 1.25 * styles.body and not bold and self._among_alike(row, before, after, last):
+            if not bold and self._among_alike(row, before, after, last):
                 return 0
             return styles.level(row.size, bold, text)
         if row.size < 0.93 * styles.body or text[0].islower():
@@ -59,6 +61,8 @@ class Headings:
         """Whether `row` stands in a paragraph of its own size."""
         if before is not None and last is not None and last.kind != "heading" and abs(before.size - row.size) < 0.3:
             return row.base - before.base < 1.5 * row.size
+        if row.size >= 1.25 * self.styles.body:
+            return False
         alike = after is not None and abs(after.size - row.size) < 0.3 and after.base - row.base < 1.5 * row.size
         return alike and len(row.text) > 70
 

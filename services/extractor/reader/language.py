@@ -32,6 +32,9 @@ for _code, _words in _STOP_WORDS.items():
         _BY_WORD.setdefault(_word, []).append(_code)
 _WORD = re.compile(r"[^\W\d_]+")
 _BAD = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff]")
+_LATIN = re.compile("[a-zà-öø-ÿ]")
+_VOWEL = re.compile("[aeiouyà-æè-ïò-öø-ýÿ]")
+_VOWEL_SHARE = (0.2, 0.62)
 _SCRIPTS = (
     ("ja", re.compile("[\u3040-\u30ff]")),
     ("ko", re.compile("[\uac00-\ud7af\u1100-\u11ff]")),
@@ -53,11 +56,12 @@ def language_of(text: str) -> str:
         if script:
             return script
     votes: Counter[str] = Counter()
-    for word, count in Counter(_WORD.findall(sample.lower())).items():
+    words = _WORD.findall(sample.lower())
+    for word, count in Counter(words).items():
         for code in _BY_WORD.get(word, ()):
-            votes[code] += min(count, 12)
+            votes[code] += count
     best = votes.most_common(1)
-    return best[0][0] if best and best[0][1] >= 2 else "und"
+    return best[0][0] if best and best[0][1] >= max(2, 0.05 * len(words)) else "und"
 
 
 def _script(sample: str) -> str:
@@ -73,6 +77,12 @@ def _script(sample: str) -> str:
     return "fa" if code == "ar" and len(re.findall("[پچژگ]", sample)) * 40 > counts["ar"] else code
 
 
+def _vowel_share(text: str) -> float:
+    """The share of vowels among Latin letters; a shifted character map gives itself away by it."""
+    latin = _LATIN.findall(text.lower())
+    return len(_VOWEL.findall("".join(latin))) / len(latin) if len(latin) > 200 else 0.4
+
+
 def confidence_of(text: str, language: str) -> float:
     """How far extracted `text` can be trusted, from 0 (nothing or garbage) to 1."""
     letters = len(text) - text.count(" ") - text.count("\n")
@@ -80,10 +90,8 @@ def confidence_of(text: str, language: str) -> float:
         return 0.0
     bad = len(_BAD.findall(text)) if not text.isascii() or not text.isprintable() else 0
     value = max(0.0, 1.0 - 5.0 * bad / letters)
-    if language == "und" and letters > 300:
-        words = [word for word in _WORD.findall(text) if len(word) > 1]
-        if len(words) > 60 and sum(map(len, words)) > 0.5 * letters:
-            value = min(value, 0.4)
+    if language == "und" and not _VOWEL_SHARE[0] < _vowel_share(text) < _VOWEL_SHARE[1]:
+        value = min(value, 0.3)
     if letters < 20:
         value = min(value, 0.5)
     return round(value, 3)

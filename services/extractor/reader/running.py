@@ -13,7 +13,7 @@ _FOLIO = re.compile(
     r"^(?:\W*|(?:page|seite|p\.|s\.|página|pagina|pág\.)\s*)(\d{1,4}|[ivxlc]{1,6})(?:\s*(?:/|of|von|de|di|sur)\s*\d+)?\W*$",
     re.I,
 )
-_ZONE = 0.13
+_ZONE = 0.15
 
 
 class Margins:

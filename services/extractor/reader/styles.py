@@ -66,7 +66,7 @@ class Styles:
         for size in sorted(sizes, reverse=True):
             if size < self.body * 1.08 + 0.3:
                 break
-            if sizes[size] < max(400, 0.25 * total) and (not out or out[-1] > size * 1.09):
+            if sizes[size] < max(400, 0.25 * total) and (not out or out[-1] > size * 1.12):
                 out.append(size)
         return out
 
@@ -109,8 +109,8 @@ class Styles:
         rank = 1 + sum(size < other - 0.3 for other in self.large)
         depth = _DEPTH.match(text)
         if depth and rank > len(self.large):
-            rank = max(rank, len(self.large) + depth.group(1).count(".") + 1)
-        return min(rank, 6)
+            rank = max(rank, depth.group(1).count(".") + 1)
+        return min(rank, 5)
 
     def is_large(self, row: Row) -> bool:
         """Whether `row` is set clearly larger than the body."""

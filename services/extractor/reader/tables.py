@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from services.extractor.reader.grids import Table
 from services.extractor.reader.rows import Row
 from services.extractor.reader.sheet import Segment
-from services.extractor.reader.text import join
+from services.extractor.reader.text import join, shorten_leaders
 
 Item = Row | Table
+_LEADERS = re.compile(r"(?:\. ?){4,}|…{2,}|_{4,}")
 
 
 def find_tables(rows: list[Row]) -> list[Item]:
@@ -85,11 +88,28 @@ def _build(rows: list[Row]) -> Table | None:
     lengths = [len(cell) for row in placed for cell in row if cell]
     if sum(lengths) / max(1, len(lengths)) > 60 or (columns == 2 and not _is_pair_list(placed)):
         return None
+    if columns == 2 and (_is_contents(many) or not _is_aligned(many)):
+        return None
     x0, x1 = min(row.x0 for row in rows), max(row.x1 for row in rows)
     merged = _merge_lines(rows, placed)
     if len(merged) < 2:
         return None
     return Table((x0, min(row.y0 for row in rows), x1, max(row.y1 for row in rows)), merged)
+
+
+def _is_contents(rows: list[Row]) -> bool:
+    """A table of contents: dot leaders between titles and page numbers."""
+    return sum(any(_LEADERS.search(cell.text) for cell in row.cells) for row in rows) > 0.4 * len(rows)
+
+
+def _is_aligned(rows: list[Row]) -> bool:
+    """Whether the last cells share an edge or their middle; in spaced out prose they do not."""
+    cells = [row.cells[-1] for row in rows]
+    for edges in ([c.x0 for c in cells], [c.x1 for c in cells], [(c.x0 + c.x1) / 2 for c in cells]):
+        common = max(sum(abs(edge - other) < 3.0 for other in edges) for edge in edges[:12])
+        if common >= 0.5 * len(cells):
+            return True
+    return False
 
 
 def _is_pair_list(placed: list[list[str]]) -> bool:
@@ -127,7 +147,7 @@ def _place(cells: list[Segment], starts: list[float]) -> list[str]:
         column = max(0, sum(anchor >= start - 0.5 for start in starts) - 1)
         if out[column] and len(cells) <= len(starts):
             column = next((i for i in range(column, len(starts)) if not out[i]), column)
-        out[column] = f"{out[column]} {cell.text}".strip()
+        out[column] = f"{out[column]} {shorten_leaders(cell.text)}".strip()
     return out
 
 

@@ -170,4 +170,4 @@ def test_an_unreadable_outline_is_survived() -> None:
 
 
 def test_a_file_is_turned_into_markdown_in_one_call(tmp_path: Path) -> None:
-    assert pdf_to_markdown(_book(1).saved(tmp_path)).startswith("the reader of this page")
+    assert "the reader of this page" in pdf_to_markdown(_book(1).saved(tmp_path))

@@ -62,7 +62,9 @@ def test_a_bold_word_in_a_paragraph_is_no_heading() -> None:
 
 def test_lines_become_one_paragraph_and_hyphenated_words_are_made_whole() -> None:
     paper = Paper()
-    paper.lines(60, 80, ["The first line of this paragraph ends within a transfor-", "mation and then it goes on to its end."])
+    paper.lines(
+        60, 80, ["The first line of this paragraph ends within a transfor-", "mation and then it goes on to its end."]
+    )
     assert "transformation and then" in paper.markdown()
 
 
@@ -86,7 +88,9 @@ def test_chinese_lines_are_joined_without_a_space_and_english_ones_with_one() ->
 
 def test_bullets_and_numbers_become_lists() -> None:
     paper = Paper()
-    paper.lines(60, 80, ["\u2022 apples from the garden", "\u2022 pears from the market", "1. first step", "2. second step"])
+    paper.lines(
+        60, 80, ["\u2022 apples from the garden", "\u2022 pears from the market", "1. first step", "2. second step"]
+    )
     text = paper.markdown()
     assert "- apples from the garden\n- pears from the market" in text
     assert "1. first step\n2. second step" in text

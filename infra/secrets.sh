@@ -1,0 +1,23 @@
+#!/bin/sh
+# Makes .shadowtwin/secrets for infra/compose.yaml: a random credential for each worker, and for the gateway their hashes.
+# Keeps what is there: delete a file to renew it, then restart the gateway and that worker.
+set -eu
+cd "$(dirname "$0")/.."
+mkdir -p .shadowtwin/secrets
+cd .shadowtwin/secrets
+chmod 700 .
+separator='{'
+for service in extractor transformer ingestor; do
+    file=$service.token
+    [ -s "$file" ] || od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$file"
+    if command -v sha256sum >/dev/null 2>&1; then
+        hash=$(sha256sum <"$file")
+    else
+        hash=$(shasum -a 256 <"$file")
+    fi
+    printf '%s"%s": "%s"' "$separator" "$service" "${hash%% *}"
+    separator=', '
+done >credentials.json
+printf '}\n' >>credentials.json
+# Compose mounts them with this mode, and the containers run as another user: the closed folder keeps others out.
+chmod 644 ./*.token credentials.json
