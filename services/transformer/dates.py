@@ -69,8 +69,9 @@ def _arxiv(blocks: list[Block]) -> Iterator[int]:
 
 def _dated(blocks: list[Block]) -> Iterator[int]:
     """Full dates and month-year dates in short lines."""
-    for block in blocks:
-        if len(block.text) <= 200 and block.kind != "table" and not _EXPIRY.search(block.text):
+    for former, block in zip([None, *blocks], blocks, strict=False):
+        expiry = _EXPIRY.search(block.text) or (former is not None and _EXPIRY.search(former.text[-40:]))
+        if len(block.text) <= 200 and block.kind in ("heading", "text") and not expiry and "..." not in block.text:
             for match in _DATE.finditer(block.text):
                 yield int(next(filter(None, match.groups())))
 

@@ -25,7 +25,7 @@ _BY = re.compile(
     re.IGNORECASE,
 )
 _NO_NAME = re.compile(
-    r"\b(?:directives?|rules?|effective|dates?|law|regulation|purpose)\b|universit|institut|department|school"
+    r"\b(?:directives?|rules?|commands?|codes?|terminal|responses?|screen|effective|dates?|law|regulation|purpose)\b|universit|institut|department|school"
     r"|college|laborator|research|division|center|centre|corporation|gmbh|\binc\b|\bltd\b"
     r"|ministry|agency|office|committee|section|journal|abstract|street|avenue|road|abteilung|fakultät|hochschule"
     r"|ministerium"
@@ -50,7 +50,8 @@ _PARTICLES = frozenset(
         *("ter", "af", "av", "zu", "zum", "zur", "bin", "ibn", "al", "el", "y", "e", "st", "san", "mac", "mc"),
     ]
 )
-_CJK_NAME = re.compile("[\u3400-\u9fff]{2,4}|[\u3400-\u9fff\u3041-\u30ff]{2,8}|[\uac00-\ud7af]{2,4}\\Z")
+_CJK_NAME = re.compile("[\u3400-\u9fff]{2,4}|[\u3400-\u9fff\u3041-\u30ff]{3,7}|[\uac00-\ud7af]{2,4}")
+_CJK_NO_NAME = re.compile("[年月日会社部度表章節第号頁目次額計率高及的与和を]|제|및|관련|목차|자료")
 _TOKEN = re.compile(r"(?:[^\W\d_]\.)+-?(?:[^\W\d_]\.)*|[^\W\d_][^\W\d_'’\-]*(?:[\-'’][^\W\d_]+)*\.?")
 _SYSTEM_NAME = re.compile(
     r"(?:user|admin\w*|owner|office[-\s]?\d*|unknown|anonymous|author|default|windows|root|guest|pc|hp|dell|acer"
@@ -79,7 +80,7 @@ def is_name(text: str) -> bool:
     if not 2 <= len(text) <= 45 or any(c.isdigit() for c in text) or _NO_NAME.search(text):
         return False
     if _CJK_NAME.fullmatch(text):
-        return True
+        return not _CJK_NO_NAME.search(text)
     tokens = text.split()
     proper = [token for token in tokens if token.lower() not in _PARTICLES]
     if not 2 <= len(tokens) <= 6 or not 1 <= len(proper) <= 5 or tokens[-1] not in proper:

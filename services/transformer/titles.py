@@ -134,6 +134,8 @@ def _usable(text: str) -> bool:
     letters = sum(c.isalpha() for c in text)
     if letters < 2 or len(text) > LONGEST or _BRACKETED.fullmatch(text) or is_generic(text) or _ADDRESS.search(text):
         return False
+    if text[-1] == "." and (len(words(text)) > 15 or text[0].islower()):
+        return False
     return letters > 0.45 * sum(not c.isspace() for c in text)
 
 

@@ -1,13 +1,13 @@
-"""One Pinecone index over its SDK: every call with our retries, pages followed, vendor errors turned into ours.
+"""One Pinecone index over its SDK: every call with a deadline, pages followed, vendor errors turned into ours.
 
-The SDK's own retries are off, so that a wait that Pinecone asks for is either kept here or told to the caller.
+Passing failures are repeated by the SDK: 3 times, honouring `Retry-After` up to 60 s. That is fixed in 10.2, whose
+index client ignores the `RetryConfig` of its parent; so a call is bounded here, by time, and not repeated once more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,16 +15,18 @@ from typing import Any
 from shared.errors import ConfigurationError, ShadowtwinError, TransientError
 
 IDS_PER_DELETE = 1_000
-LONGEST_WAIT = 30.0
-"""Seconds; what Pinecone asks beyond that is left to the caller's own retry."""
+UPSERTS = 5
+"""Times an upsert is sent that is answered with fewer vectors than sent."""
 
 
 class PineconeIndex:
-    """Calls on one index, at most `concurrency` at a time; all may raise TransientError or ConfigurationError."""
+    """Calls on one index, at most `concurrency` at a time; all may raise TransientError or ConfigurationError.
 
-    def __init__(self, api_key: str, host: str, *, attempts: int, timeout: float, concurrency: int) -> None:
-        self._api_key, self._host, self._timeout = api_key, host, timeout
-        self._attempts = attempts
+    `timeout` is for one request, `deadline` for a call with the SDK's repetitions, both in seconds.
+    """
+
+    def __init__(self, api_key: str, host: str, *, timeout: float, deadline: float, concurrency: int) -> None:
+        self._api_key, self._host, self._timeout, self._deadline = api_key, host, timeout, deadline
         self._limit = asyncio.Semaphore(concurrency)
         self._sdk: Any = None
         self._client: Any = None
@@ -34,12 +36,7 @@ class PineconeIndex:
         """Connect; returns the index's dimension as far as it is told."""
         self._sdk = await asyncio.to_thread(importlib.import_module, "pinecone")
         try:
-            self._client = self._sdk.AsyncPinecone(
-                api_key=self._api_key,
-                host=self._host,
-                timeout=self._timeout,
-                retry_config=self._sdk.RetryConfig(max_retries=0),
-            )
+            self._client = self._sdk.AsyncPinecone(api_key=self._api_key, host=self._host, timeout=self._timeout)
             self._index = await self._client.index(host=self._host)
         except (self._sdk.PineconeError, ValueError) as error:
             message = f"Pinecone's key or host cannot be used ({type(error).__name__})."
@@ -57,7 +54,7 @@ class PineconeIndex:
     async def upsert(self, namespace: str, batch: list[dict[str, Any]]) -> None:
         """One request; repeated while it is answered with fewer vectors than sent (which ones is not told)."""
         taken = 0
-        for _ in range(self._attempts):
+        for _ in range(UPSERTS):
             answer = await self._call(lambda: self._index.upsert(vectors=batch, namespace=namespace))
             taken = 0 if answer.has_errors else answer.upserted_count
             if taken >= len(batch):
@@ -111,21 +108,17 @@ class PineconeIndex:
             token = {"pagination_token": page.pagination.next}
 
     async def _call(self, request: Callable[[], Awaitable[Any]], *, absent_ok: bool = False) -> Any:
-        for attempt in range(1, self._attempts + 1):
-            try:
-                async with self._limit:
-                    return await request()
-            except self._sdk.NotFoundError as error:
-                if absent_ok:
-                    return None
-                raise self._translated(error) from None
-            except self._sdk.PineconeError as error:
-                mine = self._translated(error)
-                wait = getattr(mine, "retry_after", None)
-                if not mine.retryable or attempt == self._attempts or (wait or 0) > LONGEST_WAIT:
-                    raise mine from None
-            await asyncio.sleep(wait if wait is not None else random.uniform(0.1, 0.3) * 2.0 ** (attempt - 1))
-        raise AssertionError("unreachable")
+        try:
+            async with self._limit, asyncio.timeout(self._deadline):
+                return await request()
+        except self._sdk.NotFoundError as error:
+            if absent_ok:
+                return None
+            raise self._translated(error) from None
+        except self._sdk.PineconeError as error:
+            raise self._translated(error) from None
+        except TimeoutError:
+            raise TransientError("unavailable", f"Pinecone did not answer within {self._deadline:g} s.") from None
 
     @staticmethod
     def _translated(error: Any) -> ShadowtwinError:

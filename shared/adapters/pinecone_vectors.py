@@ -41,11 +41,11 @@ class PineconeVectors:
         dimension: int,
         *,
         consistency_seconds: float = 30.0,
-        attempts: int = 5,
-        timeout: float = 30.0,
+        timeout: float = 20.0,
+        deadline: float = 60.0,
         concurrency: int = 4,
     ) -> None:
-        self._index = PineconeIndex(api_key, host, attempts=attempts, timeout=timeout, concurrency=concurrency)
+        self._index = PineconeIndex(api_key, host, timeout=timeout, deadline=deadline, concurrency=concurrency)
         self._embedder, self._dimension = embedder, dimension
         self._consistency_seconds = consistency_seconds
         self._namespaces: OrderedDict[str, str] = OrderedDict()

@@ -124,7 +124,9 @@ async def _mongo(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[
         await collection.update_one({"_id": job_id}, {"$set": {name: value}})
 
     async def embedded(job_id: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = (await collection.find_one({"_id": job_id}))["logs"]
+        found = await collection.find_one({"_id": job_id})
+        assert found is not None
+        rows: list[dict[str, Any]] = found["logs"]
         return rows
 
     yield Stores(jobs, documents, add_field, embedded)

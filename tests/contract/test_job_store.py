@@ -176,7 +176,9 @@ async def test_a_new_claim_starts_with_its_own_heartbeat_and_no_lease_has_none(j
     assert await jobs.swap(old, replace(old, lease=None))
     released = await stored(jobs)
     assert released.lease is None
-    claim = replace(running_job(beat=9).lease, owner="next", claimed_at=seconds(9))
+    held = running_job(beat=9).lease
+    assert held is not None
+    claim = replace(held, owner="next", claimed_at=seconds(9))
     assert await jobs.swap(released, replace(released, lease=claim))
     assert (await stored(jobs)).lease == claim
 
@@ -261,7 +263,7 @@ async def test_a_full_last_page_has_no_cursor_and_a_foreign_cursor_is_refused(jo
 
 async def test_due_are_the_silent_the_late_and_those_with_something_to_tell(jobs: JobStore) -> None:
     far = (await jobs.now() - seconds(0)).total_seconds() + 3600
-    told = {"status": JobStatus.COMPLETED}
+    told: dict[str, Any] = {"status": JobStatus.COMPLETED}
     await jobs.create(running_job("alive", beat=100, deadline=far))
     await jobs.create(running_job("silent", beat=10, deadline=far))
     await jobs.create(running_job("late", beat=100, deadline=50))

@@ -24,7 +24,7 @@ async def emulator() -> AsyncIterator[PineconeEmulator]:
 
 @pytest.fixture
 async def store(emulator: PineconeEmulator) -> AsyncIterator[PineconeVectors]:
-    opened = PineconeVectors("key", emulator.url, "e@4", 4, consistency_seconds=5, attempts=3, timeout=2)
+    opened = PineconeVectors("key", emulator.url, "e@4", 4, consistency_seconds=5, timeout=2, deadline=3)
     await opened.open()
     yield opened
     await opened.close()
@@ -59,11 +59,23 @@ async def test_rate_limit_is_waited_out(emulator: PineconeEmulator, store: Pinec
     assert await store.count("doc-1", "g1") == 1
 
 
-async def test_a_long_wait_is_told_to_the_caller(emulator: PineconeEmulator, store: PineconeVectors) -> None:
-    emulator.fail(UPSERT, 429, headers={"Retry-After": "600"})
+async def test_a_rate_limit_that_lasts_is_told_to_the_caller(
+    emulator: PineconeEmulator, store: PineconeVectors
+) -> None:
+    emulator.fail(UPSERT, 429, times=4, headers={"Retry-After": "0.1"})
     with pytest.raises(TransientError) as caught:
         await store.write([row("a")])
-    assert (caught.value.code, caught.value.retry_after) == ("rate_limited", 600)
+    assert (caught.value.code, caught.value.retry_after) == ("rate_limited", 0.1)
+
+
+async def test_a_wait_longer_than_the_deadline_is_not_waited(
+    emulator: PineconeEmulator, store: PineconeVectors
+) -> None:
+    emulator.fail(UPSERT, 429, headers={"Retry-After": "600"})
+    began = time.monotonic()
+    with pytest.raises(TransientError):
+        await store.write([row("a")])
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("status", [500, 503, 408, 0])
@@ -76,16 +88,16 @@ async def test_passing_failures_are_repeated(emulator: PineconeEmulator, store: 
 async def test_lasting_failures_are_transient_and_other_batches_arrive(
     emulator: PineconeEmulator, store: PineconeVectors
 ) -> None:
-    emulator.fail(UPSERT, 500, times=5)
+    emulator.fail(UPSERT, 500, times=7)
     with pytest.raises(TransientError):
         await store.write([row("a"), row("b", library_id="lib2", document_id="doc-2")])
-    # 1 for the embedder's record, then three attempts that fail and two failures before the other batch arrives
-    assert emulator.counts[UPSERT] == 1 + 3 + 3
-    assert len(emulator.stored['lib']) + len(emulator.stored['lib2']) == 1
+    # 1 for the embedder's record, then four attempts that fail and three failures before the other batch arrives
+    assert emulator.counts[UPSERT] == 1 + 4 + 4
+    assert len(emulator.stored["lib"]) + len(emulator.stored["lib2"]) == 1
 
 
 async def test_a_timeout_is_transient(emulator: PineconeEmulator) -> None:
-    store = PineconeVectors("key", emulator.url, "e@4", 4, attempts=1, timeout=0.1)
+    store = PineconeVectors("key", emulator.url, "e@4", 4, timeout=0.1, deadline=0.4)
     emulator.delay = 0.5
     with pytest.raises(TransientError):
         await store.open()

@@ -245,7 +245,7 @@ async def test_a_newer_schema_is_refused(path: Path) -> None:
 async def test_a_file_of_something_else_is_refused(path: Path, kind: str) -> None:
     path.parent.mkdir()
     if kind == "text":
-        path.write_text("this is no database " * 100)
+        await asyncio.to_thread(path.write_text, "this is no database " * 100)
     else:
         with contextlib.closing(sqlite3.connect(path)) as raw:
             raw.execute("CREATE TABLE theirs (x)")

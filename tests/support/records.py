@@ -45,7 +45,8 @@ def running_job(name: str = "1", *, beat: float = 0, deadline: float = 3600, **c
         heartbeat_at=seconds(beat),
         deadline_at=seconds(deadline),
     )
-    return make_job(name, **({"status": JobStatus.RUNNING, "lease": lease} | changes))
+    fields: dict[str, Any] = {"status": JobStatus.RUNNING, "lease": lease}
+    return make_job(name, **(fields | changes))
 
 
 def outbox_entry(at: float, name: str = "event-1") -> OutboxEntry:

@@ -119,6 +119,10 @@ class _Grid:
             self._open_sides(xs)
             self._open_ends(ys)
         self.xs, self.ys = xs, ys
+        self.at: dict[float, list[tuple[float, float]]] = {x: [] for x in xs}
+        for line in self.upright:
+            near = xs[max(0, bisect_right(xs, (line.x0 + line.x1) / 2 + 0.01) - 1)]
+            self.at[near].append((line.y0, line.y1))
 
     def _open_sides(self, xs: list[float]) -> None:
         """Tables are often left open at the sides: their level lines reach further than the upright ones."""
@@ -183,9 +187,9 @@ class _Grid:
 
     def _covered(self, x: float, top: float, bottom: float) -> float:
         return sum(
-            max(0.0, min(line.y1, bottom) - max(line.y0, top))
-            for line in self.upright
-            if -3.0 <= (line.x0 + line.x1) / 2 - x <= 7.0
+            (y1 if y1 < bottom else bottom) - (y0 if y0 > top else top)
+            for y0, y1 in self.at[x]
+            if y1 > top and y0 < bottom
         )
 
     def _merge_down(self, above: list[str], row: list[str], y: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from services.extractor.reader.rows import Row, rows_of
 from services.extractor.reader.sheet import Segment, Sheet
@@ -32,7 +33,12 @@ class Margins:
 
 def key(segment: Segment) -> str:
     """A line's text with its numbers levelled, so that "Page 3" equals "Page 4"."""
-    text = _DIGITS.sub("#", segment.text)
+    return _levelled(segment.text)
+
+
+@lru_cache(1024)
+def _levelled(text: str) -> str:
+    text = _DIGITS.sub("#", text)
     return "#" if _ROMAN.match(text) else text.casefold()
 
 

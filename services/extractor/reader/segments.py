@@ -22,7 +22,7 @@ _FLAGS = mupdf.FZ_STEXT_PRESERVE_SPANS | mupdf.FZ_STEXT_CLIP | mupdf.FZ_STEXT_US
 _FLAGS |= (
     mupdf.FZ_STEXT_COLLECT_VECTORS | mupdf.FZ_STEXT_PRESERVE_LIGATURES
 )  # Arabic ones would be taken apart backwards
-_EMPTY_BLOCKS = re.compile(rb',+(?=\{"type":")')  # a vector is printed as an empty entry
+_EMPTY_BLOCKS = re.compile(rb',{2,}(?=\{"type":")')  # a vector is printed as an empty entry
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 GRAPHICS_LIMIT = 4000
 

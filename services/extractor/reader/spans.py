@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -56,7 +57,7 @@ def segments_of(lines: list[Line]) -> list[Segment]:
             space = True
             continue
         font = line.font
-        mono = font.family == "monospace" or _MONO.search(font.name) is not None
+        mono = font.family == "monospace" or _looks(font.name)[2]
         if not mono and "   " in text:
             for part in _split(line, text):
                 current = _extend(found, None, part, mono, False)
@@ -77,11 +78,18 @@ def segments_of(lines: list[Line]) -> list[Segment]:
     return found
 
 
+@lru_cache(512)
+def _looks(name: str) -> tuple[bool, bool, bool]:
+    """Whether a font is bold, italic, monospaced, by its name."""
+    return bool(_BOLD.search(name)), "talic" in name or "blique" in name, bool(_MONO.search(name))
+
+
 def _style(piece: Segment, font: Font, mono: bool) -> None:
     count = len(piece.text)
-    if font.weight == "bold" or _BOLD.search(font.name):
+    bold, italic, _ = _looks(font.name)
+    if bold or font.weight == "bold":
         piece.bold = count
-    if font.style == "italic" or "talic" in font.name or "blique" in font.name:
+    if italic or font.style == "italic":
         piece.italic = count
     if mono:
         piece.mono = count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import lru_cache
 
 from services.extractor.pages import OutlineEntry
 from services.extractor.reader.rows import Row
@@ -19,11 +20,13 @@ _DEPTH = re.compile(r"^(\d{1,2}(?:\.\d{1,2})*)\.?\s")
 _NOT_WORD = re.compile(r"[\W_]+")
 
 
+@lru_cache(2048)
 def plain(text: str) -> str:
     """Letters and digits of `text` only, for comparing titles."""
     return _NOT_WORD.sub("", text).casefold()
 
 
+@lru_cache(2048)
 def without_number(text: str) -> str:
     """`text` without a leading section number, for comparing titles."""
     return plain(_NUMBERING.sub("", text.strip(), count=1))
