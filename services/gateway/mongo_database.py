@@ -62,7 +62,7 @@ class MongoDatabase:
         if self._client is not None:
             return
         with told():
-            name = parse_uri(self._uri)["database"] or DEFAULT_DATABASE
+            name = _database_name(self._uri)
             client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
                 self._uri, serverSelectionTimeoutMS=int(WAIT_SECONDS * 1000), connectTimeoutMS=int(WAIT_SECONDS * 1000)
             )
@@ -139,6 +139,14 @@ def told() -> Iterator[None]:
         raise TransientError("unavailable", f"MongoDB cannot do this now ({type(error).__name__}).") from error
     except (BSONError, OverflowError, UnicodeError) as error:
         raise ShadowtwinError("internal", f"MongoDB cannot hold this document ({type(error).__name__}).") from error
+
+
+def _database_name(uri: str) -> str:
+    try:
+        return parse_uri(uri)["database"] or DEFAULT_DATABASE
+    except ValueError as error:
+        # The driver's own errors pass; this is what it raises for a port that is none.
+        raise _misconfigured(str(error)) from error
 
 
 def new_write_id() -> str:

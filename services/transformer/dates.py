@@ -71,9 +71,14 @@ def _dated(blocks: list[Block]) -> Iterator[int]:
     """Full dates and month-year dates in short lines."""
     for former, block in zip([None, *blocks], blocks, strict=False):
         expiry = _EXPIRY.search(block.text) or (former is not None and _EXPIRY.search(former.text[-40:]))
-        if len(block.text) <= 200 and block.kind in ("heading", "text") and not expiry and "..." not in block.text:
+        if len(block.text) <= 200 and not expiry and "..." not in block.text and _tells(block):
             for match in _DATE.finditer(block.text):
                 yield int(next(filter(None, match.groups())))
+
+
+def _tells(block: Block) -> bool:
+    """Whether a block may date the document: `31. Mai 2022` reads as a list item, other list items tell of events."""
+    return block.kind in ("heading", "text") or (block.kind == "list" and is_date(block.text))
 
 
 def _in(text: str) -> Iterator[int]:

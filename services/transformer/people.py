@@ -99,8 +99,17 @@ def names(text: str) -> list[str]:
     clean = _DEGREES.sub(",", _MARKS.sub(",", _BRACKETS.sub(" ", text[:3000])))
     parts = [part.strip(" .:·-–—\t") for part in _SPLIT.split(clean)]
     parts = [part for part in (re.sub(r"^(?:and|und|et)\s+|\s+(?:and|und|et)$", "", p) for p in parts) if len(part) > 1]
+    if len(parts) == 1:
+        parts = _pairs(parts[0])
     found = [part for part in parts if is_name(part)]
     return unique(found) if found and len(found) * 2 >= len(parts) else []
+
+
+def _pairs(text: str) -> list[str]:
+    """Six or more capitalised words in a row are names whose line breaks were lost: first and last, first and last."""
+    tokens = text.split()
+    paired = [" ".join(pair) for pair in zip(tokens[0::2], tokens[1::2], strict=False)]
+    return paired if len(tokens) >= 6 and len(tokens) % 2 == 0 and all(map(is_name, paired)) else [text]
 
 
 def _under_title(front: list[Sheet], title: str) -> list[str]:

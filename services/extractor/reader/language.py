@@ -52,7 +52,7 @@ def language_of(text: str) -> str:
     """The ISO 639-1 code of the language of `text`, or "und"."""
     sample = text[:6000]
     if not sample.isascii():
-        script = _script(sample)
+        script = _script(sample[:2000])
         if script:
             return script
     votes: Counter[str] = Counter()

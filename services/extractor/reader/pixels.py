@@ -62,6 +62,8 @@ def fingerprint(image: mupdf.FzImage, raw: bytes) -> str:
 def picture(image: mupdf.FzImage, raw: bytes, kind: int) -> Picture:
     """The image as a file of its own; Dropped when it is one flat colour."""
     width, height = image.w(), image.h()
+    if kind == mupdf.FZ_IMAGE_JPEG:
+        _check_jpeg(raw)
     if kind in _PASSED_THROUGH and not _has_mask(image):
         if len(raw) < _FLAT_BYTES_PER_PIXEL * width * height and _is_flat(_pixmap(image)):
             raise Dropped("single_colour")
@@ -72,6 +74,20 @@ def picture(image: mupdf.FzImage, raw: bytes, kind: int) -> Picture:
     if image.m_internal.mask:
         pixmap = _masked(pixmap, _mask_of(image))
     return Picture(pixmap.width, pixmap.height, "png", write_png(pixmap))
+
+
+def _check_jpeg(raw: bytes) -> None:
+    """Raise Dropped when a JPEG has no frame header, or one that claims more pixels than allowed."""
+    at = 2
+    while at + 9 <= len(raw) and raw[at] == 0xFF:
+        marker, length = raw[at + 1], int.from_bytes(raw[at + 2 : at + 4], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", raw[at + 5 : at + 9])
+            if width * height > MAX_PIXELS:
+                raise Dropped("too_large")
+            return
+        at += 1 if marker == 0xFF else 2 + length
+    raise Dropped("unreadable")
 
 
 def _has_mask(image: mupdf.FzImage) -> bool:

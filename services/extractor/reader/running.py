@@ -63,7 +63,10 @@ class Running:
         gone = [*gone_top, *gone_bottom]
         if gone:
             boxes = [(s.x0 - 1, s.y0 - 1, s.x1 + 1, s.y1 + 1) for s in gone]
-            rest = [s for s in sheet.segments if not any(_within(s, box) for box in boxes)]
+            top, bottom = sheet.height * _ZONE, sheet.height * (1 - _ZONE)
+            rest = [
+                s for s in sheet.segments if (s.y1 > top and s.y0 < bottom) or not any(_within(s, box) for box in boxes)
+            ]
             if not rest and any(_folio(cell.text) == "" for cell in gone):
                 return "", "", ""  # the same few words on every page are its text
             sheet.segments = rest

@@ -86,7 +86,9 @@ def count_wide(text: str) -> int:
 
 def shorten_leaders(text: str) -> str:
     """`text` with the dot leaders of a table of contents made short."""
-    return _LEADERS.sub(" ... ", text) if "." in text or "…" in text or "_" in text or "·" in text else text
+    if "...." in text or ". . " in text or "…" in text or "___" in text or "···" in text:
+        return _LEADERS.sub(" ... ", text)
+    return text
 
 
 def join(left: str, right: str) -> str:

@@ -27,14 +27,14 @@ WORDS = [
     "in",
     "columns",
     "with",
-    "some",
     "care",
 ]
 
 
 def prose(lines: int, seed: int = 0, width: int = 9) -> list[str]:
     """`lines` lines of English words without meaning, each about equally long."""
-    return [" ".join(WORDS[(seed + 7 * line + word) % len(WORDS)] for word in range(width)) for line in range(lines)]
+    starts = [seed + 7 * line for line in range(lines)]
+    return [" ".join(WORDS[(start + word) % len(WORDS)] for word in range(width)) for start in starts]
 
 
 class Paper:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pymupdf
 import pytest
 
 from services.extractor.extract import describe_document, open_pdf, pdf_to_markdown, read_pages, transcript
-from services.extractor.reader import document
+from services.extractor.reader import document, segments
 from services.extractor.reader.language import confidence_of, language_of
 from shared.errors import DocumentError
 from tests.unit.extractor.papers import Paper, prose
@@ -54,7 +55,7 @@ def test_the_transcript_names_every_sheet() -> None:
 
 
 def test_a_failing_page_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = document.read_sheet
+    read = segments.read_sheet
 
     def fail_on_second(page: pymupdf.Page) -> object:
         if page.number == 1:
@@ -64,7 +65,8 @@ def test_a_failing_page_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(document, "read_sheet", fail_on_second)
     pages = _book(3).pages()
     assert [page.error for page in pages] == ["", "pdf_page_failed", ""]
-    assert pages[1].markdown == "" and pages[2].markdown
+    assert pages[1].markdown == ""
+    assert pages[2].markdown
 
 
 def test_a_page_without_text_has_no_confidence() -> None:
@@ -160,7 +162,8 @@ def test_the_description_holds_metadata_and_outline() -> None:
 
 def test_an_unreadable_outline_is_survived() -> None:
     class Deep:
-        page_count, metadata, permissions = 1, {}, -4
+        page_count, permissions = 1, -4
+        metadata: ClassVar[dict[str, str]] = {}
 
         def get_toc(self, simple: bool) -> list[object]:
             raise RecursionError

@@ -7,6 +7,7 @@ import hashlib
 import pymupdf
 
 from services.extractor.images import Seen, page_images
+from services.extractor.pages import Image
 from tests.unit.extractor.papers import Paper
 
 
@@ -15,7 +16,7 @@ def _picture(width: int = 60, height: int = 40, seed: int = 1) -> pymupdf.Pixmap
     return pymupdf.Pixmap(pymupdf.csRGB, width, height, pixels, False)
 
 
-def _images(paper: Paper, seen: Seen | None = None) -> tuple[list[tuple[object, bytes]], Seen]:
+def _images(paper: Paper, seen: Seen | None = None) -> tuple[list[tuple[Image, bytes]], Seen]:
     doc, seen = paper.reopened(), seen or Seen()
     return [found for number in range(1, len(doc) + 1) for found in page_images(doc, number, seen)], seen
 
@@ -53,7 +54,8 @@ def test_a_repeated_image_is_told_but_not_delivered_again() -> None:
     paper.next_page()
     paper.page.insert_image(pymupdf.Rect(200, 60, 320, 140), xref=xref)
     [(first, data), (second, again)], _ = _images(paper)
-    assert data and again == b""
+    assert data
+    assert again == b""
     assert (second.name, second.duplicate_of, second.sha256) == ("2_0.png", "1_0.png", first.sha256)
 
 

@@ -62,9 +62,7 @@ def test_a_bold_word_in_a_paragraph_is_no_heading() -> None:
 
 def test_lines_become_one_paragraph_and_hyphenated_words_are_made_whole() -> None:
     paper = Paper()
-    paper.lines(
-        60, 80, ["The first line of this paragraph ends within a transfor-", "mation and then it goes on to its end."]
-    )
+    paper.lines(60, 80, ["The first line ends within a transfor-", "mation and then it goes on to its end."])
     assert "transformation and then" in paper.markdown()
 
 

@@ -45,6 +45,7 @@ def test_application_defaults_and_file_names_are_no_titles(junk: str) -> None:
         ("Jaime Raymond, MPH\n\nWilliam Wheeler, PhD", ["Jaime Raymond", "William Wheeler"]),
         ("von Anna Müller und Jörg van der Berg", ["Anna Müller", "Jörg van der Berg"]),
         ("Ada Lovelace1, Bo Ek2\n\n1University of Somewhere\n2Institute of Things", ["Ada Lovelace", "Bo Ek"]),
+        ("Fabio Fiorina Simon Josefsson Nikos Mavros (a@b.org)", ["Fabio Fiorina", "Simon Josefsson", "Nikos Mavros"]),
         ("Department of Transportation\n\nFederal Aviation Administration", []),
         (
             "This is a paragraph that only mentions Ada Lovelace and goes on about other things, so it is "

@@ -1,0 +1,72 @@
+"""`specs`: docs/openapi.json and docs/asyncapi.json from the code; a test fails when they are stale."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from shared.errors import CATALOGUE
+from shared.route import ROUTE
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def specs(arguments: argparse.Namespace) -> int:
+    """Write every generated document anew."""
+    for name, content in generated().items():
+        (DOCS / name).write_text(content, encoding="utf-8")
+    return 0
+
+
+def generated() -> dict[str, str]:
+    """File name -> content of everything under docs/ that is rendered from code."""
+    return {
+        "openapi.json": json.dumps(openapi(), indent=1, sort_keys=True) + "\n",
+        "asyncapi.json": json.dumps(asyncapi(), indent=1) + "\n",
+        "errors.md": errors(),
+    }
+
+
+def openapi() -> dict[str, Any]:
+    """The gateway's HTTP interface."""
+    from services.gateway.app import create_app
+
+    described: dict[str, Any] = create_app(None).openapi()  # type: ignore[arg-type]
+    return described
+
+
+def asyncapi() -> dict[str, Any]:
+    """The subjects of the broker."""
+    channels, operations = {}, {}
+    for leg in ROUTE:
+        name = leg.subject.replace(".", "_")
+        channels[name] = {
+            "address": leg.subject,
+            "description": f"{leg.meaning}; told by {leg.told_by}, taken by {leg.consumer or 'anyone'}",
+            "messages": {"JobEvent": {"$ref": "#/components/messages/JobEvent"}},
+        }
+        operations[f"tell_{name}"] = {"action": "send", "channel": {"$ref": f"#/channels/{name}"}}
+        if leg.consumer:
+            operations[f"{leg.consumer}_takes_{name}"] = {
+                "action": "receive",
+                "channel": {"$ref": f"#/channels/{name}"},
+            }
+    text, number = {"type": "string"}, {"type": "integer"}
+    fields = {"jobId": text, "processId": text, "attempt": number, "documentId": text, "libraryId": text}
+    payload = {"type": "object", "required": ["jobId"], "properties": fields}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Shadowtwin events", "version": "0.1.0", "description": "Ids only: no text, no secret."},
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": {"JobEvent": {"contentType": "application/json", "payload": payload}}},
+    }
+
+
+def errors() -> str:
+    """The error codes as a page."""
+    rows = [f"| `{code}` | {entry.status} | {entry.message} | {entry.hint} |" for code, entry in CATALOGUE.items()]
+    head = "# Error codes\n\nRendered from `shared/errors.py`.\n\n| code | HTTP | meaning | what to do |\n|---|---|---|---|\n"
+    return head + "\n".join(rows) + "\n"
