@@ -17,7 +17,8 @@ from pathlib import Path
 
 from infra.bootstrap import LOCK, ROOT, STAMP, STATE, VENV, expected_stamp, is_ready
 
-BUILDING = STATE / "venv-building"
+# Not one fixed name: an installer that has outlived its killed parent may still write there.
+BUILDING = STATE / f"venv-building-{os.getpid()}"
 TOOLS = STATE / "tools"
 CACHE = STATE / "cache"
 INSTALLER_LOCK = ROOT / "infra" / "installer.lock"
@@ -59,15 +60,20 @@ def _alone() -> Iterator[None]:
 def _build() -> None:
     started = time.monotonic()
     packages = sum("==" in line for line in LOCK.read_text().splitlines())
-    if VENV.exists() or BUILDING.exists():
+    unfinished = list(STATE.glob("venv-building-*"))
+    if unfinished or VENV.exists():
         say("the environment is unfinished or out of date; making it anew.")
-    _remove(BUILDING)
+    for folder in unfinished:
+        shutil.rmtree(folder, ignore_errors=True)
     uv = _find_uv()
-    say(f"installing {packages} locked packages into .venv with {'uv' if uv else 'pip'}; this takes a while once ...")
-    if uv:
-        _install_with_uv(uv)
+    told = "installing {} locked packages into .venv with {}; this takes a while once ..."
+    if uv is None:
+        maker = _venv_maker()
+        say(told.format(packages, "pip"))
+        _install_with_pip(maker)
     else:
-        _install_with_pip()
+        say(told.format(packages, "uv"))
+        _install_with_uv(uv)
     _name_final_place()
     (BUILDING / STAMP).write_text(expected_stamp())
     _move_into_place()
@@ -81,13 +87,8 @@ def _install_with_uv(uv: str) -> None:
     _run([*command, *quiet], "The packages could not be installed", shown=not quiet)
 
 
-def _install_with_pip() -> None:
-    if importlib.util.find_spec("ensurepip") is not None:
-        _run([_base_python(), "-m", "venv", str(BUILDING)], "Python could not make a virtual environment")
-    elif maker := _virtualenv():
-        _run([*maker, str(BUILDING)], "virtualenv could not make an environment")
-    else:
-        raise SetupError(_no_venv_advice())
+def _install_with_pip(maker: list[str]) -> None:
+    _run([*maker, str(BUILDING)], "Python could not make a virtual environment")
     python = str(BUILDING / "bin" / "python")
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
     _run([*command, "-r", str(LOCK)], "The packages could not be installed")
@@ -131,17 +132,16 @@ def _base_python() -> str:
     return str(getattr(sys, "_base_executable", None) or sys.executable)
 
 
-def _virtualenv() -> list[str] | None:
+def _venv_maker() -> list[str]:
+    """The command that makes an environment with pip in it; SetupError says what to install if there is none."""
+    if importlib.util.find_spec("ensurepip") is not None:
+        return [_base_python(), "-m", "venv"]
     if program := shutil.which("virtualenv"):
         return [program, "--quiet", "--python", _base_python()]
     if _works([_base_python(), "-m", "virtualenv", "--version"]):
         return [_base_python(), "-m", "virtualenv", "--quiet"]
-    return None
-
-
-def _no_venv_advice() -> str:
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    return (
+    raise SetupError(
         f"this Python {version} ({_base_python()}) has neither pip nor the module ensurepip.\n"
         f"  Debian, Ubuntu: sudo apt install python{version}-venv\n"
         "  or install uv, which needs neither of them, and run this again."

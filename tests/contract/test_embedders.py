@@ -93,7 +93,6 @@ def test_token_offsets_are_characters_and_cover_the_text() -> None:
     text = "Größe  日本語 🙂 end\n\nof text"
     spans = WordLlamaTokenizer().spans(text)
     assert spans == sorted(spans)
-    assert "".join(sorted({i for start, end in spans for i in range(start, end)} and text)) == "".join(sorted(text))
     assert {i for start, end in spans for i in range(start, end)} == set(range(len(text)))
 
 

@@ -103,9 +103,7 @@ async def test_rankings_are_fused_by_reciprocal_ranks() -> None:
 async def test_the_index_is_brought_up_to_date_beside_the_requests(store: LanceVectors) -> None:
     for number in range(12):
         await store.write([row(f"r{number}-{i}", text=f"word{i}") for i in range(25)])
-    async with asyncio.timeout(20):
-        while await unindexed(store):
-            await asyncio.sleep(0.05)
+    await until_indexed(store)
     assert await store.count("doc-1", "g1") == 300
 
 
@@ -117,9 +115,7 @@ async def test_what_a_crashed_writer_left_outside_the_index_is_taken_up(tmp_path
     await careless.close()
     store = LanceVectors(tmp_path / "v", "e@4", 4, idle_seconds=0.05)
     await store.open()
-    async with asyncio.timeout(20):
-        while await unindexed(store):
-            await asyncio.sleep(0.05)
+    await until_indexed(store)
     await store.close()
 
 
@@ -146,3 +142,9 @@ async def test_a_folder_that_cannot_be_made_is_a_configuration_error(tmp_path: P
 async def unindexed(store: LanceVectors) -> int:
     entries = await store._table.list_indices()
     return max(entry.num_unindexed_rows or 0 for entry in entries)
+
+
+async def until_indexed(store: LanceVectors) -> None:
+    async with asyncio.timeout(20):
+        while await unindexed(store):  # noqa: ASYNC110 - the index tells nobody
+            await asyncio.sleep(0.05)

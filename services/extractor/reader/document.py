@@ -95,6 +95,8 @@ class Reader:
         neighbours = [self.margins[other] for other in around if other in self.margins]
         header, footer, label = self.running.take(sheet, self.margins[index], neighbours)
         pieces = layout(sheet, self.styles)
+        if self._disagrees(pieces, sheet.number):
+            sheet.warnings.append("outline_disagrees")
         markdown, blocks = write(pieces)
         markdown, blocks = self._with_fields(index, markdown, blocks, sheet)
         language = language_of(markdown)
@@ -103,6 +105,14 @@ class Reader:
             sheet.number, markdown, len(markdown), confidence_of(markdown, language), language, sheet.width,
             sheet.height, sheet.rotation, blocks, header, footer, label, warnings,
         )  # fmt: skip
+
+    def _disagrees(self, pieces: list[Piece], page: int) -> bool:
+        """Whether the outline promises titles on this page of which none stands there."""
+        return page in self.styles.titles and not any(
+            self.styles.outline_level(page, piece.text) or self.styles.opens_title(page, piece.text)
+            for piece in pieces
+            if piece.kind == "heading"
+        )
 
     def _with_fields(self, index: int, markdown: str, blocks: list[Block], sheet: Sheet) -> tuple[str, list[Block]]:
         if not self.form:

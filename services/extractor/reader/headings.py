@@ -93,7 +93,7 @@ class Headings:
             and after is not None
             and not alike
             and text[0].isupper()
-            and row.x1 - row.x0 < 0.6 * (self.right - self.left)
+            and row.x1 - row.x0 < 0.75 * (self.right - self.left)
         ):
             return styles.level(row.size - 0.4, False, text)
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from services.extractor.reader.grids import Table
 from services.extractor.reader.rows import Row
@@ -84,6 +85,8 @@ def _build(rows: list[Row]) -> Table | None:
         return None
     if any(cell.mono * 2 > len(cell.text) for row in many[:3] for cell in row.cells):
         return None
+    if not _is_spaced(many) or sum(len(row.cells) >= min(columns, 3) for row in many) < 2:
+        return None
     placed = [_place(row.cells, starts) for row in rows]
     lengths = [len(cell) for row in placed for cell in row if cell]
     if sum(lengths) / max(1, len(lengths)) > 60 or (columns == 2 and not _is_pair_list(placed)):
@@ -95,6 +98,14 @@ def _build(rows: list[Row]) -> Table | None:
     if len(merged) < 2:
         return None
     return Table((x0, min(row.y0 for row in rows), x1, max(row.y1 for row in rows)), merged)
+
+
+def _is_spaced(rows: list[Row]) -> bool:
+    """Wide gaps part cells; narrow ones are words of a spaced out line, lone signs parts of a formula."""
+    gaps = sorted((b.x0 - a.x1) / row.size for row in rows for a, b in pairwise(row.cells))
+    signs = sum(not any(map(str.isalnum, cell.text)) for row in rows for cell in row.cells)
+    total = sum(len(row.cells) for row in rows)
+    return gaps[len(gaps) // 2] > 0.9 and not (len(rows) < 5 and signs > 0.3 * total)
 
 
 def _is_contents(rows: list[Row]) -> bool:

@@ -9,26 +9,8 @@ import pymupdf
 from services.extractor.extract import read_pages
 from services.extractor.pages import Page
 
-WORDS = [
-    "the",
-    "reader",
-    "of",
-    "this",
-    "page",
-    "sees",
-    "that",
-    "words",
-    "stand",
-    "in",
-    "lines",
-    "and",
-    "lines",
-    "stand",
-    "in",
-    "columns",
-    "with",
-    "care",
-]
+_SENTENCE = "the reader of this page sees that words stand in lines and lines stand in columns with care"
+WORDS = _SENTENCE.split(" ")
 
 
 def prose(lines: int, seed: int = 0, width: int = 9) -> list[str]:

@@ -174,3 +174,10 @@ def test_an_unreadable_outline_is_survived() -> None:
 
 def test_a_file_is_turned_into_markdown_in_one_call(tmp_path: Path) -> None:
     assert "the reader of this page" in pdf_to_markdown(_book(1).saved(tmp_path))
+
+
+def test_an_outline_that_promises_what_the_page_does_not_hold_is_told() -> None:
+    paper = _book(2)
+    paper.page.insert_text((60, 90), "Real title", fontsize=18)
+    paper.doc.set_toc([[1, "Invented title", 1], [1, "Real title", 2]])
+    assert [page.warnings for page in paper.pages()] == [["outline_disagrees"], []]
