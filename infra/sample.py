@@ -22,8 +22,8 @@ SECTIONS: list[tuple[str, list[str]]] = [
     (
         "How the lamps worked",
         [
-            "The early lamps burned rapeseed oil in a ring of twelve wicks. A keeper trimmed each wick every four hours "
-            "and wound the clockwork that turned the lens once in ninety seconds.",
+            "The early lamps burned rapeseed oil in a ring of twelve wicks. A keeper trimmed each wick every four "
+            "hours and wound the clockwork that turned the lens once in ninety seconds.",
             "In 1862 the lenses were replaced by glass prisms arranged in rings. A prism lens needs a tenth of the oil "
             "for the same light, and its beam was seen from twenty-one nautical miles.",
         ],

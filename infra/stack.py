@@ -61,7 +61,11 @@ class Process:
         """Start it; its output goes to the log file."""
         with open(self._log, "ab") as log:
             self._running = subprocess.Popen(  # type: ignore[call-overload]
-                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                self._command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
                 **self._options,
             )
         self.starts += 1
@@ -152,8 +156,12 @@ class Stack:
             assert self._listener is not None
             fds.append(self._listener.fileno())
         process = Process(
-            name, command, self.data_dir / "logs" / f"{name}.log",
-            env=self._environment(name), cwd=REPO, pass_fds=tuple(fds),
+            name,
+            command,
+            self.data_dir / "logs" / f"{name}.log",
+            env=self._environment(name),
+            cwd=REPO,
+            pass_fds=tuple(fds),
         )
         self.processes[name] = process
         process.start()
@@ -184,8 +192,16 @@ class Stack:
         for stale in ports.glob("*.ports"):
             stale.unlink()
         server = [
-            str(find_or_install()), "--addr", "127.0.0.1", "--port", str(self._nats_port),
-            "--jetstream", "--store_dir", str(ports), "--ports_file_dir", str(ports),
+            str(find_or_install()),
+            "--addr",
+            "127.0.0.1",
+            "--port",
+            str(self._nats_port),
+            "--jetstream",
+            "--store_dir",
+            str(ports),
+            "--ports_file_dir",
+            str(ports),
         ]
         return [sys.executable, "-m", "infra.guard", str(self._alive[0]), "--", *server]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from shared.job import Artefact, Ingestion, JobError, Payload, StepName
+from shared.job import Artefact, Ingestion, JobError, Payload, Policies, StepName
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,3 +96,22 @@ class Fail(Command, frozen=True, kw_only=True):
 
     error: JobError
     entries: list[dict[str, Any]] = []
+
+
+class Cancel(Command, frozen=True, kw_only=True):
+    """Somebody wants the run to end; stored as failed with the code `cancelled`."""
+
+    reason: str
+
+
+class Requeue(Command, frozen=True, kw_only=True):
+    """A new run (`new_process_id`) from `step` on; finished earlier steps are kept and shown as skipped.
+
+    Refused while a worker has been heard of within `quiet_seconds` unless `anyway` is set (checklist A3.34).
+    """
+
+    new_process_id: str
+    policies: Policies | None = None
+    quiet_seconds: float = 600.0
+    anyway: bool = False
+    reason: str = ""

@@ -119,9 +119,7 @@ async def handle(event: JobEvent, phase: Phase, gateway: Gateway, owner: str) ->
             if not event.process_id:
                 await gateway.requeue(event.job_id, phase.step)
                 return Ack()
-            request = ClaimRequest(
-                process_id=event.process_id, attempt=event.attempt, step=phase.step, owner=owner
-            )
+            request = ClaimRequest(process_id=event.process_id, attempt=event.attempt, step=phase.step, owner=owner)
             ticket = await gateway.claim(event.job_id, request)
         except Gone as gone:
             logger.info("delivery dropped", extra={"reason": gone.reason})

@@ -1,4 +1,4 @@
-"""The ports: what is remote, slow, costly or stateful, as roles. Adapters are one file each, `<technology>_<port>.py`."""
+"""The ports: what is remote, slow, costly or stateful, as roles. An adapter is one file, `<technology>_<port>.py`."""
 
 from __future__ import annotations
 
@@ -91,7 +91,8 @@ class DocumentStore(Protocol):
 
         The stored revision becomes document.revision + 1. False when another writer was first."""
 
-    async def find(self, library_id: str | None, cursor: str | None, limit: int) -> tuple[list[Document], str | None]: ...
+    async def find(self, library_id: str | None, cursor: str | None, limit: int) -> tuple[list[Document], str | None]:
+        """One page, newest first, and the cursor of the next (None on the last)."""
 
     async def many(self, document_ids: Sequence[str]) -> dict[str, Document]:
         """Those of the ids that exist."""

@@ -13,7 +13,21 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from shared import route
-from shared.commands import Advance, Claim, Command, Delivered, Fail, Release, Report, Restart, Settle, Told
+from shared.commands import (
+    Advance,
+    Cancel,
+    Claim,
+    Command,
+    Delivered,
+    Fail,
+    Release,
+    Report,
+    Requeue,
+    Restart,
+    Settle,
+    Told,
+)
+from shared.errors import CATALOGUE
 from shared.events import event_id
 from shared.job import (
     Job,
@@ -24,6 +38,7 @@ from shared.job import (
     OutboxEntry,
     Progress,
     Result,
+    RunSummary,
     Step,
     StepName,
     StepStatus,
@@ -36,6 +51,9 @@ BANDS: dict[str, tuple[float, float]] = {
     StepName.INGEST: (70.0, 100.0),
 }
 """Share of the whole run that each step's own 0-100 fills in what a person is shown."""
+
+RUNS_KEPT = 20
+"""Summaries of earlier runs kept in the document; the log keeps everything."""
 
 NEXT_SUBJECT: dict[str, str] = {
     StepName.EXTRACT: route.PDF_EXTRACTED,
@@ -70,9 +88,7 @@ def logged(job: Job, now: datetime, *entries: dict[str, Any]) -> Job:
     if job.logs and job.logs[-1]["timestamp"] > now:
         now = job.logs[-1]["timestamp"]
     start = job.log_count
-    rows = [
-        {"seq": start + i, "timestamp": now, "run": job.process_id, **entry} for i, entry in enumerate(entries, 1)
-    ]
+    rows = [{"seq": start + i, "timestamp": now, "run": job.process_id, **entry} for i, entry in enumerate(entries, 1)]
     return replace(job, logs=[*job.logs, *rows], log_count=start + len(rows))
 
 
@@ -222,6 +238,56 @@ def _fail(job: Job, command: Fail, now: datetime) -> Job:
     return with_event(job, route.JOB_FAILED, command.step, now)
 
 
+def _cancel(job: Job, command: Cancel, now: datetime) -> Job:
+    step = next((row.name for row in job.steps if row.status != StepStatus.COMPLETED), StepName.INGEST)
+    error = failure(step, "cancelled", "cancelled", command.reason, CATALOGUE["cancelled"].hint)
+    return _fail(replace(job, job_secret_hash=""), Fail(process_id=job.process_id, step=step, error=error), now)
+
+
+def _requeue(job: Job, command: Requeue, now: datetime) -> Job:
+    if job.open and not command.anyway and _heard_of(job, now, command.quiet_seconds):
+        raise Refused("already_started")
+    names = [step.name for step in job.steps]
+    start = names.index(command.step)
+    if any(step.status != StepStatus.COMPLETED for step in job.steps[:start]):
+        raise Refused("earlier_step_unfinished")
+    summary = RunSummary(process_id=job.process_id, ended_at=now, status=job.status, steps=job.steps, error=job.error)
+    steps = [
+        replace(step, skipped=True, reason="kept_from_earlier_run") if at < start else Step(name=step.name)
+        for at, step in enumerate(job.steps)
+    ]
+    policies = command.policies or job.parameters.policies
+    job = replace(
+        job,
+        process_id=command.new_process_id,
+        job_secret_hash="",
+        status=JobStatus.QUEUED,
+        steps=steps,
+        runs=[*job.runs, summary][-RUNS_KEPT:],
+        parameters=replace(job.parameters, policies=policies),
+        attempt=1,
+        lease=None,
+        error=None,
+        progress=None,
+        outbox=[],
+        outputs={name: files for name, files in job.outputs.items() if name in names[:start]},
+    )
+    job = logged(job, now, {"phase": "requeued", "message": command.reason or f"from {command.step}"})
+    return with_event(job, route.subject_starting(command.step), command.step, now)
+
+
+def _heard_of(job: Job, now: datetime, quiet_seconds: float) -> bool:
+    return job.lease is not None and (now - job.lease.heartbeat_at).total_seconds() < quiet_seconds
+
+
+def requeue_start(job: Job) -> StepName:
+    """Where a requeue starts when nobody says: at the first unfinished step that a message can ask for."""
+    for step in job.steps:
+        if step.status != StepStatus.COMPLETED:
+            return StepName.EXTRACT if step.name == StepName.STORE else step.name
+    return StepName.EXTRACT
+
+
 class Move(NamedTuple):
     """When a command is allowed, and what it does."""
 
@@ -245,6 +311,8 @@ TRANSITIONS: dict[type, Move] = {
     Release: Move(_RUNNING, _STEP_RUNNING, _restart),
     Fail: Move(_OPEN, None, _fail),
     Told: Move(_ANY, None, _told),
+    Cancel: Move(_OPEN, None, _cancel),
+    Requeue: Move(_ANY, None, _requeue),
 }
 
 

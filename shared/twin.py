@@ -1,11 +1,11 @@
 """Where the files of a shadow twin lie in storage, and what they are called (checklist A3.44, DESIGN 4).
 
-    {libraryId}/{documentId}/source.pdf                     the upload
-    {libraryId}/{documentId}/{stem}.{lang}.md               transcript
-    {libraryId}/{documentId}/{stem}.{template}.{lang}.md    transformation
-    {libraryId}/{documentId}/images/{page}_{index}.{ext}    embedded images
-    {libraryId}/{documentId}/pages.jsonl ...                derived facts
-    {libraryId}/{documentId}/runs/{processId}/{step}-{attempt}/...   what an attempt wrote, until it is accepted
+{libraryId}/{documentId}/source.pdf                     the upload
+{libraryId}/{documentId}/{stem}.{lang}.md               transcript
+{libraryId}/{documentId}/{stem}.{template}.{lang}.md    transformation
+{libraryId}/{documentId}/images/{page}_{index}.{ext}    embedded images
+{libraryId}/{documentId}/pages.jsonl ...                derived facts
+{libraryId}/{documentId}/runs/{processId}/{step}-{attempt}/...   what an attempt wrote, until it is accepted
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ def test(arguments: list[str]) -> int:
         for name, command in CHECKS:
             started = time.monotonic()
             done = subprocess.run([tools / command[0], *command[1:]], cwd=REPO, capture_output=True, text=True)
-            print(f"{name}: {'ok' if done.returncode == 0 else 'FAILED'} ({time.monotonic() - started:.1f} s)", flush=True)
+            verdict, seconds = "ok" if done.returncode == 0 else "FAILED", time.monotonic() - started
+            print(f"{name}: {verdict} ({seconds:.1f} s)", flush=True)
             if done.returncode != 0:
                 failed.append(name)
                 print(done.stdout[-8000:], done.stderr[-4000:], flush=True)

@@ -12,9 +12,9 @@ from typing import Any
 
 from infra.cli.failure import CliError
 from services.extractor.app import PRELOAD
-from services.extractor.task import Task
 from services.extractor.extraction import CHILD_FAULTS
 from services.extractor.settings import ExtractorSettings
+from services.extractor.task import Task
 from shared import twin
 from shared.anchors import anchor, escape_anchors
 from shared.child import ChildFailed, Children, Limits
@@ -31,7 +31,9 @@ def extract(arguments: argparse.Namespace) -> int:
     except ShadowtwinError as error:
         raise CliError(error.code, error.message, error.hint, 2) from error
     except OSError as error:
-        raise CliError("storage_write_failed", f"{error.filename}: {error.strerror}.", "Choose another DIR.", 2) from error
+        raise CliError(
+            "storage_write_failed", f"{error.filename}: {error.strerror}.", "Choose another DIR.", 2
+        ) from error
     said = {
         "file": str(arguments.output / f"{twin.stem(arguments.file.name)}.md"),
         "pages": pages,

@@ -74,7 +74,7 @@ async def _run(
         for result in results:
             if not as_json:
                 await report.summary(client, result, hits=hits)
-    failed = [r for r in results if "error" in r or r["job"] is not None and r["job"]["status"] != "completed"]
+    failed = [r for r in results if "error" in r or (r["job"] is not None and r["job"]["status"] != "completed")]
     if as_json:
         many = {"results": results, "completed": len(results) - len(failed), "failed": len(failed)}
         print(json.dumps(results[0] if len(results) == 1 else many, ensure_ascii=False))

@@ -122,7 +122,9 @@ async def summary(client: Client, result: dict[str, Any], *, hits: bool) -> None
         return
     if result["job"] is None:
         console.print(Text(f"skipped: {result['document']['name']} was processed before (use --force to repeat it)"))
-    console.print(Text(f"\n{result['document']['name']}: {result['document']['metadata'].get('title', '')}", style="bold"))
+    console.print(
+        Text(f"\n{result['document']['name']}: {result['document']['metadata'].get('title', '')}", style="bold")
+    )
     console.print(Text(f"twin        {result['twin']['transformation'] or result['twin']['transcript']}"))
     console.print(Text(f"transcript  {result['twin']['transcript']}"))
     if result["job"]:

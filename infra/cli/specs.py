@@ -68,5 +68,6 @@ def asyncapi() -> dict[str, Any]:
 def errors() -> str:
     """The error codes as a page."""
     rows = [f"| `{code}` | {entry.status} | {entry.message} | {entry.hint} |" for code, entry in CATALOGUE.items()]
-    head = "# Error codes\n\nRendered from `shared/errors.py`.\n\n| code | HTTP | meaning | what to do |\n|---|---|---|---|\n"
+    head = "# Error codes\n\nRendered from `shared/errors.py`.\n\n| code | HTTP | meaning | what to do |\n"
+    head += "|---|---|---|---|\n"
     return head + "\n".join(rows) + "\n"

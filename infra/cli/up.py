@@ -26,5 +26,7 @@ def up(arguments: argparse.Namespace) -> int:
     except StackError as error:
         raise CliError("misconfigured", str(error)) from error
     except OSError as error:
-        raise CliError("misconfigured", f"Port {arguments.port}: {error.strerror}.", "Choose another --port.") from error
+        raise CliError(
+            "misconfigured", f"Port {arguments.port}: {error.strerror}.", "Choose another --port."
+        ) from error
     return 0

@@ -75,9 +75,7 @@ class Callbacks:
             deadline_seconds=self._deadline,
             document=document,
             parameters=job.parameters,
-            output_prefix=run_folder(
-                job.library_id, job.document_id, job.process_id, job.lease.step, job.attempt
-            ),
+            output_prefix=run_folder(job.library_id, job.document_id, job.process_id, job.lease.step, job.attempt),
             checkpoint=job.checkpoint,
         )
 

@@ -1,4 +1,4 @@
-"""Intake: an upload becomes a verified object, a document and a job; nothing accepted is lost, nothing partial stays."""
+"""Intake: an upload becomes a verified object, a document and a job; nothing accepted is lost or left half done."""
 
 from __future__ import annotations
 
@@ -220,5 +220,3 @@ def _answer(document: Document, status: str, job_id: str | None = None, *, exist
         chunk_count=document.chunk_count,
         existing=existing,
     )
-
-

@@ -27,7 +27,7 @@ MAX_RACES = 100
 """A write that loses so many races in a row points to a fault, not to load."""
 
 CONFIRM_AFTER = 0.5
-"""Seconds before a told event is struck from the outbox by a write of its own: usually the claim has done it by then."""
+"""Seconds before a told event is struck by a write of its own: usually the claim has done it by then."""
 
 
 class Publisher(Protocol):

@@ -18,7 +18,7 @@ class GatewaySettings(Settings):
     service_credentials_file: Path | None = None
     max_upload_bytes: int = 2 << 30
     max_callback_bytes: int = 64 << 20
-    heartbeat_seconds: float = 2.0
+    heartbeat_seconds: float = 1.0
     lease_seconds: float = 7.0
     sweep_seconds: float = 1.5
     outbox_seconds: float = 5.0

@@ -65,7 +65,8 @@ class Sweeper:
                 await self._revive(job, now, lease)
 
     async def _revive(self, job: Job, now: datetime, lease: timedelta) -> None:
-        assert job.lease is not None and self._accepting_since is not None
+        assert job.lease is not None
+        assert self._accepting_since is not None
         late = now > job.lease.deadline_at
         silent = now - max(job.lease.heartbeat_at, self._accepting_since) > lease
         if not late and not silent:

@@ -1,4 +1,4 @@
-"""`python -m services.ingestor`: imports nothing at the top, because child processes import the entry module again."""
+"""`python -m services.ingestor`: imports nothing at the top, because child processes import the entry again."""
 
 if __name__ == "__main__":
     import uvloop

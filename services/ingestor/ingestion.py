@@ -173,9 +173,7 @@ class _Run:
         warnings = []
         if not self.embedded:
             reason = "the twin holds no text" if not _has_text(self._body) else "no chunk was made of its text"
-            warnings.append(
-                {"code": "no_chunks", "message": f"0 chunks, 1 vector (doc meta only): {reason}."}
-            )
+            warnings.append({"code": "no_chunks", "message": f"0 chunks, 1 vector (doc meta only): {reason}."})
         entries = [
             {
                 "phase": "ingest_chunking_done",
@@ -212,4 +210,3 @@ def _has_text(body: str) -> bool:
 def _batched(chunks: Iterator[Chunk], size: int) -> Iterator[list[Chunk]]:
     while batch := list(itertools.islice(chunks, size)):
         yield batch
-

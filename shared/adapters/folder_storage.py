@@ -18,10 +18,11 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, ParamSpec, TypeVar
+from typing import BinaryIO, ParamSpec, TypeVar
 
+from shared.adapters.storage_failure import found, read, told
 from shared.adapters.storage_key import check_key
-from shared.errors import ConfigurationError, ShadowtwinError, TransientError
+from shared.errors import ShadowtwinError
 from shared.job import Artefact
 
 P = ParamSpec("P")
@@ -29,8 +30,6 @@ T = TypeVar("T")
 PIECE = 1 << 20
 ABANDONED_SECONDS = 24 * 3600
 """Age at which an unfinished file belongs to a process that is gone."""
-_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-_LASTING = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -57,12 +56,12 @@ class FolderStorage:
 
     async def read(self, key: str) -> bytes:
         """The whole object."""
-        with _read(key):
+        with read(key):
             return await asyncio.to_thread(self._path(key).read_bytes)
 
     async def stream(self, key: str, chunk: int = PIECE) -> AsyncIterator[bytes]:
         """The object in pieces, as it was when the reading began."""
-        with _read(key):
+        with read(key):
             file = await _to_end(_open, self._path(key))
         try:
             while piece := await _to_end(_next_piece, key, file, chunk):
@@ -82,12 +81,12 @@ class FolderStorage:
     async def delete(self, key: str) -> None:
         """Remove one object."""
         path = self._path(key)
-        with _told(), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with told(), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             await asyncio.to_thread(path.unlink)
 
     async def delete_prefix(self, prefix: str) -> int:
         """Remove the folder with everything in it."""
-        with _told():
+        with told():
             return await asyncio.to_thread(_remove_tree, self._path(prefix))
 
     async def keys(self, prefix: str) -> AsyncIterator[str]:
@@ -110,7 +109,7 @@ class FolderStorage:
     def _write_whole(self, key: str, target: Path, content: bytes) -> Artefact:
         unfinished = self._new_name()
         try:
-            with self._start(unfinished) as file, _told():
+            with self._start(unfinished) as file, told():
                 file.write(content)
                 _flush(file)
             self._place(unfinished, target)
@@ -123,7 +122,7 @@ class FolderStorage:
 
         def store(piece: bytes, *, last: bool = False) -> None:
             digest.update(piece)
-            with _told():
+            with told():
                 file.write(piece)
                 if last:
                     _flush(file)
@@ -145,7 +144,7 @@ class FolderStorage:
         return self._incoming / uuid.uuid4().hex
 
     def _start(self, unfinished: Path) -> BinaryIO:
-        with _told():
+        with told():
             self._prepare()
             # Unbuffered: pieces are large, and a full disk is then met by `write`, never by `close`.
             return open(unfinished, "xb", buffering=0)
@@ -157,7 +156,7 @@ class FolderStorage:
             _remove_abandoned(self._incoming)
 
     def _place(self, file: Path, target: Path) -> None:
-        with _told():
+        with told():
             for left in (2, 1, 0):
                 _make_folders(target.parent)
                 try:
@@ -172,9 +171,9 @@ class FolderStorage:
     def _copy(self, key: str, source: Path, target: Path) -> None:
         unfinished = self._new_name()
         try:
-            with _told():
+            with told():
                 self._prepare()
-                with _found(key):
+                with found(key):
                     if not _linked(source, unfinished):
                         _copy_bytes(source, unfinished)
             self._place(unfinished, target)
@@ -198,7 +197,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _next_piece(key: str, file: BinaryIO, chunk: int) -> bytes:
-    with _read(key):
+    with read(key):
         return file.read(chunk)
 
 
@@ -213,10 +212,10 @@ def _discard(unfinished: Path) -> None:
 
 def _size(path: Path) -> int | None:
     try:
-        found = path.stat()
+        entry = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return found.st_size if stat.S_ISREG(found.st_mode) else None
+    return entry.st_size if stat.S_ISREG(entry.st_mode) else None
 
 
 def _linked(source: Path, name: Path) -> bool:
@@ -278,34 +277,3 @@ def _remove_abandoned(folder: Path) -> None:
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < limit:
                 path.unlink()
-
-
-@contextlib.contextmanager
-def _found(key: str) -> Iterator[None]:
-    """A missing object as artefact_missing."""
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise ShadowtwinError("artefact_missing", f"There is no artefact {key!r} in storage.") from error
-
-
-@contextlib.contextmanager
-def _read(key: str) -> Iterator[None]:
-    """A missing object as artefact_missing, a disk that cannot be read as transient."""
-    try:
-        with _found(key):
-            yield
-    except OSError as error:
-        raise TransientError("unavailable", f"Storage cannot be read now ({error.strerror}).") from error
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """What the operating system refused, as storage_write_failed with the right category."""
-    try:
-        yield
-    except OSError as error:
-        message = f"The storage folder refused to write ({error.strerror})."
-        kinds: dict[Any, type[ShadowtwinError]] = dict.fromkeys(_PASSING, TransientError)
-        kinds |= dict.fromkeys(_LASTING, ConfigurationError)
-        raise kinds.get(error.errno, ShadowtwinError)("storage_write_failed", message) from error

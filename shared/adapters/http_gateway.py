@@ -1,4 +1,4 @@
-"""The workers' view of the gateway over HTTP, by aiohttp's client: it costs a tenth of httpx's CPU a request (ADR 4)."""
+"""The workers' view of the gateway over HTTP, by aiohttp's client: a tenth of httpx's CPU a request (ADR 4)."""
 
 from __future__ import annotations
 

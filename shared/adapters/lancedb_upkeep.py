@@ -14,8 +14,8 @@ from shared.errors import TransientError
 
 log = logging.getLogger("vectors.optimize")
 
-LONG_TAIL = (4_000, 100)
-"""Rows, commits since the last compaction that are too many to wait for a pause (5,000 rows cost a search 50 ms)."""
+LONG_TAIL = (2_000, 50)
+"""Rows, commits since the last compaction that are too many to wait for a pause (5,000 rows cost a search 100 ms)."""
 SHORT_TAIL = (200, 10)
 """Rows, commits that are worth a compaction once nothing is being written."""
 STOP_SECONDS = 5.0

@@ -1,4 +1,4 @@
-"""A vector store that opens when it is first needed: loading its library takes seconds that a start-up need not wait."""
+"""A vector store that opens when it is first needed: loading its library takes seconds a start-up need not wait."""
 
 from __future__ import annotations
 

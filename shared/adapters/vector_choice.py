@@ -21,7 +21,6 @@ class VectorSettings(BaseSettings):
     vector_store: Literal["lancedb", "pinecone"] = "lancedb"
     embedder: Literal["wordllama", "openai"] = "wordllama"
     pinecone_host: str = ""
-    pinecone_index: str = ""
     pinecone_api_key_file: Path | None = None
     embedding_base_url: str = ""
     embedding_model: str = ""
@@ -58,13 +57,14 @@ def choose_vectors(settings: VectorSettings, data_dir: Path, embedder: Embedder,
         from shared.adapters.lancedb_vectors import LanceVectors
 
         return OpenOnUse(LanceVectors(data_dir / "vectors", embedder.name, embedder.dimension, upkeep=upkeep))
+    if not settings.pinecone_host:
+        raise ConfigurationError("misconfigured", "Pinecone needs SHADOWTWIN_PINECONE_HOST, the index's own address.")
     from shared.adapters.pinecone_vectors import PineconeVectors
 
     key = read_secret(settings.pinecone_api_key_file, "SHADOWTWIN_PINECONE_API_KEY_FILE")
     return OpenOnUse(
         PineconeVectors(
             api_key=key,
-            index=settings.pinecone_index,
             host=settings.pinecone_host,
             embedder=embedder.name,
             dimension=embedder.dimension,

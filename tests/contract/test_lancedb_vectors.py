@@ -146,5 +146,5 @@ async def unindexed(store: LanceVectors) -> int:
 
 async def until_indexed(store: LanceVectors) -> None:
     async with asyncio.timeout(20):
-        while await unindexed(store):  # noqa: ASYNC110 - the index tells nobody
+        while await unindexed(store):
             await asyncio.sleep(0.05)

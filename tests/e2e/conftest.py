@@ -13,7 +13,6 @@ import pytest
 
 from infra.stack import Stack
 
-
 QUICK = {"SHADOWTWIN_HEARTBEAT_SECONDS": "0.5", "SHADOWTWIN_LEASE_SECONDS": "2", "SHADOWTWIN_SWEEP_SECONDS": "0.5"}
 """A crash is found sooner than by default, so that tests do not wait for it."""
 
@@ -59,7 +58,7 @@ class Running:
 
     def twin_file(self, document_id: str, role: str) -> Path:
         document = self.http.get(f"/api/documents/{document_id}").json()
-        return self.stack.data_dir / "twins" / document["artefacts"][role]["key"]
+        return self.stack.data_dir / "twins" / str(document["artefacts"][role]["key"])
 
     def chunk_ids(self, document_id: str) -> list[str]:
         lines = self.twin_file(document_id, "chunks").read_text(encoding="utf-8").splitlines()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,7 +30,7 @@ def in_the_middle(step: str, percent: float) -> Any:
     def reached(job: dict[str, Any]) -> bool:
         row = next(row for row in job["steps"] if row["name"] == step)
         assert row["status"] != "completed", "the phase was over before it could be disturbed"
-        return row["status"] == "running" and (job["progress"] or {"percent": 0})["percent"] >= percent
+        return bool(row["status"] == "running" and (job["progress"] or {"percent": 0})["percent"] >= percent)
 
     return reached
 
@@ -52,7 +51,9 @@ def test_a_killed_worker_loses_nothing(
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         killed += 1
-        assert running.search(marker(7), "kill")[0]["pages"][:1], "what was searchable stays so while the job is repeated"
+        assert running.search(marker(7), "kill")[0]["pages"][:1], (
+            "what was searchable stays so while the job is repeated"
+        )
         job = running.ended(job_id, 60)
         assert job["status"] == "completed", job["error"]
         log = running.http.get(f"/api/jobs/{job_id}/logs", params={"limit": 5000}).json()["logs"]

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pymupdf
 
-WORDS = """harbour signal lantern granite ferry current ledger storm keeper prism window garden copper letter winter
-bridge timber island season market station compass valley orchard river engine mirror carpet silver marble""".split()
+WORDS = (
+    "harbour signal lantern granite ferry current ledger storm keeper prism window garden copper letter winter "
+    "bridge timber island season market station compass valley orchard river engine mirror carpet silver marble"
+).split()
 
 
 def long_pdf(path: Path, pages: int, seed: int = 1) -> Path:

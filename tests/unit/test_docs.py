@@ -22,9 +22,7 @@ def test_the_committed_specs_are_fresh(name: str):
 
 
 def test_the_route_table_in_the_architecture_is_the_route():
-    rows = [
-        f"| `{leg.subject}` | {leg.told_by} | {leg.consumer or 'anyone'} | {leg.meaning} |" for leg in ROUTE
-    ]
+    rows = [f"| `{leg.subject}` | {leg.told_by} | {leg.consumer or 'anyone'} | {leg.meaning} |" for leg in ROUTE]
     text = (REPO / "ARCHITECTURE.md").read_text(encoding="utf-8")
     assert "\n".join(rows) in text, "the table should be:\n" + "\n".join(rows)
 

@@ -19,8 +19,14 @@ ARTEFACT = Artefact(key="k", sha256="s", size=1)
 
 def a_job() -> Job:
     document = Document(
-        document_id="doc-1", library_id="lib", item_id="item", sha256="0" * 64, name="a.pdf", size=1,
-        created_at=NOW, updated_at=NOW,
+        document_id="doc-1",
+        library_id="lib",
+        item_id="item",
+        sha256="0" * 64,
+        name="a.pdf",
+        size=1,
+        created_at=NOW,
+        updated_at=NOW,
     )
     return new_job(document, JobRequest(), NOW, True)
 
@@ -66,8 +72,10 @@ def test_a_new_job_is_queued_with_pending_steps_and_its_first_event_in_the_outbo
     job = a_job()
     assert job.status == "queued"
     assert [(step.name, step.status) for step in job.steps] == [
-        ("extract_pdf", "pending"), ("store_shadow_twin", "pending"),
-        ("transform_template", "pending"), ("ingest_rag", "pending"),
+        ("extract_pdf", "pending"),
+        ("store_shadow_twin", "pending"),
+        ("transform_template", "pending"),
+        ("ingest_rag", "pending"),
     ]
     assert [entry["phase"] for entry in job.logs] == ["request_sent", "extract_gate_plan", "request_ack"]
     assert subjects(job) == ["pdf.requested"]

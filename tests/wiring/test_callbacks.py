@@ -59,7 +59,7 @@ async def test_refusals_are_identical_whatever_was_wrong(gateway: World):
 
 
 async def test_a_secret_of_another_job_opens_nothing(gateway: World):
-    first, ticket = await started(gateway)
+    _first, ticket = await started(gateway)
     second = (await gateway.upload(b"%PDF-1.4 other"))["jobId"]
     await gateway.claim(second)
     answer = await gateway.callback(second, ticket["token"], {"phase": "completed"})
@@ -95,7 +95,8 @@ async def test_an_unknown_job_is_404_even_without_a_secret(gateway: World):
 @pytest.mark.parametrize("place", ["bearer", "header", "body"])
 async def test_the_secret_may_come_in_three_places(gateway: World, place: str):
     job_id, ticket = await started(gateway)
-    headers = {"bearer": bearer(ticket["token"]), "header": {b"X-Callback-Token": ticket["token"].encode()}}.get(place, {})
+    places = {"bearer": bearer(ticket["token"]), "header": {b"X-Callback-Token": ticket["token"].encode()}}
+    headers = places.get(place, {})
     body = {"phase": "running", "progress": 10} | ({"callback_token": ticket["token"]} if place == "body" else {})
     answer = await gateway.http.post(f"/api/external/jobs/{job_id}", json=body, headers=headers)
     assert answer.json()["applied"] is True

@@ -6,7 +6,7 @@ import re
 
 from services.extractor.reader.grids import Table
 from services.extractor.reader.headings import Headings
-from services.extractor.reader.piece import BULLET, CAPTION, Piece
+from services.extractor.reader.piece import BULLET, CAPTION, Piece, solid
 from services.extractor.reader.rows import Row
 from services.extractor.reader.styles import Styles, is_numbered
 from services.extractor.reader.tables import find_tables
@@ -183,7 +183,7 @@ def _level_runs(pieces: list[Piece]) -> None:
 
 
 def _is_mono(row: Row) -> bool:
-    return sum(cell.mono for cell in row.cells) >= 0.8 * sum(len(cell.text) for cell in row.cells)
+    return sum(cell.mono for cell in row.cells) >= 0.8 * sum(solid(cell.text) for cell in row.cells)
 
 
 def join_across(pieces: list[Piece]) -> list[Piece]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from services.extractor.reader.piece import BULLET, CAPTION, Piece
+from services.extractor.reader.piece import BULLET, CAPTION, Piece, solid
 from services.extractor.reader.rows import Row
 from services.extractor.reader.styles import Styles, is_numbered
 
@@ -40,7 +40,7 @@ class Headings:
             or text[-1] in ",;。，；"
         ):
             return 0
-        bold = sum(cell.bold for cell in row.cells) >= 0.85 * len(text)
+        bold = sum(cell.bold for cell in row.cells) >= 0.85 * solid(text)
         if styles.is_large(row):
             if not bold and self._among_alike(row, before, after, last):
                 return 0
@@ -72,7 +72,7 @@ class Headings:
         spaced = (
             before is None or last is None or last.kind == "heading" or row.base - before.base > 1.25 * self.pitch(row)
         )
-        italic = sum(cell.italic for cell in row.cells) >= 0.85 * len(text)
+        italic = sum(cell.italic for cell in row.cells) >= 0.85 * solid(text)
         other_font = row.cells[0].font != styles.font
         fits = row.x1 < self.right - 0.1 * (self.right - self.left) or after is None or row.x0 > self.left + row.size
         if len(text) > 120 or (text.endswith(".") and len(text) > 60):
@@ -84,6 +84,8 @@ class Headings:
             return styles.level(row.size - 0.5, False, text)
         letters = [char for char in text if char.isalpha()]
         capitals = len(letters) > 4 and all(char.isupper() for char in letters) and text.isupper()
+        if italic and after is not None and last is not None and last.text[-1:] in ".!?:":
+            spaced = spaced or after.base - row.base > 1.1 * self.pitch(row)
         if text[-1] in ".:" or len(text) > 70 or not spaced or not fits:
             return 0
         if capitals and not (after is not None and after.text.isupper()):

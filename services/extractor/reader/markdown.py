@@ -9,7 +9,7 @@ from services.extractor.reader.grids import Table
 from services.extractor.reader.piece import Piece
 
 _TAG = re.compile(r"<(?=[A-Za-z/!])")
-_START = re.compile(r"^(#{1,6}\s|>|```|~~~)")
+_START = re.compile(r"^(#|>|```|~~~)")
 
 
 def write(pieces: list[Piece]) -> tuple[str, list[Block]]:

@@ -40,3 +40,8 @@ class Piece:
         self.text = f"{self.text}\n{text}" if self.kind == "code" else join(self.text, text)
         self.x0, self.x1 = min(self.x0, row.x0), max(self.x1, row.x1)
         self.y0, self.y1 = min(self.y0, row.y0), max(self.y1, row.y1)
+
+
+def solid(text: str) -> int:
+    """How many characters of `text` are no spaces."""
+    return len(text) - text.count(" ")

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from services.gateway.composition import Gateway
 from services.gateway.creation import JobRequest
+from services.gateway.requeue import RequeueRequest, cancel, requeue
 from services.gateway.web import answer, body_of, shown_job
 from shared.errors import RequestError
 from shared.job import Job, Parameters, Phases, Policies
@@ -81,6 +82,17 @@ def routes(gateway: Gateway) -> APIRouter:
         await _job(gateway, jobId)
         entries = await gateway.jobs.logs(jobId, after, limit)
         return answer({"logs": entries, "cursor": entries[-1]["seq"] if entries else after})
+
+    @router.post("/jobs/{jobId}/requeue", status_code=202, summary="Start a new run")
+    async def requeue_job(jobId: str, request: Request) -> Response:
+        """Body `{from?, policies?, force?}`: new processId and secret, finished phases and all logs kept."""
+        body = await body_of(request, RequeueRequest)
+        return answer(shown_job(await requeue(gateway.orchestrator, jobId, body)), 202)
+
+    @router.post("/jobs/{jobId}/cancel", summary="Cancel the job")
+    async def cancel_job(jobId: str) -> Response:
+        """Stored as failed with the code `cancelled`; its worker stops within two heartbeats."""
+        return answer(shown_job(await cancel(gateway.orchestrator, jobId)))
 
     @router.get("/status/{jobId}", summary="A job's state in one word (seed 004)")
     async def status_of(jobId: str) -> Response:

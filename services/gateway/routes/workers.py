@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import msgspec
 from fastapi import APIRouter, Request
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from services.gateway.composition import Gateway
+from services.gateway.requeue import PHASES, RequeueRequest, requeue
 from services.gateway.secrets import Unauthorized
 from services.gateway.web import answer, bearer, body_of
 from shared.errors import RequestError
+from shared.job import StepName
 from shared.ticket import Callback, ClaimRequest
 from shared.transitions import Refused
 
@@ -49,6 +52,14 @@ def routes(gateway: Gateway) -> APIRouter:
         body = await body_of(request, HeartbeatRequest)
         await gateway.callbacks.heartbeat(jobId, bearer(request), body.process_id, body.attempt)
         return answer({"alive": True})
+
+    @router.post("/internal/jobs/{jobId}/requeue", status_code=202, summary="A message without a run was taken")
+    async def requeue_by_hand(jobId: str, request: Request) -> Response:
+        """With the service's own credential: an operator published the subject by hand; start a run from its step."""
+        body = await body_of(request, RequeueRequest)
+        gateway.callbacks.check_service(bearer(request), PHASES.get(body.start or "", StepName.STORE))
+        job = await requeue(gateway.orchestrator, jobId, replace(body, reason="an event published by hand"))
+        return answer({"jobId": job.job_id, "processId": job.process_id}, 202)
 
     @router.post("/external/jobs/{jobId}", summary="Report progress or the result (callback)")
     async def callback(jobId: str, request: Request) -> Response:

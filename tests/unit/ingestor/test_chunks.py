@@ -18,7 +18,7 @@ from shared.errors import ConfigurationError
 from shared.testing.memory_vectors import WordTokenizer
 from tests.unit.ingestor.test_chapters import body_of, chapter
 
-TINY = {"small": Shape(4, 1, 1), "large": Shape(8, 2, 2)}
+TINY: dict[str, Any] = {"small": Shape(4, 1, 1), "large": Shape(8, 2, 2)}
 
 
 def chunks(body: str, meta: dict[str, Any] | None = None, **settings: Any) -> list[Chunk]:
