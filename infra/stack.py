@@ -105,7 +105,7 @@ class Stack:
         self._alive: tuple[int, int] = (-1, -1)
         self._stopping = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
-        self._nats_port = -1
+        self.nats_port = -1
 
     def __enter__(self) -> Stack:
         self._prepare()
@@ -173,7 +173,7 @@ class Stack:
             **kept,
             "SHADOWTWIN_DATA_DIR": str(self.data_dir),
             "SHADOWTWIN_GATEWAY_URL": self.api_url,
-            "SHADOWTWIN_NATS_URL": f"nats://127.0.0.1:{self._nats_port}",
+            "SHADOWTWIN_NATS_URL": f"nats://127.0.0.1:{self.nats_port}",
             "SHADOWTWIN_PARENT_FD": str(self._alive[0]),
             "SHADOWTWIN_PORT": "0",
             "PYTHONUNBUFFERED": "1",
@@ -196,7 +196,7 @@ class Stack:
             "--addr",
             "127.0.0.1",
             "--port",
-            str(self._nats_port),
+            str(self.nats_port),
             "--jetstream",
             "--store_dir",
             str(ports),
@@ -211,7 +211,7 @@ class Stack:
             for file in (self.data_dir / "nats").glob("*.ports"):
                 with contextlib.suppress(ValueError, KeyError, IndexError, OSError):
                     url = json.loads(file.read_text())["nats"][0]
-                    self._nats_port = int(url.rsplit(":", 1)[1])
+                    self.nats_port = int(url.rsplit(":", 1)[1])
                     return
             if self.processes["nats"].pid is None:
                 break

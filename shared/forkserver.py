@@ -44,8 +44,9 @@ def main(fd: int) -> None:
         return
     gc.collect()
     gc.freeze()
+    server = _Server(control)
     control.sendall(json.dumps({"network": not alone}).encode() + b"\n")
-    _Server(control).loop()
+    server.loop()
 
 
 def _line(control: socket.socket) -> bytes:

@@ -48,8 +48,8 @@ class Running:
     def ended(self, job_id: str, seconds: float = 90) -> dict[str, Any]:
         return self.wait_until(job_id, lambda job: job["status"] in ("completed", "failed"), seconds)
 
-    def process(self, pdf: Path, **form: str) -> dict[str, Any]:
-        return self.ended(self.submit(pdf, **form)["jobId"])
+    def process(self, pdf: Path, library: str) -> dict[str, Any]:
+        return self.ended(self.submit(pdf, libraryId=library)["jobId"])
 
     def search(self, query: str, library: str, top: int = 5) -> list[dict[str, Any]]:
         body = {"query": query, "top": top, "libraryId": library}

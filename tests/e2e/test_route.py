@@ -36,7 +36,7 @@ def test_a_pdf_becomes_a_twin_with_vectors_and_a_finished_job(running: Running, 
 
 
 def test_the_log_tells_the_phases_in_the_source_order(running: Running, sample: Path):
-    job = running.process(sample, libraryId="log-order")
+    job = running.process(sample, library="log-order")
     entries = running.http.get(f"/api/jobs/{job['jobId']}/logs").json()["logs"]
     phases = [entry["phase"] for entry in entries]
     wanted = [
@@ -52,7 +52,7 @@ def test_the_log_tells_the_phases_in_the_source_order(running: Running, sample: 
 
 
 def test_search_finds_the_page(running: Running, sample: Path):
-    running.process(sample, libraryId="search")
+    running.process(sample, library="search")
     for question, page in (
         ("how often did a keeper trim the wicks", 3),
         ("who wrote the weather down for thirty-one years", 4),
@@ -75,19 +75,19 @@ def test_the_same_bytes_again_are_skipped_with_the_stored_metadata(running: Runn
 def test_bad_pdfs_fail_with_a_code_and_a_hint_and_the_workers_live_on(running: Running, sample: Path, tmp_path: Path):
     before = {name: process.pid for name, process in running.stack.processes.items()}
     for make, codes in ((encrypted_pdf, {"pdf_encrypted"}), (truncated_pdf, {"pdf_corrupt", "pdf_no_pages"})):
-        job = running.process(make(tmp_path / f"{make.__name__}.pdf"), libraryId="bad")
+        job = running.process(make(tmp_path / f"{make.__name__}.pdf"), library="bad")
         assert job["status"] == "failed"
         assert job["error"]["code"] in codes
         assert job["error"]["hint"]
         assert job["steps"][0]["status"] == "failed"
         document = running.http.get(f"/api/documents/{job['documentId']}").json()
         assert document["status"] == "error"
-    assert running.process(sample, libraryId="after-bad")["status"] == "completed"
+    assert running.process(sample, library="after-bad")["status"] == "completed"
     assert {name: process.pid for name, process in running.stack.processes.items()} == before
 
 
 def test_no_secret_is_anywhere_but_in_its_own_file(running: Running, sample: Path):
-    job = running.process(sample, libraryId="secrets")
+    job = running.process(sample, library="secrets")
     folder = running.stack.data_dir / "secrets"
     tokens = [path.read_text().strip() for path in folder.glob("*.token")]
     assert len(tokens) == 3
@@ -107,7 +107,7 @@ def test_no_secret_is_anywhere_but_in_its_own_file(running: Running, sample: Pat
 
 @pytest.mark.parametrize("name", ["extractor", "transformer", "ingestor", "gateway"])
 def test_each_service_writes_json_lines_that_carry_the_job(running: Running, sample: Path, name: str):
-    job = running.process(sample, libraryId=f"logs-{name}")
+    job = running.process(sample, library=f"logs-{name}")
     lines = (running.stack.data_dir / "logs" / f"{name}.log").read_text().splitlines()
     parsed = [json.loads(line) for line in lines]
     assert any(line.get("job") == job["jobId"] and line.get("run") == job["processId"] for line in parsed)
