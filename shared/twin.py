@@ -18,7 +18,7 @@ from typing import NamedTuple
 from shared.errors import RequestError
 
 _LIBRARY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|%\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffe\uffff]")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c/\\:*?\"<>|%\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffe\uffff]")
 STEM_BYTES = 150
 """Longest stem in UTF-8 bytes: leaves room for template, language and extension within a file system's 255."""
 

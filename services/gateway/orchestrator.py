@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
@@ -18,7 +19,7 @@ from shared.events import JobEvent
 from shared.job import Job, OutboxEntry, StepName
 from shared.log import context
 from shared.ports import JobStore
-from shared.route import leg_of
+from shared.route import JOB_FAILED, leg_of
 from shared.transitions import Refused, decide, failure
 
 logger = logging.getLogger("orchestrator")
@@ -26,8 +27,16 @@ logger = logging.getLogger("orchestrator")
 MAX_RACES = 100
 """A write that loses so many races in a row points to a fault, not to load."""
 
-CONFIRM_AFTER = 0.5
-"""Seconds before a told event is struck by a write of its own: usually the claim has done it by then."""
+TELL_AGAIN = 5.0
+TELL_AGAIN_MOST = 60.0
+"""Seconds after which an event that nobody has taken is told again: first, and at most."""
+
+
+class _Telling(NamedTuple):
+    """When an event may be told again by this process, and the wait that led there."""
+
+    again_at: float
+    wait: float
 
 
 class Publisher(Protocol):
@@ -43,7 +52,7 @@ class Orchestrator:
         self._jobs, self._delivery, self._bus = jobs, delivery, bus
         self._active: dict[str, bool] = {}
         self._draining: set[asyncio.Task[None]] = set()
-        self._confirming: set[asyncio.Task[None]] = set()
+        self._told: dict[str, dict[str, _Telling]] = {}
 
     async def apply(self, job_id: str, command: Callable[[Job], Command] | Command) -> Job:
         """Read, decide, swap, and again when the race was lost. Raises Refused, or RequestError not_found.
@@ -80,8 +89,6 @@ class Orchestrator:
 
     async def stop(self) -> None:
         """Let running deliveries end, for a bounded time; what is left stays in the outbox."""
-        for task in self._confirming:
-            task.cancel()
         if self._draining:
             _, pending = await asyncio.wait(set(self._draining), timeout=10)
             for task in pending:
@@ -101,13 +108,18 @@ class Orchestrator:
             del self._active[job_id]
 
     async def relay(self, job_id: str) -> None:
-        """Do what the job's outbox holds, in order. Raises TransientError; the sweeper comes back to the rest."""
+        """Do what the job's outbox holds, in order. Raises TransientError; the sweeper comes back to the rest.
+
+        An event that asks a worker for a step stays in the outbox until the step is claimed: as long as nobody has
+        taken it, it is told again, with the same id and at growing intervals. Losing the broker loses no event.
+        """
         job = await self._jobs.get(job_id)
-        if job is None or self._bus is None:
+        if job is None or self._bus is None or not job.outbox:
+            self._told.pop(job_id, None)
             return
         now = await self._jobs.now()
         with context(**job.log_context()):
-            told: list[OutboxEntry] = []
+            done: set[str] = set()
             for entry in job.outbox:
                 if entry.at > now:
                     self._later(job_id, (entry.at - now).total_seconds())
@@ -116,12 +128,18 @@ class Orchestrator:
                     await self._deliver(job, entry)
                     break
                 await self._tell(job, entry)
-                told.append(entry)
-            if told:
-                await self._confirm(job, told)
+                if not leg_of(entry.subject).consumer:
+                    done.add(entry.event_id)
+            if done:
+                with contextlib.suppress(Refused):
+                    await self.apply(job.job_id, Told(process_id=job.process_id, event_ids=frozenset(done)))
 
     async def _tell(self, job: Job, entry: OutboxEntry) -> None:
         assert self._bus is not None
+        told = self._told.setdefault(job.job_id, {})
+        before = told.get(entry.event_id)
+        if before is not None and time.monotonic() < before.again_at:
+            return
         event = JobEvent(
             job_id=job.job_id,
             process_id=job.process_id,
@@ -129,28 +147,12 @@ class Orchestrator:
             document_id=job.document_id,
             library_id=job.library_id,
         )
-        if entry.subject == "job.failed":
+        if entry.subject == JOB_FAILED:
             await self._delivery.mark_failed(job)
         await self._bus.publish(entry.subject, event, entry.event_id)
-        logger.info("told", extra={"subject": entry.subject, "attempt": event.attempt})
-
-    async def _confirm(self, job: Job, told: list[OutboxEntry]) -> None:
-        """Strike told events. One that a worker will claim is left to the claim's own write for a moment."""
-        command = Told(process_id=job.process_id, event_ids=frozenset(entry.event_id for entry in told))
-        if all(leg_of(entry.subject).consumer for entry in told):
-            task = asyncio.create_task(self._confirm_later(job.job_id, command))
-            self._confirming.add(task)
-            task.add_done_callback(self._confirming.discard)
-            return
-        with contextlib.suppress(Refused):
-            await self.apply(job.job_id, command)
-
-    async def _confirm_later(self, job_id: str, command: Told) -> None:
-        await asyncio.sleep(CONFIRM_AFTER)
-        with contextlib.suppress(Refused, TransientError, RequestError):
-            job = await self._jobs.get(job_id)
-            if job and any(entry.event_id in command.event_ids for entry in job.outbox):
-                await self.apply(job_id, command)
+        wait = min(before.wait * 2, TELL_AGAIN_MOST) if before else TELL_AGAIN
+        told[entry.event_id] = _Telling(time.monotonic() + wait, wait)
+        logger.info("told", extra={"subject": entry.subject, "attempt": event.attempt, "again": before is not None})
 
     async def _deliver(self, job: Job, entry: OutboxEntry) -> None:
         step = entry.data["step"]

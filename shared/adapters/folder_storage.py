@@ -1,7 +1,7 @@
 """Storage in a folder. An object is written beside its place, made durable, and then renamed: it appears whole.
 
-The folder holds what keys name; what is being written lies in the hidden folder beside it, on the same file system, so
-that a rename is atomic.
+The folder holds what keys name; what is being written lies in its hidden subfolder, on the same file system, so that a
+rename is atomic.
 A folder cannot hold both an object `a` and an object `a/b`.
 """
 
@@ -22,12 +22,13 @@ from typing import BinaryIO, ParamSpec, TypeVar
 
 from shared.adapters.storage_failure import found, read, told
 from shared.adapters.storage_key import check_key
-from shared.errors import ShadowtwinError
+from shared.errors import RequestError, ShadowtwinError
 from shared.job import Artefact
 
 P = ParamSpec("P")
 T = TypeVar("T")
 PIECE = 1 << 20
+INCOMING = ".incoming"
 ABANDONED_SECONDS = 24 * 3600
 """Age at which an unfinished file belongs to a process that is gone."""
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -38,7 +39,7 @@ class FolderStorage:
 
     def __init__(self, folder: Path) -> None:
         self._objects = folder
-        self._incoming = folder.with_name(f".{folder.name}.incoming")
+        self._incoming = folder / INCOMING
         self._swept = False
 
     async def write(self, key: str, content: bytes | AsyncIterator[bytes]) -> Artefact:
@@ -102,7 +103,9 @@ class FolderStorage:
         return str(self._path(key))
 
     def _path(self, key: str) -> Path:
-        return self._objects / check_key(key)
+        if check_key(key).split("/", 1)[0] == INCOMING:
+            raise RequestError("bad_request", "This storage key names the folder of unfinished files.")
+        return self._objects / key
 
     # blocking parts, in threads
 

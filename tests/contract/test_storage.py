@@ -146,7 +146,7 @@ def folder(tmp_path: Path) -> FolderStorage:
 
 def unfinished(tmp_path: Path) -> list[str]:
     """Files that are still being written, or were left over."""
-    return sorted(path.name for path in (tmp_path / ".twins.incoming").iterdir())
+    return sorted(path.name for path in (tmp_path / "twins" / ".incoming").iterdir())
 
 
 @pytest.mark.parametrize("key", BAD_KEYS, ids=ascii)
@@ -256,7 +256,7 @@ async def test_without_hard_links_the_bytes_are_copied(
 
 
 async def test_leftovers_of_a_dead_process_go_after_a_day(folder: FolderStorage, tmp_path: Path) -> None:
-    incoming = tmp_path / ".twins.incoming"
+    incoming = tmp_path / "twins" / ".incoming"
     incoming.mkdir(parents=True)
     (incoming / "old").write_bytes(b"x")
     (incoming / "young").write_bytes(b"x")
