@@ -27,30 +27,21 @@ from shared.commands import (
     Settle,
     Told,
 )
+from shared.edits import failure, logged, shown, with_event, with_step
 from shared.errors import CATALOGUE
 from shared.events import event_id
 from shared.job import (
     Job,
-    JobError,
     JobStatus,
     Lease,
     MetaEntry,
     OutboxEntry,
-    Progress,
     Result,
     RunSummary,
     Step,
     StepName,
     StepStatus,
 )
-
-BANDS: dict[str, tuple[float, float]] = {
-    StepName.EXTRACT: (0.0, 55.0),
-    StepName.STORE: (55.0, 57.0),
-    StepName.TRANSFORM: (57.0, 70.0),
-    StepName.INGEST: (70.0, 100.0),
-}
-"""Share of the whole run that each step's own 0-100 fills in what a person is shown."""
 
 RUNS_KEPT = 20
 """Summaries of earlier runs kept in the document; the log keeps everything."""
@@ -81,43 +72,6 @@ def decide(job: Job, command: Command, now: datetime) -> Job:
     if move.step is not None and job.step(command.step).status not in move.step:
         raise Refused("settled" if job.step(command.step).status == StepStatus.COMPLETED else "not_running")
     return replace(move.change(job, command, now), updated_at=now)
-
-
-def logged(job: Job, now: datetime, *entries: dict[str, Any]) -> Job:
-    """The job with entries appended to its log, numbered and stamped; timestamps never decrease."""
-    if job.logs and job.logs[-1]["timestamp"] > now:
-        now = job.logs[-1]["timestamp"]
-    start = job.log_count
-    rows = [{"seq": start + i, "timestamp": now, "run": job.process_id, **entry} for i, entry in enumerate(entries, 1)]
-    return replace(job, logs=[*job.logs, *rows], log_count=start + len(rows))
-
-
-def with_step(job: Job, name: str, **changes: Any) -> Job:
-    """The job with one step changed."""
-    return replace(job, steps=[replace(s, **changes) if s.name == name else s for s in job.steps])
-
-
-def with_event(job: Job, subject: str, step: str, now: datetime) -> Job:
-    """The job with an event in its outbox; an equal one that still waits is not doubled."""
-    eid = event_id(job.job_id, job.process_id, step, job.attempt, subject)
-    if any(entry.event_id == eid for entry in job.outbox):
-        return job
-    entry = OutboxEntry(event_id=eid, kind="event", at=now, subject=subject, data={"attempt": job.attempt})
-    return replace(job, outbox=[*job.outbox, entry])
-
-
-def shown(job: Job, step: str, percent: float, done: int = 0, total: int = 0, message: str = "") -> Job:
-    """The job with its shown progress moved forward; it never goes back within a run."""
-    low, high = BANDS.get(step, (0.0, 100.0))
-    overall = round(low + (high - low) * min(max(percent, 0.0), 100.0) / 100.0, 1)
-    before = job.progress
-    if before and overall < before.percent:
-        return job
-    if before and before.pages_total and not total:
-        done, total = before.pages_done, before.pages_total
-    return replace(
-        job, progress=Progress(step=step, percent=overall, pages_done=done, pages_total=total, message=message)
-    )
 
 
 def _claim(job: Job, command: Claim, now: datetime) -> Job:
@@ -314,13 +268,3 @@ TRANSITIONS: dict[type, Move] = {
     Cancel: Move(_OPEN, None, _cancel),
     Requeue: Move(_ANY, None, _requeue),
 }
-
-
-def new_steps() -> list[Step]:
-    """The four steps of a fresh run, all pending."""
-    return [Step(name=name) for name in StepName]
-
-
-def failure(step: str, code: str, category: str, message: str, hint: str = "", *, retryable: bool = False) -> JobError:
-    """A job error in one line."""
-    return JobError(code=code, category=category, step=step, message=message, hint=hint, retryable=retryable)

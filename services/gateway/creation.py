@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from shared import route
 from shared.document import Document
+from shared.edits import logged, new_steps, with_event
 from shared.gates import fingerprint
 from shared.job import Correlation, Job, Options, Parameters, Source, StepName
-from shared.transitions import logged, new_steps, with_event
 
 
 class JobRequest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):

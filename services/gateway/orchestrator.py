@@ -14,13 +14,14 @@ from msgspec.structs import replace
 
 from services.gateway.delivery import Delivery
 from shared.commands import Command, Fail, Told
+from shared.edits import failure
 from shared.errors import RequestError, TransientError, describe
 from shared.events import JobEvent
 from shared.job import Job, OutboxEntry, StepName
 from shared.log import context
 from shared.ports import JobStore
 from shared.route import JOB_FAILED, leg_of
-from shared.transitions import Refused, decide, failure
+from shared.transitions import Refused, decide
 
 logger = logging.getLogger("orchestrator")
 

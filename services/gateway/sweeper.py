@@ -17,10 +17,11 @@ from typing import Any
 from services.gateway.orchestrator import Orchestrator
 from services.gateway.settings import GatewaySettings
 from shared.commands import Fail, Restart
+from shared.edits import failure
 from shared.errors import CATALOGUE, RequestError, TransientError
 from shared.job import Job, JobStatus
 from shared.ports import JobStore
-from shared.transitions import Refused, failure
+from shared.transitions import Refused
 
 logger = logging.getLogger("sweeper")
 

@@ -9,8 +9,9 @@ import pytest
 from services.gateway.creation import JobRequest, new_job
 from shared.commands import Advance, Claim, Delivered, Fail, Release, Report, Restart, Settle
 from shared.document import Document
+from shared.edits import failure
 from shared.job import Artefact, Job, StepName
-from shared.transitions import Refused, decide, failure
+from shared.transitions import Refused, decide
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
