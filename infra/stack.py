@@ -51,6 +51,8 @@ class Process:
         self._running: subprocess.Popen[bytes] | None = None
         self.starts = 0
         self._not_before = 0.0
+        self.held = False
+        """While set, a process that has died stays dead: an outage."""
 
     @property
     def pid(self) -> int | None:
@@ -73,7 +75,7 @@ class Process:
 
     def revive(self) -> None:
         """Start it again if it has died, not too often."""
-        if self.pid is None and time.monotonic() >= self._not_before:
+        if not self.held and self.pid is None and time.monotonic() >= self._not_before:
             self.start()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
@@ -94,10 +96,17 @@ class Process:
 
 
 class Stack:
-    """`with Stack(folder) as stack: stack.api_url`."""
+    """`with Stack(folder) as stack: stack.api_url`. `overrides` are settings of single services, by their names."""
 
-    def __init__(self, data_dir: Path, port: int = 0, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int = 0,
+        settings: dict[str, str] | None = None,
+        overrides: dict[str, dict[str, str]] | None = None,
+    ) -> None:
         self.data_dir, self._port, self._settings = data_dir.resolve(), port, settings or {}
+        self._overrides = overrides or {}
         self.processes: dict[str, Process] = {}
         self.api_url = ""
         self._lock: IO[str] | None = None
@@ -178,6 +187,7 @@ class Stack:
             "SHADOWTWIN_PORT": "0",
             "PYTHONUNBUFFERED": "1",
             **self._settings,
+            **self._overrides.get(name, {}),
         }
         if name == "gateway":
             assert self._listener is not None

@@ -6,6 +6,7 @@ nothing of an older run or attempt has an effect.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,11 +16,15 @@ from shared.job import Artefact, Ingestion, JobError, Payload, Policies, StepNam
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """Base: the run and attempt that are meant, and the step (where the command is about one)."""
+    """Base: the run and attempt that are meant, and the step (where the command is about one).
+
+    `callback_ids`, if given, replaces the job's list of signed callbacks in the same write.
+    """
 
     process_id: str
     attempt: int | None = None
     step: StepName = StepName.EXTRACT
+    callback_ids: list[str] | None = None
 
 
 class Claim(Command, frozen=True, kw_only=True):
@@ -31,13 +36,26 @@ class Claim(Command, frozen=True, kw_only=True):
 
 
 class Report(Command, frozen=True, kw_only=True):
-    """Progress of the running step, 0-100 within the step, with log entries."""
+    """Progress of the running step, 0-100 within the step, with log entries.
+
+    `coalesced` entries are page progress: one that follows another within a second is shown but not logged.
+    """
 
     entries: list[dict[str, Any]] = []
+    coalesced: bool = False
     percent: float = 0.0
     pages_done: int = 0
     pages_total: int = 0
     message: str = ""
+
+
+MARKS = frozenset({5, 10, 30, 60, 75, 85, 90, 95, 100})
+"""Values of `progress` that the source logs at fixed points of a phase."""
+
+
+def is_mark(entry: Mapping[str, Any]) -> bool:
+    """Whether a log entry is one of the source's marks (checklist A3.16-A3.20); else it is page progress."""
+    return entry.get("phase") != "running" or entry.get("progress") in MARKS
 
 
 class Settle(Command, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from shared.events import event_id
-from shared.job import Job, JobError, OutboxEntry, Progress, Step, StepName
+from shared.job import Job, JobError, MetaEntry, OutboxEntry, Progress, Step, StepName
 
 BANDS: dict[str, tuple[float, float]] = {
     StepName.EXTRACT: (0.0, 55.0),
@@ -54,6 +54,20 @@ def shown(job: Job, step: str, percent: float, done: int = 0, total: int = 0, me
     return replace(
         job, progress=Progress(step=step, percent=overall, pages_done=done, pages_total=total, message=message)
     )
+
+
+def with_meta(job: Job, meta: dict[str, Any], source: str, now: datetime) -> Job:
+    """The job with one more entry of its metadata's history; the last one is always the consolidated state."""
+    entry = MetaEntry(at=now, meta=meta, source=source)
+    return replace(job, meta_history=[*job.meta_history, entry], cumulative_meta=meta)
+
+
+def with_template_picked(job: Job, now: datetime) -> Job:
+    """The job with its template in the metadata; a template that stands there already is no new state (A3.29)."""
+    template = job.parameters.template
+    if job.cumulative_meta.get("template") == template:
+        return job
+    return with_meta(job, {**job.cumulative_meta, "template": template}, "template_pick", now)
 
 
 def new_steps() -> list[Step]:

@@ -1,7 +1,9 @@
 """Gates and policies: may a phase be skipped? Pure functions (checklist A3.6-A3.10).
 
-A gate exists only while its artefact was made from the current inputs: `made_from` holds the fingerprint that was
-current when the artefact was accepted, so that forcing an earlier phase makes everything after it stale.
+`judge` is the one engine: the phases of a job ask it with policies and gates, seed 002's steps with their own words
+(`shared.skipping`). A gate exists only while its artefact was made from the current inputs: `made_from` holds the
+fingerprint that was current when the artefact was accepted, so that forcing an earlier phase makes everything after
+it stale.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import msgspec
 
 from shared.document import Document
 from shared.job import Policy
+from shared.policies import parse_directive
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -38,15 +41,38 @@ def judge(policy: Policy, enabled: bool, exists: bool, exists_reason: str) -> Ve
     return Verdict(False, exists_reason, exists) if exists else Verdict(True, "no_artefact", exists)
 
 
+def template_decision(word: str, exists: bool, callback: bool, frontmatter_complete: bool) -> Verdict:
+    """The template phase in the origin's words (conformance rule `template_decision`).
+
+    `word` is a directive; `callback` says that a transformer has just reported its own finished twin, which never
+    starts a second run over it; a frontmatter that is complete without a recorded transformation needs none either.
+    """
+    verdict = judge(parse_directive(word), True, exists or callback or frontmatter_complete, "")
+    if verdict.reason == "policy_ignore":
+        return Verdict(False, f"policy_{word}", exists)
+    if callback:
+        return Verdict(False, "template_completed_fm_ok" if frontmatter_complete else "template_completed", exists)
+    if verdict.reason == "policy_force":
+        return Verdict(True, verdict.reason, exists)
+    if verdict.run:
+        return Verdict(True, "no_gate", exists)
+    return Verdict(False, "gate_exists" if exists else "frontmatter_complete", exists)
+
+
+def has_bytes(document: Document, role: str) -> bool:
+    """Whether the document points to a stored file of that role which is not empty."""
+    return role in document.artefacts and document.artefacts[role].size > 0
+
+
 def extract_gate(document: Document, current: str) -> bool:
-    """`gateExtractPdf`: the transcript exists and was made from the current bytes and options."""
-    return "transcript" in document.artefacts and document.made_from.get("extract") == current
+    """`gateExtractPdf`: the transcript exists, is not empty, and was made from the current bytes and options."""
+    return has_bytes(document, "transcript") and document.made_from.get("extract") == current
 
 
 def template_gate(document: Document, current: str, frontmatter_complete: bool) -> bool:
     """The template gate (`frontmatter_complete`): the transformation is complete and made from the current input."""
     made = document.made_from.get("transform") == current
-    return frontmatter_complete and made and "transformation" in document.artefacts
+    return frontmatter_complete and made and has_bytes(document, "transformation")
 
 
 def ingest_gate(document: Document, current: str) -> bool:

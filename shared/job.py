@@ -241,6 +241,7 @@ class Job(Record, frozen=True, kw_only=True):
     revision: int = 0
     document_id: str
     attempt: int = 1
+    callback_ids: list[str] = []
     log_count: int = 0
     outbox: list[OutboxEntry] = []
     lease: Lease | None = None

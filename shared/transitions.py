@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -26,15 +27,15 @@ from shared.commands import (
     Restart,
     Settle,
     Told,
+    is_mark,
 )
-from shared.edits import failure, logged, shown, with_event, with_step
+from shared.edits import failure, logged, shown, with_event, with_meta, with_step, with_template_picked
 from shared.errors import CATALOGUE
 from shared.events import event_id
 from shared.job import (
     Job,
     JobStatus,
     Lease,
-    MetaEntry,
     OutboxEntry,
     Result,
     RunSummary,
@@ -45,6 +46,9 @@ from shared.job import (
 
 RUNS_KEPT = 20
 """Summaries of earlier runs kept in the document; the log keeps everything."""
+
+COALESCED = timedelta(seconds=1)
+"""Page progress is logged once in this time."""
 
 NEXT_SUBJECT: dict[str, str] = {
     StepName.EXTRACT: route.PDF_EXTRACTED,
@@ -61,7 +65,13 @@ class Refused(Exception):
 
 
 def decide(job: Job, command: Command, now: datetime) -> Job:
-    """The job after the command. Guards in this order: run, terminal state, attempt, step."""
+    """The job after the command, if it is admitted."""
+    changed = replace(admitted(job, command).change(job, command, now), updated_at=now)
+    return changed if command.callback_ids is None else replace(changed, callback_ids=command.callback_ids)
+
+
+def admitted(job: Job, command: Command) -> Move:
+    """The command's row of TRANSITIONS; raises Refused. Guards in this order: run, terminal state, attempt, step."""
     move = TRANSITIONS[type(command)]
     if command.process_id != job.process_id:
         raise Refused("stale_process")
@@ -71,7 +81,7 @@ def decide(job: Job, command: Command, now: datetime) -> Job:
         raise Refused("stale_attempt")
     if move.step is not None and job.step(command.step).status not in move.step:
         raise Refused("settled" if job.step(command.step).status == StepStatus.COMPLETED else "not_running")
-    return replace(move.change(job, command, now), updated_at=now)
+    return move
 
 
 def _claim(job: Job, command: Claim, now: datetime) -> Job:
@@ -82,25 +92,41 @@ def _claim(job: Job, command: Claim, now: datetime) -> Job:
     if step.status == StepStatus.RUNNING and not (job.lease and job.lease.owner == command.owner):
         raise Refused("busy")
     first = with_step(job, command.step, status=StepStatus.RUNNING, started_at=step.started_at or now)
+    if command.step == StepName.TRANSFORM:
+        first = with_template_picked(first, now)
     lease = Lease(
         owner=command.owner, step=command.step, claimed_at=now, heartbeat_at=now, deadline_at=command.deadline_at
     )
     told = route.subject_starting(command.step)
     waiting = [entry for entry in job.outbox if entry.subject != told]
     return replace(
-        first, status=JobStatus.RUNNING, job_secret_hash=command.secret_hash, lease=lease, outbox=waiting, error=None
+        first,
+        status=JobStatus.RUNNING,
+        job_secret_hash=command.secret_hash,
+        lease=lease,
+        outbox=waiting,
+        error=None,
+        callback_ids=[],
     )
 
 
 def _report(job: Job, command: Report, now: datetime) -> Job:
+    if job.lease is not None:
+        job = replace(job, lease=replace(job.lease, heartbeat_at=max(job.lease.heartbeat_at, now)))
+    entries = [] if command.coalesced and _page_progress_since(job, now - COALESCED) else command.entries
     return shown(
-        logged(job, now, *command.entries),
+        logged(job, now, *entries),
         command.step,
         command.percent,
         command.pages_done,
         command.pages_total,
         command.message,
     )
+
+
+def _page_progress_since(job: Job, moment: datetime) -> bool:
+    recent = takewhile(lambda entry: bool(entry["timestamp"] > moment), reversed(job.logs))
+    return any(not is_mark(entry) for entry in recent)
 
 
 def _settle(job: Job, command: Settle, now: datetime) -> Job:
@@ -118,8 +144,7 @@ def _settle(job: Job, command: Settle, now: datetime) -> Job:
     if command.payload is not None:
         job = replace(job, payload=command.payload)
     if command.meta is not None:
-        entry = MetaEntry(at=now, meta=command.meta, source="template_transform")
-        job = replace(job, meta_history=[*job.meta_history, entry], cumulative_meta=command.meta)
+        job = with_meta(job, command.meta, "template_transform", now)
     if command.skipped:
         return _after_delivery(job, command.step, now)
     job = replace(job, outputs={**job.outputs, command.step: command.outputs})

@@ -57,6 +57,10 @@ def build() -> argparse.ArgumentParser:
     extract.add_argument("--method", default="fast", choices=["fast"])
     specs = add("specs", "specs", "write docs/openapi.json and docs/asyncapi.json anew", where=False)
     specs.set_defaults(json=False)
+    faults = add("faults", "faults", "break everything that can break; check that nothing was lost", where=False)
+    faults.add_argument("--only", nargs="+", type=int, metavar="N", help="numbers of the faults to run")
+    faults.add_argument("--seed", type=int, default=1, help="for everything that is left to chance")
+    faults.add_argument("--mutations", action="store_true", help="take guards away and see that it is noticed")
     commands.add_parser("test", help="all checks and tests; further arguments go to pytest", add_help=False)
     return parser
 

@@ -13,11 +13,12 @@ from typing import NamedTuple, Protocol
 from msgspec.structs import replace
 
 from services.gateway.delivery import Delivery
+from services.gateway.secrets import Unauthorized
 from shared.commands import Command, Fail, Told
 from shared.edits import failure
 from shared.errors import RequestError, TransientError, describe
 from shared.events import JobEvent
-from shared.job import Job, OutboxEntry, StepName
+from shared.job import LOGS_KEPT, Job, OutboxEntry, StepName
 from shared.log import context
 from shared.ports import JobStore
 from shared.route import JOB_FAILED, leg_of
@@ -27,6 +28,9 @@ logger = logging.getLogger("orchestrator")
 
 MAX_RACES = 100
 """A write that loses so many races in a row points to a fault, not to load."""
+
+RECENT = 2000
+"""Open jobs whose last stored state this process remembers."""
 
 TELL_AGAIN = 5.0
 TELL_AGAIN_MOST = 60.0
@@ -54,6 +58,7 @@ class Orchestrator:
         self._active: dict[str, bool] = {}
         self._draining: set[asyncio.Task[None]] = set()
         self._told: dict[str, dict[str, _Telling]] = {}
+        self._recent: dict[str, Job] = {}
 
     async def apply(self, job_id: str, command: Callable[[Job], Command] | Command) -> Job:
         """Read, decide, swap, and again when the race was lost. Raises Refused, or RequestError not_found.
@@ -62,17 +67,41 @@ class Orchestrator:
         same compare-and-swap.
         """
         for turn in range(MAX_RACES):
-            job = await self._jobs.get(job_id)
+            job = self._recent.get(job_id) if turn == 0 else None
+            remembered = job is not None
+            job = job or await self._jobs.get(job_id)
             if job is None:
                 raise RequestError("not_found", "There is no such job.")
-            wanted = command(job) if callable(command) else command
-            decided = decide(job, wanted, await self._jobs.now())
+            try:
+                wanted = command(job) if callable(command) else command
+                decided = decide(job, wanted, await self._jobs.now())
+            except (Refused, Unauthorized):
+                if remembered:
+                    continue
+                raise
             if await self._jobs.swap(job, decided):
-                if decided.outbox:
+                now = replace(decided, logs=decided.logs[-LOGS_KEPT:], revision=job.revision + 1)
+                self._remember(now)
+                if now.outbox:
                     self.wake(job_id)
-                return replace(decided, revision=job.revision + 1)
+                return now
+            self._recent.pop(job_id, None)
             await asyncio.sleep(random.uniform(0, 0.002 * min(turn, 20)))
         raise TransientError("unavailable", "The job is changed too often at the moment.")
+
+    def _remember(self, job: Job) -> None:
+        """Keep the job as this process last stored it: the next decision needs no read. If another process has
+        changed it meanwhile the swap fails, or the refusal is checked against the store, and it is read again."""
+        self._recent.pop(job.job_id, None)
+        if job.open:
+            self._recent[job.job_id] = job
+        if len(self._recent) > RECENT:
+            del self._recent[next(iter(self._recent))]
+
+    def look_again(self, job_id: str) -> None:
+        """Somebody else may have changed the job: read it from the store and see to its outbox."""
+        self._recent.pop(job_id, None)
+        self.wake(job_id)
 
     def wake(self, job_id: str) -> None:
         """The job's outbox has entries: see to them soon. Calls while one is under way are folded into one more."""
@@ -114,7 +143,7 @@ class Orchestrator:
         An event that asks a worker for a step stays in the outbox until the step is claimed: as long as nobody has
         taken it, it is told again, with the same id and at growing intervals. Losing the broker loses no event.
         """
-        job = await self._jobs.get(job_id)
+        job = self._recent.get(job_id) or await self._jobs.get(job_id)
         if job is None or self._bus is None or not job.outbox:
             self._told.pop(job_id, None)
             return

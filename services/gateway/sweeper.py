@@ -61,7 +61,7 @@ class Sweeper:
         )
         for job in due:
             if job.outbox:
-                self._orchestrator.wake(job.job_id)
+                self._orchestrator.look_again(job.job_id)
             elif job.lease and job.status == JobStatus.RUNNING:
                 await self._revive(job, now, lease)
 

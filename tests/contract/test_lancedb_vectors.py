@@ -140,7 +140,7 @@ async def test_a_folder_that_cannot_be_made_is_a_configuration_error(tmp_path: P
 
 
 async def unindexed(store: LanceVectors) -> int:
-    entries = await store._table.list_indices()
+    entries = await store._rows.table.list_indices()
     return max(entry.num_unindexed_rows or 0 for entry in entries)
 
 

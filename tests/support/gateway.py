@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from services.gateway.settings import GatewaySettings
 from shared.errors import TransientError
 from shared.events import JobEvent
 from shared.job import Job, StepName
+from shared.ports import DocumentStore, JobStore
 from shared.testing.memory import MemoryDocuments, MemoryJobs, MemoryStorage
 from shared.testing.memory_vectors import HashEmbedder, MemoryVectors
 
@@ -43,12 +45,14 @@ class RecordingBus:
 
 
 class World:
-    """The gateway, its parts, and a client."""
+    """The gateway, its parts, and a client. `jobs` and `documents` may be another store than the one in memory."""
 
     def __init__(self, gateway: Gateway, bus: RecordingBus, http: httpx.AsyncClient) -> None:
         self.gateway, self.bus, self.http = gateway, bus, http
         self.jobs: MemoryJobs = gateway.jobs  # type: ignore[assignment]
+        self.documents: DocumentStore = gateway.documents
         self.storage: MemoryStorage = gateway.storage  # type: ignore[assignment]
+        self.vectors: MemoryVectors = gateway.vectors  # type: ignore[assignment]
 
     async def upload(self, content: bytes = PDF, name: str = "a.pdf", **form: str) -> dict[str, Any]:
         answer = await self.http.post("/api/jobs", files={"file": (name, content, "application/pdf")}, data=form)
@@ -84,20 +88,36 @@ class World:
         while self.gateway.orchestrator.busy():
             await asyncio.sleep(0)
 
+    async def sweep(self) -> None:
+        """One round of the sweeper, as of a gateway that has been up for long: without the grace after a start."""
+        now = await self.jobs.now()
+        sweeper = self.gateway.sweeper
+        sweeper._accepting_since, sweeper._last_sweep = now - timedelta(days=365), now
+        await sweeper.sweep()
+        await self.settle()
+
 
 def bearer(token: str) -> dict[bytes, bytes]:
     return {b"Authorization": f"Bearer {token}".encode()}
 
 
 @contextlib.asynccontextmanager
-async def world(**settings: Any) -> AsyncIterator[World]:
-    bus = RecordingBus()
+async def world(
+    *,
+    jobs: JobStore | None = None,
+    documents: DocumentStore | None = None,
+    storage: MemoryStorage | None = None,
+    vectors: MemoryVectors | None = None,
+    bus: RecordingBus | None = None,
+    **settings: Any,
+) -> AsyncIterator[World]:
+    bus = bus or RecordingBus()
     made = Gateway(
         GatewaySettings(**settings),
-        MemoryJobs(),
-        MemoryDocuments(),
-        MemoryStorage(),
-        MemoryVectors(),
+        jobs or MemoryJobs(),
+        documents or MemoryDocuments(),
+        storage or MemoryStorage(),
+        vectors or MemoryVectors(),
         HashEmbedder(),
         bus,
         {name: hash_of(token) for name, token in SERVICE_TOKENS.items()},

@@ -39,7 +39,7 @@ def routes(gateway: Gateway) -> APIRouter:
         try:
             job, token = await gateway.callbacks.claim(jobId, wanted)
         except Refused as refused:
-            gateway.orchestrator.wake(jobId)
+            gateway.orchestrator.look_again(jobId)
             return answer({"granted": False, "reason": refused.reason}, 409)
         document = await gateway.documents.get(job.document_id)
         if document is None:
@@ -69,7 +69,7 @@ def routes(gateway: Gateway) -> APIRouter:
         try:
             job = await gateway.callbacks.receive(jobId, bearer(request) or body.callback_token, body)
         except Refused as refused:
-            gateway.orchestrator.wake(jobId)
+            gateway.orchestrator.look_again(jobId)
             return answer({"applied": False, "reason": refused.reason})
         return answer({"applied": True, "status": job.status, "revision": job.revision})
 

@@ -1,0 +1,68 @@
+"""Runs the faults one after the other and gathers what they found."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from infra.faults.bench import Bench, Reference
+
+
+class Scenario(NamedTuple):
+    """One fault; `run` returns a note and raises when an invariant was broken."""
+
+    n: int
+    name: str
+    run: Callable[[Bench], Awaitable[str]]
+    seconds: float = 240.0
+
+
+class Result(NamedTuple):
+    """How it went."""
+
+    n: int
+    name: str
+    ok: bool
+    seconds: float
+    note: str
+
+
+async def run_all(scenarios: Iterable[Scenario], seed: int, tell: Callable[[Result], Any]) -> list[Result]:
+    """All of them, each in a folder of its own; the folders of failed ones are kept and named."""
+    folder = Path(tempfile.mkdtemp(prefix="shadowtwin-faults-"))
+    reference = Reference(folder / "reference")
+    results = []
+    try:
+        for scenario in scenarios:
+            results.append(await run_one(scenario, folder, seed, reference))
+            tell(results[-1])
+    finally:
+        await reference.close()
+        if all(result.ok for result in results):
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            for name in ("reference", "pdfs"):
+                shutil.rmtree(folder / name, ignore_errors=True)
+    return results
+
+
+async def run_one(scenario: Scenario, folder: Path, seed: int, reference: Reference) -> Result:
+    """One fault, within its time; whatever it raises makes it fail."""
+    started = time.monotonic()
+    home = folder / str(scenario.n)
+    bench = Bench(home, seed, reference, scenario.n)
+    try:
+        note = await asyncio.wait_for(scenario.run(bench), scenario.seconds)
+        ok = True
+    except TimeoutError as error:
+        ok, note = False, str(error) or f"not done within {scenario.seconds:.0f} s"
+    except Exception as error:
+        ok, note = False, f"{type(error).__name__}: {error}"
+    if not ok:
+        note = f"{note[:1500]} [kept: {home}]"
+    return Result(scenario.n, scenario.name, ok, round(time.monotonic() - started, 1), note)

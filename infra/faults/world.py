@@ -1,0 +1,297 @@
+"""A stack of its own to be broken: services behind proxies, a client, an observer, and the check at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from infra.faults import processes, snapshot
+from infra.faults.checker import COMPLETED, Accepted, Case, History, Undisturbed, violations
+from infra.faults.http_proxy import HttpProxy
+from infra.faults.observer import Observer
+from infra.faults.snapshot import Json, Row
+from infra.faults.tcp_proxy import NatsProxy
+from infra.stack import REPO, WORKERS, Stack
+
+QUICK = {
+    "SHADOWTWIN_HEARTBEAT_SECONDS": "0.5",
+    "SHADOWTWIN_LEASE_SECONDS": "2",
+    "SHADOWTWIN_SWEEP_SECONDS": "0.5",
+    "SHADOWTWIN_OUTBOX_SECONDS": "1",
+}
+LIBRARY = "faults"
+TERMINAL = ("completed", "failed")
+FORCE = {"policies": dict.fromkeys(("extract", "metadata", "ingest"), "force")}
+
+
+class Violated(Exception):
+    """Invariants that do not hold."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__(f"{len(faults)} violations: " + "; ".join(faults[:4]))
+        self.faults = faults
+
+
+class World:
+    """`async with World(folder) as world`: leaving it without an exception checks every invariant."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: dict[str, str] | None = None,
+        *,
+        proxied: Iterable[str] = WORKERS,
+        nats_proxied: Iterable[str] = (),
+        rows: Callable[[], list[Row]] | None = None,
+        undisturbed: Callable[[dict[str, Path]], Any] | None = None,
+        canary: Path | None = None,
+    ) -> None:
+        self.folder = folder
+        self._settings = {**QUICK, **(settings or {})}
+        self._proxied, self._nats_proxied = tuple(proxied), tuple(nats_proxied)
+        self._rows = rows or (lambda: snapshot.lance_rows(folder / "vectors"))
+        self._undisturbed, self._canary = undisturbed, canary
+        self._held = contextlib.AsyncExitStack()
+        self.gateway = HttpProxy(lambda: self.stack.api_url)
+        self.nats = NatsProxy(lambda: self.stack.nats_port)
+        self.accepted: list[Accepted] = []
+        self.pdfs: dict[str, Path] = {}
+        self.history = History()
+        self.seen_processes: set[processes.Seen] = set()
+        self.secrets: set[str] = set()
+        self.patience = 120.0
+
+    async def __aenter__(self) -> World:
+        await self._held.enter_async_context(self.gateway)
+        await self._held.enter_async_context(self.nats)
+        overrides: dict[str, dict[str, str]] = {}
+        for name in self._proxied:
+            overrides.setdefault(name, {})["SHADOWTWIN_GATEWAY_URL"] = self.gateway.url
+        for name in self._nats_proxied:
+            overrides.setdefault(name, {})["SHADOWTWIN_NATS_URL"] = self.nats.url
+        self.stack = Stack(self.folder, settings=self._settings, overrides=overrides)
+        try:
+            await asyncio.to_thread(self.stack.__enter__)
+            self._held.push_async_callback(asyncio.to_thread, self.stack.__exit__, None, None, None)
+            self.http = httpx.AsyncClient(base_url=self.stack.api_url, timeout=60, trust_env=False)
+            await self._held.enter_async_context(self.http)
+            observer = Observer(self)
+            await self._held.enter_async_context(observer)
+            await self.ready()
+        except BaseException:
+            await self._held.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        faults: list[str] = []
+        try:
+            if error is None:
+                faults = await self.check()
+        finally:
+            self.seen_processes |= await asyncio.to_thread(self._own)
+            await self._held.aclose()
+        left = await asyncio.to_thread(processes.left_over, self.seen_processes)
+        faults += [f"process {one.pid} is left over" for one in left]
+        for one in left:
+            processes.send(one.pid, signal.SIGKILL)
+        if faults and error is None:
+            raise Violated(faults)
+
+    # what a scenario does
+
+    async def ready(self, seconds: float = 90.0) -> None:
+        """Until the gateway can take work."""
+
+        async def is_ready() -> bool:
+            return (await self.http.get("/ready")).status_code == 200
+
+        await self.until(is_ready, seconds, "ready")
+
+    async def submit(
+        self, pdf: Path, allowed: frozenset[str] = COMPLETED, parameters: Json | None = None, library: str = LIBRARY
+    ) -> Accepted:
+        """Upload like a client that tries again when the connection breaks; remembers the accepted job."""
+        form = {"libraryId": library, "parameters": json.dumps(parameters or {})}
+        content = await asyncio.to_thread(pdf.read_bytes)
+        end = time.monotonic() + self.patience
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                answer = await self.http.post("/api/jobs", files={"file": (pdf.name, content)}, data=form)
+                if answer.status_code < 500:
+                    return await self._remember(answer, pdf, allowed)
+            if time.monotonic() > end:
+                raise Violated([f"{pdf.name} could not be uploaded within {self.patience:.0f} s"])
+            await asyncio.sleep(0.2)
+
+    async def _remember(self, answer: httpx.Response, pdf: Path, allowed: frozenset[str]) -> Accepted:
+        if answer.status_code not in (200, 202):
+            raise Violated([f"{pdf.name} was refused: {answer.status_code} {answer.text[:200]}"])
+        body = answer.json()
+        job_id = body["jobId"] or (await self.document(body["documentId"]))["lastJobId"]
+        one = Accepted(job_id, body["documentId"], allowed)
+        self.accepted.append(one)
+        self.pdfs[one.document_id] = pdf
+        return one
+
+    async def load(self, pdfs: Iterable[Path], allowed: frozenset[str] = COMPLETED, at_once: int = 8) -> list[Accepted]:
+        """Submit several, some at a time."""
+        limit = asyncio.Semaphore(at_once)
+
+        async def one(pdf: Path) -> Accepted:
+            async with limit:
+                return await self.submit(pdf, allowed)
+
+        return list(await asyncio.gather(*(one(pdf) for pdf in pdfs)))
+
+    async def job(self, job_id: str) -> Json:
+        """The job document."""
+        answer = await self.http.get(f"/api/jobs/{job_id}")
+        answer.raise_for_status()
+        body: Json = answer.json()
+        return body
+
+    async def log(self, job_id: str) -> list[Json]:
+        """Its log, up to 5,000 entries."""
+        answer = await self.http.get(f"/api/jobs/{job_id}/logs", params={"limit": 5000})
+        answer.raise_for_status()
+        entries: list[Json] = answer.json()["logs"]
+        return entries
+
+    async def document(self, document_id: str) -> Json:
+        """The document record."""
+        answer = await self.http.get(f"/api/documents/{document_id}")
+        answer.raise_for_status()
+        body: Json = answer.json()
+        return body
+
+    async def reaches(self, job_id: str, condition: Callable[[Json], bool], seconds: float = 60.0) -> Json:
+        """The job document as soon as it fulfils the condition."""
+        found: list[Json] = []
+
+        async def looked() -> bool:
+            found[:] = [await self.job(job_id)]
+            return condition(found[0])
+
+        await self.until(looked, seconds, f"job {job_id}", every=0.01)
+        return found[0]
+
+    async def ended(self, *jobs: Accepted, seconds: float | None = None) -> None:
+        """Until those jobs (default: all) have ended. Says nothing of how; silent when time is up: the check tells."""
+        end = time.monotonic() + (seconds or self.patience)
+        waiting = [one.job_id for one in (jobs or self.accepted)]
+        while waiting and time.monotonic() < end:
+            with contextlib.suppress(httpx.HTTPError):
+                if (await self.job(waiting[0]))["status"] in TERMINAL:
+                    waiting.pop(0)
+                    continue
+            await asyncio.sleep(0.05)
+
+    async def until(self, condition: Callable[[], Any], seconds: float, what: str, every: float = 0.05) -> None:
+        """Wait for a condition (a coroutine function); broken connections count as not yet."""
+        end = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                if await condition():
+                    return
+            if time.monotonic() > end:
+                raise Violated([f"not within {seconds:.0f} s: {what}"])
+            await asyncio.sleep(every)
+
+    def pid(self, name: str) -> int | None:
+        """Process id of a service while it runs."""
+        return self.stack.processes[name].pid
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int | None:
+        """Send a signal to a service."""
+        pid = self.pid(name)
+        processes.send(pid, number)
+        return pid
+
+    async def replaced(self, name: str, pid: int | None, seconds: float = 60.0) -> None:
+        """Until the supervisor has started the service again."""
+
+        async def again() -> bool:
+            return self.pid(name) not in (None, pid)
+
+        await self.until(again, seconds, f"{name} started again")
+
+    def broker_pid(self) -> int | None:
+        """The nats-server itself, below its guard."""
+        return next(iter(processes.children(self.pid("nats"))), None)
+
+    def second(self, name: str, **changes: str) -> subprocess.Popen[bytes]:
+        """Another process of a service, with the environment of the first; ends with this world."""
+        environ = Path(f"/proc/{self.pid(name)}/environ").read_bytes().split(b"\0")
+        env = dict(item.decode().split("=", 1) for item in environ if b"=" in item)
+        for inherited in ("SHADOWTWIN_PARENT_FD", "SHADOWTWIN_LISTEN_FD"):
+            env.pop(inherited, None)
+        with open(self.folder / "logs" / f"{name}-2.log", "ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"services.{name}"],
+                env={**env, **changes},
+                cwd=REPO,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._held.push_async_callback(asyncio.to_thread, _end, process)
+        return process
+
+    # the check
+
+    async def check(self) -> list[str]:
+        """Wait for the jobs, send one more PDF through, and compare everything with what it must be."""
+        await self.ended()
+        if self._canary is not None:
+            await self.ended(await self.submit(self._canary), seconds=60)
+        dead = [name for name, process in self.stack.processes.items() if process.pid is None]
+        faults = [f"{name} does not run" for name in dead]
+        wanted = await self._undisturbed(self.pdfs) if self._undisturbed else {}
+        end = time.monotonic() + 8.0
+        while True:
+            found = await asyncio.to_thread(self._violations, wanted)
+            if not found or time.monotonic() > end:
+                return [*faults, *found, *self.history.faults]
+            await asyncio.sleep(0.3)
+
+    def _violations(self, wanted: dict[str, Undisturbed]) -> list[str]:
+        with httpx.Client(base_url=self.stack.api_url, timeout=60, trust_env=False) as http:
+            job_ids = dict.fromkeys(one.job_id for one in self.accepted)
+            seen = snapshot.take(http, self.folder, job_ids, self._secrets(), self._rows())
+        return violations(Case(self.accepted, seen, wanted))
+
+    def _secrets(self) -> set[str]:
+        files = (self.folder / "secrets").glob("*.token")
+        return self.secrets | self.gateway.tokens | {path.read_text().strip() for path in files}
+
+    def _own(self) -> set[processes.Seen]:
+        return {
+            seen
+            for process in self.stack.processes.values()
+            if process.pid is not None
+            for seen in processes.descendants(process.pid)
+        }
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(25)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,179 @@
+"""Fetching by URL for a foreign worker: only from addresses that were checked, bounded in bytes and time.
+
+The name is resolved once, every address of the answer must be allowed, and the connection is made to the checked
+address itself: what the name says a moment later does not matter. The text of a URL is never what decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from typing import BinaryIO
+
+import httpx
+
+from shared.errors import ConfigurationError
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
+
+LONGEST_URL = 4096
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_RELAY_6TO4 = ipaddress.IPv4Network("192.88.99.0/24")
+_ISATAP = (0x00005EFE, 0x02005EFE)
+
+
+class FetchFailed(Exception):
+    """Nothing was fetched; `reason` is a stable word."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """All addresses of a host, by the system's resolver."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
+def is_public(text: str) -> bool:
+    """Whether an address is globally reachable unicast, and so is every IPv4 address that is packed into it."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.is_global and not address.is_multicast and address not in _RELAY_6TO4
+    low = int(address) & 0xFFFFFFFF
+    if address in _NAT64:
+        return is_public(str(ipaddress.IPv4Address(low)))
+    # Outside 2000::/3 lie mapped, compatible and translated IPv4, site-local, link-local and multicast addresses.
+    if address not in _GLOBAL_UNICAST or not address.is_global:
+        return False
+    if address.sixtofour is not None and not is_public(str(address.sixtofour)):
+        return False
+    isatap = (int(address) >> 32) & 0xFFFFFFFF in _ISATAP
+    return not isatap or is_public(str(ipaddress.IPv4Address(low)))
+
+
+class AllowList:
+    """Exceptions for local workers: `host:port` (whatever it resolves to), or an address or network in CIDR form."""
+
+    def __init__(self, entries: Sequence[str]) -> None:
+        self._networks: list[Network] = []
+        self._places: set[tuple[str, int]] = set()
+        for entry in entries:
+            try:
+                self._networks.append(ipaddress.ip_network(entry.strip()))
+            except ValueError:
+                host, _, port = entry.strip().rpartition(":")
+                if not host or "/" in entry or not port.isascii() or not port.isdigit():
+                    raise ConfigurationError(
+                        "misconfigured",
+                        f"SHADOWTWIN_CALLBACK_FETCH_ALLOW: {entry!r} is neither host:port nor an address or network.",
+                    ) from None
+                self._places.add((host.strip("[]").lower(), int(port)))
+
+    def place(self, host: str, port: int) -> bool:
+        """Whether this host and port is named."""
+        return (host.lower(), port) in self._places
+
+    def address(self, text: str) -> bool:
+        """Whether the address lies in an allowed network."""
+        try:
+            address = ipaddress.ip_address(text.partition("%")[0])
+        except ValueError:
+            return False
+        return any(address.version == network.version and address in network for network in self._networks)
+
+
+class Fetcher:
+    """Fetches one file at a time into an open file of the caller's."""
+
+    def __init__(
+        self,
+        allow: Sequence[str] = (),
+        *,
+        max_bytes: int = 128 << 20,
+        seconds: float = 60.0,
+        resolver: Resolver = resolve,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._allow, self._max_bytes, self._seconds = AllowList(allow), max_bytes, seconds
+        self._resolve, self._tls = resolver, tls
+
+    async def fetch(self, url: str, target: BinaryIO) -> int:
+        """Write what the URL names to `target`; gives its size. Raises FetchFailed, also for a part of the answer."""
+        where = _parsed(url)
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._download(where, await self._checked(where), target)
+        except TimeoutError:
+            raise FetchFailed("timeout") from None
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
+            raise FetchFailed("unreachable") from error
+
+    async def _checked(self, where: httpx.URL) -> str:
+        host, port = where.raw_host.decode(), port_of(where)
+        try:
+            addresses = await self._resolve(host.strip("[]"), port)
+        except (OSError, UnicodeError) as error:
+            raise FetchFailed("unresolvable") from error
+        if not addresses:
+            raise FetchFailed("unresolvable")
+        if not self._allow.place(host.strip("[]"), port):
+            for address in addresses:
+                if not (is_public(address) or self._allow.address(address)):
+                    raise FetchFailed("address_not_allowed")
+        return addresses[0]
+
+    async def _download(self, where: httpx.URL, address: str, target: BinaryIO) -> int:
+        headers = {
+            "host": where.netloc.decode(),
+            "accept-encoding": "identity",
+            "connection": "close",
+            "user-agent": "shadowtwin",
+        }
+        extensions = {"sni_hostname": where.raw_host.decode().strip("[]")}
+        secure = where.scheme == "https"
+        verify = (self._tls or True) if secure else False
+        size = 0
+        async with (
+            httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False, timeout=self._seconds) as client,
+            client.stream("GET", where.copy_with(host=address), headers=headers, extensions=extensions) as response,
+        ):
+            if response.is_redirect or 300 <= response.status_code < 400:
+                raise FetchFailed("redirect")
+            if response.status_code != 200:
+                raise FetchFailed("refused_by_server")
+            if int(response.headers.get("content-length", 0)) > self._max_bytes:
+                raise FetchFailed("too_large")
+            async for piece in response.aiter_raw():
+                size += len(piece)
+                if size > self._max_bytes:
+                    raise FetchFailed("too_large")
+                target.write(piece)
+        return size
+
+
+def port_of(where: httpx.URL) -> int:
+    """The URL's port, or its scheme's."""
+    return where.port or (443 if where.scheme == "https" else 80)
+
+
+def _parsed(url: str) -> httpx.URL:
+    if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable():
+        raise FetchFailed("bad_url")
+    try:
+        where = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise FetchFailed("bad_url") from error
+    if where.scheme not in ("http", "https") or not where.raw_host or where.userinfo:
+        raise FetchFailed("bad_url")
+    return where
