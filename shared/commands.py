@@ -27,6 +27,10 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     callback_ids: list[str] | None = None
 
 
+class Admit(Command, frozen=True, kw_only=True):
+    """The gateway lets a waiting job start: the event of its first unfinished step is told."""
+
+
 class Claim(Command, frozen=True, kw_only=True):
     """A worker takes the step: this is also its start report."""
 

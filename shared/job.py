@@ -253,6 +253,9 @@ class Job(Record, frozen=True, kw_only=True):
     counts: dict[str, int] = {}
     outputs: dict[str, dict[str, Artefact]] = {}
     idempotency_key: str | None = None
+    idempotency_digest: str = ""
+    priority: int = 0
+    admitted_at: datetime | None = None
     runs: list[RunSummary] = []
 
     @property
@@ -266,6 +269,11 @@ class Job(Record, frozen=True, kw_only=True):
             if step.name == name:
                 return step
         raise KeyError(name)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the gateway has not admitted the job yet: it is queued in the database only."""
+        return self.status == JobStatus.QUEUED and self.admitted_at is None
 
     def log_context(self) -> dict[str, str]:
         """What every log line about this job carries."""

@@ -20,6 +20,14 @@ class OpenJobExists(Exception):
         self.job_id = job_id
 
 
+class IdempotencyKeyTaken(Exception):
+    """A job of this library was made with this key already; `job_id` names it."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+
 class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Filter of a job listing; newest first; `cursor` is what the former page answered."""
 
@@ -50,7 +58,8 @@ class JobStore(Protocol):
         """The store's clock, UTC, milliseconds: the only clock that decides about leases."""
 
     async def create(self, job: Job) -> None:
-        """Insert a new job; raises OpenJobExists if its document has an open one (atomic, unique index)."""
+        """Insert a new job; raises OpenJobExists if its document has an open one, IdempotencyKeyTaken if its library
+        has a job with its key (both atomic, by unique indexes)."""
 
     async def get(self, job_id: str) -> Job | None: ...
 
@@ -66,6 +75,18 @@ class JobStore(Protocol):
         """Set lease.heartbeatAt to now if the job is running exactly this attempt; does not raise the revision."""
 
     async def find(self, query: JobQuery) -> JobPage: ...
+
+    async def counts(self, query: JobQuery) -> dict[str, int]:
+        """Jobs by status; `cursor` and `limit` of the query do not count."""
+
+    async def waiting(self, per_library: int) -> list[Job]:
+        """Jobs that are not admitted yet: of each library at most so many, by priority (highest first), then age."""
+
+    async def admitted(self) -> dict[str, int]:
+        """Open jobs that are admitted, by library."""
+
+    async def by_key(self, library_id: str, idempotency_key: str) -> Job | None:
+        """The job that was made with this key."""
 
     async def logs(self, job_id: str, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
         """Entries with seq > after, oldest first, spilled and embedded ones as one continuous log."""

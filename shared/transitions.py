@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from shared import route
 from shared.commands import (
+    Admit,
     Advance,
     Cancel,
     Claim,
@@ -82,6 +83,13 @@ def admitted(job: Job, command: Command) -> Move:
     if move.step is not None and job.step(command.step).status not in move.step:
         raise Refused("settled" if job.step(command.step).status == StepStatus.COMPLETED else "not_running")
     return move
+
+
+def _admit(job: Job, command: Admit, now: datetime) -> Job:
+    if job.admitted_at is not None:
+        raise Refused("already_admitted")
+    step = requeue_start(job)
+    return with_event(replace(job, admitted_at=now), route.subject_starting(step), step, now)
 
 
 def _claim(job: Job, command: Claim, now: datetime) -> Job:
@@ -250,9 +258,10 @@ def _requeue(job: Job, command: Requeue, now: datetime) -> Job:
         progress=None,
         outbox=[],
         outputs={name: files for name, files in job.outputs.items() if name in names[:start]},
+        checkpoint={},
+        admitted_at=None,
     )
-    job = logged(job, now, {"phase": "requeued", "message": command.reason or f"from {command.step}"})
-    return with_event(job, route.subject_starting(command.step), command.step, now)
+    return logged(job, now, {"phase": "requeued", "message": command.reason or f"from {command.step}"})
 
 
 def _heard_of(job: Job, now: datetime, quiet_seconds: float) -> bool:
@@ -281,6 +290,7 @@ _ANY = frozenset(JobStatus)
 _STEP_RUNNING = frozenset({StepStatus.RUNNING})
 
 TRANSITIONS: dict[type, Move] = {
+    Admit: Move(frozenset({JobStatus.QUEUED}), None, _admit),
     Claim: Move(_OPEN, frozenset({StepStatus.PENDING, StepStatus.RUNNING}), _claim),
     Report: Move(_RUNNING, _STEP_RUNNING, _report),
     Settle: Move(_RUNNING, _STEP_RUNNING, _settle),

@@ -97,13 +97,14 @@ def read_storage(seen: Snapshot, twins: Path) -> None:
 
 
 def lance_rows(folder: Path) -> list[Row]:
-    """Every row of the LanceDB table, opened for reading; blocks."""
+    """Every row of all tables in a LanceDB folder, opened for reading; blocks."""
     import lancedb
 
     if not folder.exists():
         return []
-    table = lancedb.connect(str(folder)).open_table("vectors")
-    return [row_of(entry, entry["key"]) for entry in table.to_arrow().to_pylist()]
+    database = lancedb.connect(str(folder))
+    tables = [database.open_table(path.stem) for path in sorted(folder.glob("*.lance"))]
+    return [row_of(entry, entry["key"]) for table in tables for entry in table.to_arrow().to_pylist()]
 
 
 def row_of(entry: Json, key: str) -> Row:

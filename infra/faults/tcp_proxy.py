@@ -125,7 +125,8 @@ class NatsProxy(TcpProxy):
         """Hold the next acknowledgement to a durable consumer."""
 
         def matches(subject: str, payload: bytes) -> bool:
-            return subject.startswith("$JS.ACK.") and f".{consumer}." in subject and payload.rstrip() == b"+ACK"
+            acknowledged = payload.rstrip() in (b"+ACK", b"")
+            return acknowledged and subject.startswith("$JS.ACK.") and f".{consumer}." in subject
 
         return self.trap(f"ack to {consumer}", matches)
 

@@ -60,8 +60,9 @@ class Picture(NamedTuple):
     height: int
 
 
-def pictures(file: BinaryIO, limits: ArchiveLimits, dropped: Counter[str]) -> Iterator[Picture]:
+def pictures(file: BinaryIO, limits: ArchiveLimits, dropped: Counter[str], taken: set[str]) -> Iterator[Picture]:
     """The archive's images in its order; what is left out is counted in `dropped` by reason.
+    `taken` holds the names used so far, of earlier archives too.
 
     Raises ArchiveFailed when it is no ZIP archive or goes beyond the limits; images given before remain good.
     """
@@ -70,7 +71,6 @@ def pictures(file: BinaryIO, limits: ArchiveLimits, dropped: Counter[str]) -> It
         archive = zipfile.ZipFile(file)
     except _UNREADABLE as error:
         raise ArchiveFailed("not_a_zip") from error
-    taken: set[str] = set()
     budget = limits.total_bytes
     with archive:
         entries = archive.infolist()

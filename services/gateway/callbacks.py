@@ -1,24 +1,33 @@
-"""Callbacks: a worker's report, ours or a foreign one's, becomes a command. Order: secret, run, terminal state."""
+"""Callbacks: a worker's report, ours or a foreign one's, becomes a command. Order: secret, run, terminal state.
+
+Everything that is decided here is decided on the job just read and stored by compare-and-swap on that very revision.
+"""
 
 from __future__ import annotations
 
-import logging
-from datetime import timedelta
-from typing import Any
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
 
-import msgspec
+from msgspec.structs import replace
 
-from services.gateway import secrets
+from services.gateway import secrets, signatures
+from services.gateway.audit import AuditLog
+from services.gateway.foreign import ForeignResults
 from services.gateway.orchestrator import Orchestrator
-from shared.commands import Claim, Command, Fail, Release, Report, Settle
-from shared.errors import CATALOGUE
-from shared.job import Artefact, Job, JobError, StepName, StepStatus
+from services.gateway.reports import MESSAGE_MOST, Finished, finished, log_entries, progress_entry, text_of
+from services.gateway.secrets import Unauthorized
+from services.gateway.signatures import Signature
+from shared.commands import Claim, Command, Fail, Release, Report, Settle, is_mark
+from shared.errors import CATALOGUE, RequestError
+from shared.job import Job, JobError, StepName, StepStatus
 from shared.ports import JobStore
 from shared.ticket import Callback, ClaimRequest, Ticket
-from shared.transitions import Refused
+from shared.transitions import Refused, admitted
 from shared.twin import run_folder
 
-logger = logging.getLogger("callbacks")
+T = TypeVar("T")
 
 SERVICE_OF: dict[StepName, str] = {
     StepName.EXTRACT: "extractor",
@@ -26,6 +35,29 @@ SERVICE_OF: dict[StepName, str] = {
     StepName.INGEST: "ingestor",
 }
 """Which service's credential opens which step."""
+
+
+FINAL = ("completed", "template_completed")
+"""Phases that end a step; the second is what internal callbacks of the template step say."""
+
+PREPARED_AT_ONCE = 4
+"""Foreign results whose files are written at the same time: each may hold a whole text in memory."""
+
+
+class Credentials(NamedTuple):
+    """What a callback came with. A signature, if there is one, decides alone."""
+
+    tokens: tuple[str | None, ...] = ()
+    signature: Signature | None = None
+    internal: str | None = None
+    source: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The strongest kind, for the audit log."""
+        if self.signature is not None:
+            return "signature"
+        return "token" if any(self.tokens) else "internal" if self.internal else "none"
 
 
 class Callbacks:
@@ -36,12 +68,17 @@ class Callbacks:
         jobs: JobStore,
         orchestrator: Orchestrator,
         credentials: dict[str, str],
+        foreign: ForeignResults,
+        audit: AuditLog,
         *,
+        internal_hash: str = "",
         heartbeat_seconds: float,
         deadline_seconds: float,
         max_attempts: int,
     ) -> None:
         self._jobs, self._orchestrator, self._credentials = jobs, orchestrator, credentials
+        self._foreign, self._audit, self._internal_hash = foreign, audit, internal_hash
+        self._preparing = asyncio.Semaphore(PREPARED_AT_ONCE)
         self._heartbeat, self._deadline, self._max_attempts = heartbeat_seconds, deadline_seconds, max_attempts
 
     def check_service(self, token: str | None, step: StepName) -> None:
@@ -79,14 +116,73 @@ class Callbacks:
             checkpoint=job.checkpoint,
         )
 
-    async def receive(self, job_id: str, token: str | None, body: Callback) -> Job:
-        """Apply a report. Raises Unauthorized, Refused, or RequestError not_found; then nothing has changed."""
+    async def receive(self, job_id: str, credentials: Credentials, body: Callback | RequestError) -> Job:
+        """Apply a report. Raises Unauthorized, Refused or RequestError; then nothing has changed.
 
-        def command(job: Job) -> Command:
-            secrets.check(token, job.job_secret_hash)
-            return self._command(job, body)
+        A body that could not be read is given as the error to raise: only who has the secret learns of it.
+        """
+        now = await self._jobs.now() if credentials.signature else None
 
-        return await self._orchestrator.apply(job_id, command)
+        def checked(job: Job) -> Command:
+            return self._checked(job, credentials, body, now)
+
+        if isinstance(body, Callback) and _without_manifest(body):
+            return await self._settle_foreign(job_id, body, checked)
+        return await self._orchestrator.apply(job_id, checked)
+
+    async def _settle_foreign(self, job_id: str, body: Callback, checked: Callable[[Job], Command]) -> Job:
+        """Check, write the files, and check again in the swap: fetching must take a secret, and it takes a while."""
+        async with self._preparing:
+            job = await self._jobs.get(job_id)
+            if job is None:
+                raise RequestError("not_found", "There is no such job.")
+            report = checked(job)
+            assert isinstance(report, Settle)
+            prepared = await self._alive_while(job, self._foreign.settlement(job, report, body))
+
+        def settled(current: Job) -> Command:
+            return replace(prepared, callback_ids=checked(current).callback_ids)
+
+        return await self._orchestrator.apply(job_id, settled)
+
+    async def _alive_while(self, job: Job, work: Coroutine[Any, Any, T]) -> T:
+        """The result of the gateway's own work for an attempt, whose lease is kept meanwhile."""
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(work)
+            while not working.done():
+                await asyncio.wait({working}, timeout=self._heartbeat)
+                await self._jobs.heartbeat(job.job_id, job.process_id, job.attempt)
+        return working.result()
+
+    def _checked(
+        self, job: Job, credentials: Credentials, body: Callback | RequestError, now: datetime | None
+    ) -> Command:
+        """The command of a report that is authentic, readable, admitted and new."""
+        internal = self._authenticate(job, credentials, now)
+        if isinstance(body, RequestError):
+            raise body
+        command = self._command(job, body, body.process.id or ("" if internal else job.process_id))
+        admitted(job, command)
+        if credentials.signature is None:
+            return command
+        return replace(command, callback_ids=signatures.remembered(job.callback_ids, credentials.signature))
+
+    def _authenticate(self, job: Job, credentials: Credentials, now: datetime | None) -> bool:
+        """Whether it was the internal token that counted. Raises Unauthorized after noting it in the audit log."""
+        try:
+            if credentials.signature is not None and now is not None:
+                signatures.verify(credentials.signature, job.job_secret_hash, now)
+                return False
+            if secrets.matches(credentials.tokens, job.job_secret_hash):
+                return False
+            template = job.step(StepName.TRANSFORM).status == StepStatus.RUNNING
+            if job.worker != "internal" or not template:
+                raise Unauthorized
+            secrets.check(credentials.internal, self._internal_hash)
+            return True
+        except Unauthorized:
+            self._audit.refused(job.job_id, credentials.source, credentials.kind)
+            raise
 
     async def heartbeat(self, job_id: str, token: str | None, process_id: str, attempt: int) -> None:
         """Keep the lease. Raises Unauthorized or Refused."""
@@ -95,42 +191,54 @@ class Callbacks:
         if not await self._jobs.heartbeat(job_id, process_id, attempt):
             raise Refused("stale_attempt")
 
-    def _command(self, job: Job, body: Callback) -> Command:
+    def _command(self, job: Job, body: Callback, process_id: str) -> Command:
         step = body.step or running_step(job)
-        who: dict[str, Any] = {"process_id": body.process.id or job.process_id, "attempt": body.attempt, "step": step}
-        if body.phase in ("failed", "error") or body.status == "error":
-            return self._failure(job, body, who)
+        if step == StepName.STORE:
+            raise RequestError("bad_request", "No worker reports on store_shadow_twin.")
+        who: dict[str, Any] = {"process_id": process_id, "attempt": body.attempt, "step": step}
+        entries = log_entries(body.logs)
+        if body.phase in ("failed", "error") or body.status in ("failed", "error"):
+            return self._failure(job, body, who, entries)
         if body.phase == "released":
-            return Release(**who, reason=body.message or "The worker gave the step back.")
-        if body.phase == "completed":
-            return _settlement(body, who)
-        entries = list(body.logs)
-        if body.phase != "running" or not entries:
-            entries.append(_entry(body))
+            reason = text_of(body.message) or "The worker gave the step back."
+            return Release(**who, reason=reason, entries=entries)
+        if body.phase in FINAL:
+            return Settle(**who, entries=entries) if _without_manifest(body) else _settlement(job, body, who, entries)
+        entry = progress_entry(body)
+        own = bool(entries)
+        if body.phase != "running" or not own:
+            entries.append(entry)
         return Report(
             **who,
             entries=entries,
+            coalesced=not own and not is_mark(entry),
             percent=body.progress or 0.0,
             pages_done=body.pages_done,
             pages_total=body.pages_total,
-            message=body.message,
+            message=text_of(body.message),
         )
 
-    def _failure(self, job: Job, body: Callback, who: dict[str, Any]) -> Command:
+    def _failure(self, job: Job, body: Callback, who: dict[str, Any], entries: list[dict[str, Any]]) -> Command:
+        """A failure counts for a step that is being worked on: a late one cannot undo what was settled."""
+        status = job.step(who["step"]).status
+        if who["process_id"] == job.process_id and job.open and status != StepStatus.RUNNING:
+            raise Refused("settled" if status == StepStatus.COMPLETED else "not_running")
         error = body.error or {}
-        code = str(error.get("code") or "worker_failed")
-        message = str(error.get("message") or body.message or CATALOGUE["worker_failed"].message)[:2000]
+        code = text_of(error.get("code"), 100) or "worker_failed"
+        message = text_of(error.get("message") or body.message) or CATALOGUE["worker_failed"].message
+        if error.get("details"):
+            entries += log_entries([{"phase": "error", "message": message, "details": error["details"]}])
         if error.get("retryable") and job.attempt < self._max_attempts:
-            return Release(**who, reason=f"{code}: {message}", entries=body.logs, delay=2.0**job.attempt)
+            return Release(**who, reason=f"{code}: {message}", entries=entries, delay=2.0**job.attempt)
         fault = JobError(
             code=code,
-            category=str(error.get("category") or "document"),
+            category=text_of(error.get("category"), 50) or "document",
             step=who["step"],
             message=message,
-            hint=str(error.get("hint") or ""),
+            hint=text_of(error.get("hint"), MESSAGE_MOST),
             retryable=bool(error.get("retryable")),
         )
-        return Fail(**who, error=fault, entries=body.logs)
+        return Fail(**who, error=fault, entries=entries)
 
 
 def running_step(job: Job) -> StepName:
@@ -141,24 +249,26 @@ def running_step(job: Job) -> StepName:
     return StepName.EXTRACT
 
 
-def _settlement(body: Callback, who: dict[str, Any]) -> Settle:
-    data = body.data
-    outputs = msgspec.convert(data.get("outputs", {}), dict[str, Artefact])
+def _without_manifest(body: Callback) -> bool:
+    """Whether this is a final report in the source's words, for which the gateway has to write the files."""
+    return body.phase in FINAL and not body.data.get("skipped") and "outputs" not in body.data
+
+
+def _settlement(job: Job, body: Callback, who: dict[str, Any], entries: list[dict[str, Any]]) -> Settle:
+    """Our own worker's final report: its manifest must lie in its own attempt's folder."""
+    done: Finished = finished(body.data)
+    if not done.skipped:
+        folder = run_folder(job.library_id, job.document_id, job.process_id, who["step"], job.attempt)
+        if "manifest" not in done.outputs or not done.outputs["manifest"].key.startswith(f"{folder}/"):
+            raise RequestError("bad_request", "data.outputs must name the manifest in the attempt's folder.")
     return Settle(
         **who,
-        entries=body.logs,
-        skipped=bool(data.get("skipped")),
-        reason=str(data.get("reason", "")),
-        outputs=outputs,
-        facts=dict(data.get("facts", {})),
-        counts=dict(data.get("counts", {})),
-        warnings=list(data.get("warnings", [])),
-        meta=data.get("meta"),
+        entries=entries,
+        skipped=done.skipped,
+        reason=done.reason,
+        outputs=done.outputs,
+        facts=done.facts,
+        counts=done.counts,
+        warnings=done.warnings,
+        meta=done.meta,
     )
-
-
-def _entry(body: Callback) -> dict[str, Any]:
-    entry: dict[str, Any] = {"phase": body.phase or "running", "message": body.message[:2000]}
-    if body.progress is not None:
-        entry["progress"] = min(max(body.progress, 0.0), 100.0)
-    return entry

@@ -7,12 +7,17 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 
+from services.gateway.admission import Admission
+from services.gateway.archives import ArchiveLimits
+from services.gateway.audit import AuditLog
 from services.gateway.callbacks import Callbacks
 from services.gateway.delivery import Delivery
+from services.gateway.fetching import Fetcher
+from services.gateway.foreign import ForeignResults
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator, Publisher
 from services.gateway.searching import Search
-from services.gateway.secrets import service_credentials
+from services.gateway.secrets import hash_of, internal_token, service_credentials
 from services.gateway.settings import GatewaySettings
 from services.gateway.sweeper import Sweeper
 from shared import route
@@ -43,6 +48,7 @@ class Gateway:
         embedder: Embedder,
         bus: Publisher | None,
         credentials: dict[str, str],
+        internal_token: str = "",
     ) -> None:
         self.settings, self.jobs, self.documents, self.storage = settings, jobs, documents, storage
         self.vectors, self._bus = vectors, bus
@@ -50,11 +56,23 @@ class Gateway:
         self.orchestrator = Orchestrator(jobs, delivery, bus)
         self.sweeper = Sweeper(jobs, self.orchestrator, settings)
         self.search = Search(documents, vectors, embedder)
-        self.intake = Intake(jobs, documents, storage, self.orchestrator, settings.max_upload_bytes)
+        self.admission = Admission(jobs, self.orchestrator, settings)
+        self.orchestrator.on_change = self.admission.notice
+        self.intake = Intake(jobs, documents, storage, self.orchestrator, self.admission, settings.max_upload_bytes)
+        fetcher = Fetcher(
+            settings.callback_fetch_allow,
+            max_bytes=settings.callback_fetch_bytes,
+            seconds=settings.callback_fetch_seconds,
+        )
+        limits = ArchiveLimits(total_bytes=settings.callback_unpacked_bytes)
+        self.audit = AuditLog()
         self.callbacks = Callbacks(
             jobs,
             self.orchestrator,
             credentials,
+            ForeignResults(documents, storage, fetcher, limits),
+            self.audit,
+            internal_hash=hash_of(internal_token) if internal_token else "",
             heartbeat_seconds=settings.heartbeat_seconds,
             deadline_seconds=settings.step_deadline_seconds,
             max_attempts=settings.max_attempts,
@@ -104,14 +122,15 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
     vectors = choose_vectors(chosen, settings.data_dir, embedder, upkeep=False)
     bus = None if reading else NatsBus(settings.nats_url, "gateway")
     credentials = {} if reading else service_credentials(settings.service_credentials_file)
-    made = Gateway(
-        settings, jobs, documents, FolderStorage(settings.data_dir / "twins"), vectors, embedder, bus, credentials
-    )
+    internal = "" if reading else internal_token(settings.internal_token_file)
+    storage = FolderStorage(settings.data_dir / "twins")
+    made = Gateway(settings, jobs, documents, storage, vectors, embedder, bus, credentials, internal)
     await jobs.open()
     tasks: list[asyncio.Task[None]] = []
     try:
         if not reading:
             tasks = [asyncio.create_task(made.serve_bus()), asyncio.create_task(made.sweeper.run())]
+            tasks.append(asyncio.create_task(made.admission.run()))
             tasks.append(asyncio.create_task(vectors.open()))
         yield made
     finally:

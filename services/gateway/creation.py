@@ -25,6 +25,8 @@ class JobRequest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     user_email: str = ""
     batch_id: str | None = None
     batch_name: str | None = None
+    priority: int = 0
+    idempotency_key: str | None = None
     parameters: Parameters = Parameters()
 
 
@@ -35,8 +37,10 @@ def request_fingerprint(parameters: Parameters) -> str:
     )
 
 
-def new_job(document: Document, request: JobRequest, now: datetime, extract_planned: bool) -> Job:
-    """A queued job with all steps pending (checklist A3.33), its first event already in the outbox."""
+def new_job(
+    document: Document, request: JobRequest, now: datetime, *, extract_planned: bool = True, admitted: bool = True
+) -> Job:
+    """A queued job with all steps pending (checklist A3.33); when admitted, its first event is in the outbox."""
     job_id = str(uuid.uuid4())
     p = request.parameters
     options = Options(
@@ -64,6 +68,9 @@ def new_job(document: Document, request: JobRequest, now: datetime, extract_plan
         steps=new_steps(),
         process_id=str(uuid.uuid4()),
         document_id=document.document_id,
+        priority=request.priority,
+        idempotency_key=request.idempotency_key,
+        idempotency_digest=digest_of(document, request),
     )
     gate = "extract_gate_plan" if extract_planned else "extract_gate_skip"
     job = logged(
@@ -73,4 +80,12 @@ def new_job(document: Document, request: JobRequest, now: datetime, extract_plan
         {"phase": gate, "message": "extraction will run" if extract_planned else "a current transcript exists"},
         {"phase": "request_ack", "message": "accepted", "status": 202},
     )
-    return replace(with_event(job, route.PDF_REQUESTED, StepName.EXTRACT, now), revision=0)
+    if not admitted:
+        return job
+    return with_event(replace(job, admitted_at=now), route.PDF_REQUESTED, StepName.EXTRACT, now)
+
+
+def digest_of(document: Document, request: JobRequest) -> str:
+    """What a repeated Idempotency-Key is compared with: the bytes and everything that was asked."""
+    asked = msgspec.json.encode(replace(request, idempotency_key=None)).decode()
+    return fingerprint(document.sha256, document.name, asked)

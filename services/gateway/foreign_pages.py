@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from shared import frontmatter
@@ -73,7 +74,7 @@ def _numbered(preamble: str, found: list[tuple[int, str]], text: str) -> Paged:
     if len(found) > MAX_PAGES:
         said = f"The text names {len(found)} pages; more than {MAX_PAGES} are kept as one."
         return Paged("", [escape_anchors(text.strip())], [_warning("pages_unusable", said)])
-    rising = all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
+    rising = all(a < b for a, b in pairwise(numbers))
     if not rising or numbers[0] < 1 or numbers[-1] > MAX_PAGES:
         said = "The page numbers do not rise, or are too high; the pages were counted anew."
         return Paged(preamble, [page for _, page in found], [_warning("pages_renumbered", said)])

@@ -10,13 +10,14 @@ from collections.abc import AsyncIterator
 import msgspec
 from msgspec.structs import replace
 
-from services.gateway.creation import JobRequest, new_job, request_fingerprint
+from services.gateway.admission import Admission
+from services.gateway.creation import JobRequest, digest_of, new_job, request_fingerprint
 from services.gateway.orchestrator import Orchestrator
 from shared import twin
 from shared.document import Document, DocumentStatus, document_id_for
-from shared.errors import DocumentError, RequestError, ShadowtwinError
-from shared.job import Artefact, JobStatus, Policy
-from shared.ports import DocumentStore, JobQuery, JobStore, OpenJobExists, Storage
+from shared.errors import DocumentError, RequestError, ShadowtwinError, TransientError
+from shared.job import Artefact, Job, JobStatus, Policy
+from shared.ports import DocumentStore, IdempotencyKeyTaken, JobQuery, JobStore, OpenJobExists, Storage
 
 logger = logging.getLogger("intake")
 
@@ -48,14 +49,16 @@ class Intake:
         documents: DocumentStore,
         storage: Storage,
         orchestrator: Orchestrator,
+        admission: Admission,
         max_bytes: int,
     ) -> None:
         self._jobs, self._documents, self._storage = jobs, documents, storage
-        self._orchestrator, self._max_bytes = orchestrator, max_bytes
+        self._orchestrator, self._admission, self._max_bytes = orchestrator, admission, max_bytes
 
     async def upload(self, name: str, content: AsyncIterator[bytes], request: JobRequest) -> Accepted:
         """Take a PDF and start its job. Raises RequestError/DocumentError; then no object and no record remains."""
         library = twin.library_id(request.library_id)
+        self._admission.check_room()
         received = f"uploads/{uuid.uuid4().hex}"
         try:
             artefact = await self._storage.write(received, self._checked(content))
@@ -101,16 +104,29 @@ class Intake:
         return await self._start(document, request)
 
     async def _start(self, document: Document, request: JobRequest) -> Accepted:
+        if request.idempotency_key is not None:
+            made = await self._jobs.by_key(document.library_id, request.idempotency_key)
+            if made is not None:
+                return _repeated(document, request, made)
         asked = request_fingerprint(request.parameters)
         if self._all_gates_skip(document, request, asked):
             return _answer(document, "skipped")
         now = await self._jobs.now()
         planned = document.made_from.get("request") != asked or "transcript" not in document.artefacts
-        job = new_job(document, request, now, planned or request.parameters.policies.extract == Policy.FORCE)
+        planned = planned or request.parameters.policies.extract == Policy.FORCE
+        admitted = self._admission.take_slot(document.library_id)
+        job = new_job(document, request, now, extract_planned=planned, admitted=admitted)
         try:
             await self._jobs.create(job)
         except OpenJobExists as existing:
+            self._admission.notice()
             return _answer(document, "running", existing.job_id, existing=True)
+        except IdempotencyKeyTaken as taken:
+            self._admission.notice()
+            made = await self._jobs.get(taken.job_id)
+            if made is None:
+                raise TransientError("unavailable", "The job with this key has just been deleted.") from taken
+            return _repeated(document, request, made)
         self._orchestrator.wake(job.job_id)
         return _answer(document, str(JobStatus.QUEUED), job.job_id)
 
@@ -177,6 +193,13 @@ class Intake:
         if not await self._documents.put(document):
             raise RequestError("conflict", "The document was changed by another request at the same time; try again.")
         return replace(document, revision=document.revision + 1)
+
+
+def _repeated(document: Document, request: JobRequest, made: Job) -> Accepted:
+    """The answer to a key that was used before: the same job, unless something else is asked now."""
+    if made.idempotency_digest != digest_of(document, request):
+        raise RequestError("conflict", "This Idempotency-Key was used for another request.", hint="Use a new key.")
+    return _answer(document, str(made.status), made.job_id, existing=True)
 
 
 def _check_magic(head: bytes) -> None:

@@ -31,6 +31,8 @@ _JOB_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [
     # partial indexes, and both servers do the same here.)
     ([("openDocumentId", 1)], {"unique": True, "sparse": True}),
     ([("outboxAt", 1)], {"sparse": True}),
+    ([("waiting", 1), ("libraryId", 1), ("priority", -1), ("createdAt", 1)], {}),
+    ([("uniqueKey", 1)], {"unique": True, "sparse": True}),
     ([("createdAt", -1), ("_id", -1)], {}),
     ([("status", 1), ("createdAt", -1), ("_id", -1)], {}),
     ([("libraryId", 1), ("createdAt", -1), ("_id", -1)], {}),

@@ -17,7 +17,7 @@ from services.gateway.mongo_documents import MongoDocuments
 from shared.cursor import page_size, read_cursor, write_cursor
 from shared.errors import TransientError
 from shared.job import Job, JobStatus, from_document, to_document
-from shared.ports import JobPage, JobQuery, OpenJobExists
+from shared.ports import IdempotencyKeyTaken, JobPage, JobQuery, OpenJobExists
 
 _NEWEST = [("createdAt", -1), ("_id", -1)]
 _FILTERS = {
@@ -105,8 +105,7 @@ class MongoJobs:
 
     async def find(self, query: JobQuery) -> JobPage:
         """A page, newest first."""
-        wanted: dict[str, Any] = {field: getattr(query, name) for name, field in _FILTERS.items()}
-        wanted = {field: value for field, value in wanted.items() if value is not None}
+        wanted = _wanted(query)
         if query.cursor is not None:
             at, last = read_cursor(query.cursor)
             wanted["$or"] = [{"createdAt": {"$lt": at}}, {"createdAt": at, "_id": {"$lt": last}}]
@@ -114,6 +113,36 @@ class MongoJobs:
         jobs = await self._select(wanted, _NEWEST, limit + 1)
         more = write_cursor(jobs[limit - 1].created_at, jobs[limit - 1].job_id) if len(jobs) > limit else None
         return JobPage(jobs[:limit], more)
+
+    async def counts(self, query: JobQuery) -> dict[str, int]:
+        """Jobs by status."""
+        found = {}
+        for status in [query.status] if query.status else [str(status) for status in JobStatus]:
+            with told():
+                found[status] = await self._database.jobs.count_documents(_wanted(query) | {"status": status})
+        return {status: count for status, count in found.items() if count}
+
+    async def waiting(self, per_library: int) -> list[Job]:
+        """The first waiting jobs of each library."""
+        with told():
+            libraries = await self._database.jobs.distinct("libraryId", {"waiting": True})
+        order = [("priority", -1), ("createdAt", 1), ("_id", 1)]
+        jobs: list[Job] = []
+        for library in libraries:
+            jobs += await self._select({"waiting": True, "libraryId": library}, order, per_library)
+        return sorted(jobs, key=lambda job: (-job.priority, job.created_at, job.job_id))
+
+    async def admitted(self) -> dict[str, int]:
+        """Open jobs that are admitted, by library."""
+        held: dict[str, Any] = {"openDocumentId": {"$exists": True}, "waiting": {"$exists": False}}
+        with told():
+            libraries = await self._database.jobs.distinct("libraryId", held)
+            return {name: await self._database.jobs.count_documents(held | {"libraryId": name}) for name in libraries}
+
+    async def by_key(self, library_id: str, idempotency_key: str) -> Job | None:
+        """By its unique index."""
+        found = await self._select({"uniqueKey": unique_key(library_id, idempotency_key)}, [("_id", 1)], 1)
+        return found[0] if found else None
 
     async def logs(self, job_id: str, after: int = 0, limit: int = 1000) -> list[LogRow]:
         """Both parts of the log. The document is read first: entries move from it to the collection, never back."""
@@ -161,7 +190,11 @@ class MongoJobs:
             return await self._database.jobs.find_one({"_id": job_id, "writeId": write_id}, {"_id": 1}) is not None
 
     async def _conflict(self, job: Job) -> Exception:
-        """Why the unique index refused the job: the open one is named, unless it has just been closed."""
+        """Why a unique index refused the job: the other one is named, unless it has just been closed."""
+        if job.idempotency_key is not None:
+            taken = await self.by_key(job.library_id, job.idempotency_key)
+            if taken is not None and taken.job_id != job.job_id:
+                return IdempotencyKeyTaken(taken.job_id)
         with told():
             other = await self._database.jobs.find_one({"openDocumentId": job.document_id}, {"_id": 1})
             if other is None:
@@ -188,9 +221,23 @@ class MongoJobs:
             await self._database.jobs.update_one({"_id": job_id, "writeId": write_id}, {"$set": {"logs": kept}})
 
 
+def _wanted(query: JobQuery) -> dict[str, Any]:
+    wanted = {field: getattr(query, name) for name, field in _FILTERS.items()}
+    return {field: value for field, value in wanted.items() if value is not None}
+
+
+def unique_key(library_id: str, idempotency_key: str) -> str:
+    """The value of the unique index on idempotency keys, which are a library's own."""
+    return f"{library_id}/{idempotency_key}"
+
+
 def _derived(job: Job) -> dict[str, Any]:
     """Fields for indexes, absent where they do not apply."""
     fields: dict[str, Any] = {"openDocumentId": job.document_id} if job.open else {}
+    if job.waiting:
+        fields["waiting"] = True
+    if job.idempotency_key is not None:
+        fields["uniqueKey"] = unique_key(job.library_id, job.idempotency_key)
     if job.outbox:
         fields["outboxAt"] = min(entry.at for entry in job.outbox)
     return fields
@@ -201,7 +248,7 @@ def _changes(old: Job, new: Job, write_id: str) -> dict[str, Any]:
     heartbeat that came since `old` was read."""
     fields = to_document(new) | _derived(new) | {"writeId": write_id}
     changes: dict[str, Any] = {"$set": fields}
-    gone = {name: "" for name in ("openDocumentId", "outboxAt") if name not in fields}
+    gone = {name: "" for name in ("openDocumentId", "outboxAt", "waiting") if name not in fields}
     if gone:
         changes["$unset"] = gone
     if same_claim(old, new):

@@ -59,6 +59,8 @@ class Orchestrator:
         self._draining: set[asyncio.Task[None]] = set()
         self._told: dict[str, dict[str, _Telling]] = {}
         self._recent: dict[str, Job] = {}
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when a job has ended or waits for admission."""
 
     async def apply(self, job_id: str, command: Callable[[Job], Command] | Command) -> Job:
         """Read, decide, swap, and again when the race was lost. Raises Refused, or RequestError not_found.
@@ -84,6 +86,8 @@ class Orchestrator:
                 self._remember(now)
                 if now.outbox:
                     self.wake(job_id)
+                if now.waiting or (job.open and not now.open):
+                    self.on_change()
                 return now
             self._recent.pop(job_id, None)
             await asyncio.sleep(random.uniform(0, 0.002 * min(turn, 20)))

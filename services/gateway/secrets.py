@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from hmac import compare_digest
 from pathlib import Path
 
@@ -28,8 +29,31 @@ def hash_of(token: str) -> str:
 
 def check(token: str | None, expected_hash: str) -> None:
     """Raise Unauthorized unless the token is the one that was hashed; an empty hash matches nothing."""
-    if not token or not expected_hash or not compare_digest(hash_of(token), expected_hash):
+    if not matches([token], expected_hash):
         raise Unauthorized
+
+
+def matches(tokens: Iterable[str | None], expected_hash: str) -> bool:
+    """Whether one of the tokens is the one that was hashed; all are compared, and an empty hash matches nothing."""
+    given = [hash_of(token) for token in tokens if token]
+    return any([compare_digest(digest, expected_hash) for digest in given if expected_hash])
+
+
+def internal_token(path: Path | None) -> str:
+    """The gateway's token for internal callbacks; "" (which matches nothing) when no file is named or it is empty."""
+    if path is None:
+        return ""
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            "misconfigured", f"SHADOWTWIN_INTERNAL_TOKEN_FILE: {path} cannot be read as text."
+        ) from error
+    if 0 < len(token) < 16:
+        raise ConfigurationError(
+            "misconfigured", f"SHADOWTWIN_INTERNAL_TOKEN_FILE: {path} holds fewer than 16 characters."
+        )
+    return token
 
 
 def service_credentials(path: Path | None) -> dict[str, str]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import field_validator
+from pydantic_settings import NoDecode
 
 from shared.settings import Settings
 
@@ -24,3 +27,17 @@ class GatewaySettings(Settings):
     outbox_seconds: float = 5.0
     step_deadline_seconds: float = 3600.0
     max_attempts: int = 3
+    max_admitted: int = 64
+    max_admitted_per_library: int = 16
+    max_queued: int = 20_000
+    internal_token_file: Path | None = None
+    callback_fetch_allow: Annotated[list[str], NoDecode] = []
+    callback_fetch_bytes: int = 128 << 20
+    callback_fetch_seconds: float = 60.0
+    callback_unpacked_bytes: int = 512 << 20
+
+    @field_validator("callback_fetch_allow", mode="before")
+    @classmethod
+    def _separated(cls, value: Any) -> Any:
+        """Entries separated by commas, as an environment variable holds them."""
+        return [entry.strip() for entry in value.split(",") if entry.strip()] if isinstance(value, str) else value

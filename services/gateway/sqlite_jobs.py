@@ -18,7 +18,7 @@ from services.gateway.sqlite_documents import SqliteDocuments
 from services.gateway.sqlite_file import SqliteFile
 from shared.cursor import milliseconds, moment, page_size, read_cursor, write_cursor
 from shared.job import Job, JobStatus, utc_now
-from shared.ports import JobPage, JobQuery, OpenJobExists
+from shared.ports import IdempotencyKeyTaken, JobPage, JobQuery, OpenJobExists
 
 _JOB = msgspec.msgpack.Decoder(Job)
 _ROW = msgspec.msgpack.Decoder(dict[str, Any])
@@ -110,9 +110,7 @@ class SqliteJobs:
 
     async def find(self, query: JobQuery) -> JobPage:
         """A page, newest first."""
-        wanted = {column: getattr(query, name) for name, column in _FILTERS.items()}
-        wanted = {column: value for column, value in wanted.items() if value is not None}
-        terms, values = [f"{column} = ?" for column in wanted], list(wanted.values())
+        terms, values = _terms(query)
         if query.cursor is not None:
             at, last = read_cursor(query.cursor)
             terms.append("(createdAt, jobId) < (?, ?)")
@@ -122,6 +120,34 @@ class SqliteJobs:
         jobs = await self._select(f"{where}ORDER BY createdAt DESC, jobId DESC LIMIT ?", [*values, limit + 1])
         more = write_cursor(jobs[limit - 1].created_at, jobs[limit - 1].job_id) if len(jobs) > limit else None
         return JobPage(jobs[:limit], more)
+
+    async def counts(self, query: JobQuery) -> dict[str, int]:
+        """Jobs by status."""
+        terms, values = _terms(query)
+        where = f"WHERE {' AND '.join(terms)}" if terms else ""
+        return await self._tally(f"SELECT status, count(*) FROM jobs {where} GROUP BY status", values)
+
+    async def waiting(self, per_library: int) -> list[Job]:
+        """The first waiting jobs of each library."""
+        ranked = (
+            "SELECT jobId, row_number() OVER (PARTITION BY libraryId ORDER BY priority DESC, createdAt, jobId) "
+            "AS place FROM jobs WHERE waiting = 1"
+        )
+        rest = (
+            f"WHERE jobId IN (SELECT jobId FROM ({ranked}) WHERE place <= ?) ORDER BY priority DESC, createdAt, jobId"
+        )
+        return await self._select(rest, [per_library])
+
+    async def admitted(self) -> dict[str, int]:
+        """Open jobs that are admitted, by library."""
+        return await self._tally(
+            "SELECT libraryId, count(*) FROM jobs WHERE open = 1 AND waiting = 0 GROUP BY libraryId", []
+        )
+
+    async def by_key(self, library_id: str, idempotency_key: str) -> Job | None:
+        """By its unique index."""
+        found = await self._select("WHERE libraryId = ? AND idempotencyKey = ?", [library_id, idempotency_key])
+        return found[0] if found else None
 
     async def logs(self, job_id: str, after: int = 0, limit: int = 1000) -> list[LogRow]:
         """Both parts of the log as of one moment."""
@@ -164,6 +190,13 @@ class SqliteJobs:
 
         await self._file.write(remove, several=True)
 
+    async def _tally(self, statement: str, values: Sequence[Any]) -> dict[str, int]:
+        def select(connection: sqlite3.Connection) -> dict[str, int]:
+            return dict(connection.execute(statement, values).fetchall())
+
+        tally: dict[str, int] = await self._file.read(select)
+        return tally
+
     async def _select(self, rest: str, values: Sequence[Any]) -> list[Job]:
         # Decoded here, in the reading thread: a long page must not hold up the event loop.
         def select(connection: sqlite3.Connection) -> list[Job]:
@@ -192,6 +225,9 @@ def _columns(job: Job) -> dict[str, Any]:
         "heartbeatAt": milliseconds(lease.heartbeat_at) if lease else None,
         "deadlineAt": milliseconds(lease.deadline_at) if lease else None,
         "outboxAt": milliseconds(min(entry.at for entry in job.outbox)) if job.outbox else None,
+        "waiting": int(job.waiting),
+        "priority": job.priority,
+        "idempotencyKey": job.idempotency_key,
     }
 
 
@@ -201,7 +237,20 @@ def _spill(connection: sqlite3.Connection, job_id: str, rows: list[LogRow]) -> N
     )
 
 
-def _conflict(connection: sqlite3.Connection, job: Job) -> OpenJobExists:
+def _terms(query: JobQuery) -> tuple[list[str], list[Any]]:
+    wanted = {column: getattr(query, name) for name, column in _FILTERS.items()}
+    wanted = {column: value for column, value in wanted.items() if value is not None}
+    return [f"{column} = ?" for column in wanted], list(wanted.values())
+
+
+def _conflict(connection: sqlite3.Connection, job: Job) -> OpenJobExists | IdempotencyKeyTaken:
+    if job.idempotency_key is not None:
+        taken = connection.execute(
+            "SELECT jobId FROM jobs WHERE libraryId = ? AND idempotencyKey = ? AND jobId != ?",
+            (job.library_id, job.idempotency_key, job.job_id),
+        ).fetchone()
+        if taken:
+            return IdempotencyKeyTaken(taken[0])
     found = connection.execute("SELECT jobId FROM jobs WHERE documentId = ? AND open = 1", (job.document_id,))
     return OpenJobExists((found.fetchone() or (job.job_id,))[0])
 

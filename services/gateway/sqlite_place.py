@@ -24,8 +24,11 @@ CREATE TABLE jobs (
     jobId TEXT PRIMARY KEY, processId TEXT NOT NULL, revision INTEGER NOT NULL, attempt INTEGER NOT NULL,
     status TEXT NOT NULL, open INTEGER NOT NULL, libraryId TEXT NOT NULL, documentId TEXT NOT NULL, batchId TEXT,
     createdAt INTEGER NOT NULL, updatedAt INTEGER NOT NULL, heartbeatAt INTEGER, deadlineAt INTEGER,
-    outboxAt INTEGER, body BLOB NOT NULL);
+    outboxAt INTEGER, waiting INTEGER NOT NULL, priority INTEGER NOT NULL, idempotencyKey TEXT, body BLOB NOT NULL);
 CREATE UNIQUE INDEX jobs_open ON jobs (documentId) WHERE open = 1;
+CREATE INDEX jobs_waiting ON jobs (libraryId, priority, createdAt) WHERE waiting = 1;
+CREATE INDEX jobs_admitted ON jobs (libraryId) WHERE open = 1 AND waiting = 0;
+CREATE UNIQUE INDEX jobs_key ON jobs (libraryId, idempotencyKey) WHERE idempotencyKey IS NOT NULL;
 CREATE INDEX jobs_outbox ON jobs (outboxAt) WHERE outboxAt IS NOT NULL;
 CREATE INDEX jobs_newest ON jobs (createdAt, jobId);
 CREATE INDEX jobs_status ON jobs (status, createdAt, jobId);

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 
 from services.gateway.secrets import Unauthorized
@@ -79,6 +80,11 @@ def install_errors(app: FastAPI) -> None:
         response = problem("unauthorized", entry.message, 401, entry.hint)
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        said = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5])
+        return problem("bad_request", said, 400, CATALOGUE["bad_request"].hint)
 
     @app.exception_handler(Refused)
     async def _refused(request: Request, error: Refused) -> Response:

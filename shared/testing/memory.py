@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from shared.cursor import page_size, read_cursor, write_cursor
 from shared.document import Document
 from shared.errors import ShadowtwinError
 from shared.job import LOGS_KEPT, Artefact, Job, JobStatus, utc_now
-from shared.ports import JobPage, JobQuery, OpenJobExists
+from shared.ports import IdempotencyKeyTaken, JobPage, JobQuery, OpenJobExists
 
 T = TypeVar("T")
 
@@ -40,6 +41,10 @@ class MemoryJobs:
 
     async def create(self, job: Job) -> None:
         """Insert; raises OpenJobExists, also when this very job is there already."""
+        if job.idempotency_key is not None:
+            taken = await self.by_key(job.library_id, job.idempotency_key)
+            if taken is not None:
+                raise IdempotencyKeyTaken(taken.job_id)
         self._refuse_second(job)
         if job.job_id in self.stored:
             raise OpenJobExists(job.job_id)
@@ -76,6 +81,27 @@ class MemoryJobs:
         jobs = [job for job in self._all() if _matches(job, query)]
         page, cursor = _page(jobs, lambda job: (job.created_at, job.job_id), query.cursor, query.limit)
         return JobPage(page, cursor)
+
+    async def counts(self, query: JobQuery) -> dict[str, int]:
+        """Jobs by status."""
+        return dict(Counter(str(job.status) for job in self._all() if _matches(job, query)))
+
+    async def waiting(self, per_library: int) -> list[Job]:
+        """The first waiting jobs of each library."""
+        jobs = sorted(
+            (job for job in self._all() if job.waiting), key=lambda job: (-job.priority, job.created_at, job.job_id)
+        )
+        seen: Counter[str] = Counter()
+        return [job for job in jobs if (seen.update([job.library_id]) or seen[job.library_id]) <= per_library]
+
+    async def admitted(self) -> dict[str, int]:
+        """Open jobs that are admitted, by library."""
+        return dict(Counter(job.library_id for job in self._all() if job.open and not job.waiting))
+
+    async def by_key(self, library_id: str, idempotency_key: str) -> Job | None:
+        """The job with this key."""
+        named = [job for job in self._all() if (job.library_id, job.idempotency_key) == (library_id, idempotency_key)]
+        return named[0] if named else None
 
     async def logs(self, job_id: str, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
         """Spilled and embedded entries as one log."""

@@ -43,14 +43,16 @@ def rule_of(row: dict[str, Any], rules: Mapping[str, Callable[..., Any]]) -> Cal
 
 
 def agree(seen: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Everything wanted was seen. A mapping agrees if all its wanted entries do."""
+    """Everything wanted was seen. A mapping agrees if all its wanted entries do; the end of a name may say how."""
     assert wanted, "the row wants nothing"
     known(wanted, *seen)
     for name, want in wanted.items():
         if isinstance(want, Mapping) and isinstance(seen[name], Mapping):
             agree(seen[name], want)
-        elif name.endswith("_contains"):
+        elif name.endswith(("_contains", "_has")):
             assert want in seen[name], f"{name}: {seen[name]!r} does not contain {want!r}"
+        elif name.endswith("_in"):
+            assert seen[name] in want, f"{name}: {seen[name]!r} is none of {want!r}"
         else:
             assert seen[name] == want, f"{name}: {seen[name]!r} instead of {want!r}"
 

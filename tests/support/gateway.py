@@ -84,7 +84,8 @@ class World:
         return answer
 
     async def settle(self) -> None:
-        """Until the relay has nothing to do."""
+        """Until the queue has admitted what fits and the relay has nothing to do."""
+        await self.gateway.admission.round()
         while self.gateway.orchestrator.busy():
             await asyncio.sleep(0)
 
@@ -109,6 +110,7 @@ async def world(
     storage: MemoryStorage | None = None,
     vectors: MemoryVectors | None = None,
     bus: RecordingBus | None = None,
+    internal_token: str = "",
     **settings: Any,
 ) -> AsyncIterator[World]:
     bus = bus or RecordingBus()
@@ -121,6 +123,7 @@ async def world(
         HashEmbedder(),
         bus,
         {name: hash_of(token) for name, token in SERVICE_TOKENS.items()},
+        internal_token,
     )
     transport = httpx.ASGITransport(app=create_app(made))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:

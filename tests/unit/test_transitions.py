@@ -29,7 +29,7 @@ def a_job() -> Job:
         created_at=NOW,
         updated_at=NOW,
     )
-    return new_job(document, JobRequest(), NOW, True)
+    return new_job(document, JobRequest(), NOW)
 
 
 def claim(job: Job, step: StepName = StepName.EXTRACT, owner: str = "w1") -> Claim:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, File, Form, Query, Request, UploadFile
+from fastapi import APIRouter, File, Form, Header, Query, Request, UploadFile
 from msgspec.structs import replace
 from starlette.responses import Response
 
@@ -33,7 +33,11 @@ def routes(gateway: Gateway) -> APIRouter:
         parentId: Annotated[str, Form()] = "",
         documentId: Annotated[str, Form(description="Instead of a file: a document stored already")] = "",
         userEmail: Annotated[str, Form()] = "",
+        batchId: Annotated[str | None, Form()] = None,
+        batchName: Annotated[str | None, Form()] = None,
+        priority: Annotated[int, Form(ge=-100, le=100, description="higher goes first in its library")] = 0,
         parameters: Annotated[str, Form(description="JSON: template, policies, phases, options")] = "{}",
+        idempotencyKey: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)] = None,
     ) -> Response:
         """Take a PDF (multipart) and start its job; default policies do/do/do."""
         request = JobRequest(
@@ -42,6 +46,10 @@ def routes(gateway: Gateway) -> APIRouter:
             parent_id=parentId,
             document_id=documentId,
             user_email=userEmail,
+            batch_id=batchId,
+            batch_name=batchName,
+            priority=priority,
+            idempotency_key=idempotencyKey,
             parameters=_parameters(parameters),
         )
         if file is not None:

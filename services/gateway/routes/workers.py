@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 from fastapi import APIRouter, Request
 from msgspec.structs import replace
 from starlette.responses import Response
 
+from services.gateway.callbacks import Credentials
 from services.gateway.composition import Gateway
+from services.gateway.reports import read_callback
 from services.gateway.requeue import PHASES, RequeueRequest, requeue
 from services.gateway.secrets import Unauthorized
+from services.gateway.signatures import Signature
 from services.gateway.web import answer, bearer, body_of
 from shared.errors import RequestError
 from shared.job import StepName
 from shared.ticket import Callback, ClaimRequest
 from shared.transitions import Refused
+
+LARGE = 1 << 20
+"""Bodies from this size on are read beside the event loop."""
 
 
 class HeartbeatRequest(msgspec.Struct, frozen=True, rename="camel"):
@@ -63,14 +71,49 @@ def routes(gateway: Gateway) -> APIRouter:
 
     @router.post("/external/jobs/{jobId}", summary="Report progress or the result (callback)")
     async def callback(jobId: str, request: Request) -> Response:
-        """With the attempt's token as Bearer, X-Callback-Token or body `callback_token`. A report of an old run or
-        for a finished job is answered 200 with `applied: false` and changes nothing."""
-        body = await body_of(request, Callback, gateway.settings.max_callback_bytes)
+        """With the attempt's token as Bearer, X-Callback-Token, X-Service-Token or body `callback_token`, or with a
+        Standard-Webhooks signature over the body. A report of an old run, for a finished job, or told before, is
+        answered 200 with `applied: false` and changes nothing."""
+        content = await _content(request, gateway.settings.max_callback_bytes)
+        body: Callback | RequestError
         try:
-            job = await gateway.callbacks.receive(jobId, bearer(request) or body.callback_token, body)
+            body = await asyncio.to_thread(read_callback, content) if len(content) > LARGE else read_callback(content)
+        except RequestError as error:
+            body = error
+        try:
+            job = await gateway.callbacks.receive(jobId, _credentials(request, content, body), body)
         except Refused as refused:
             gateway.orchestrator.look_again(jobId)
             return answer({"applied": False, "reason": refused.reason})
         return answer({"applied": True, "status": job.status, "revision": job.revision})
 
     return router
+
+
+async def _content(request: Request, limit: int) -> bytes:
+    """The raw body, which is what a signature is about."""
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > limit:
+            raise RequestError("payload_too_large", f"The body is larger than {limit} bytes.")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _credentials(request: Request, content: bytes, body: Callback | RequestError) -> Credentials:
+    """Everything that the caller shows; which of it counts is decided on the job."""
+    headers = request.headers
+    signature = None
+    if "webhook-signature" in headers:
+        signature = Signature(
+            headers.get("webhook-id", ""), headers.get("webhook-timestamp", ""), headers["webhook-signature"], content
+        )
+    in_body = body.callback_token if isinstance(body, Callback) else None
+    return Credentials(
+        tokens=(bearer(request), headers.get("x-callback-token"), headers.get("x-service-token"), in_body),
+        signature=signature,
+        internal=headers.get("x-internal-token"),
+        source=request.client.host if request.client else "",
+    )
