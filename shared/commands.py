@@ -51,6 +51,7 @@ class Report(Command, frozen=True, kw_only=True):
     pages_done: int = 0
     pages_total: int = 0
     message: str = ""
+    checkpoint: dict[str, Any] | None = None
 
 
 MARKS = frozenset({5, 10, 30, 60, 75, 85, 90, 95, 100})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from msgspec.structs import replace
 
 from shared.events import event_id
-from shared.job import Job, JobError, MetaEntry, OutboxEntry, Progress, Step, StepName
+from shared.job import Job, JobError, MetaEntry, OutboxEntry, Progress, Step, StepName, StepStatus
 
 BANDS: dict[str, tuple[float, float]] = {
     StepName.EXTRACT: (0.0, 55.0),
@@ -54,6 +55,17 @@ def shown(job: Job, step: str, percent: float, done: int = 0, total: int = 0, me
     return replace(
         job, progress=Progress(step=step, percent=overall, pages_done=done, pages_total=total, message=message)
     )
+
+
+def undelivered(job: Job) -> set[str]:
+    """The settled steps whose results are not published yet: nothing may build on them."""
+    return {entry.data["step"] for entry in job.outbox if entry.kind == "deliver"}
+
+
+def finished(job: Job, steps: Sequence[Step]) -> bool:
+    """Whether all of these steps have ended well and their results are where the next step reads them."""
+    waiting = undelivered(job)
+    return all(step.status == StepStatus.COMPLETED and step.name not in waiting for step in steps)
 
 
 def with_meta(job: Job, meta: dict[str, Any], source: str, now: datetime) -> Job:

@@ -39,6 +39,19 @@ class Outputs:
         self._files.append(File(name, artefact.key, artefact.sha256, artefact.size, role))
         return artefact
 
+    async def write_file(self, name: str, content: bytes) -> File:
+        """Store one file and give its row, for a checkpoint."""
+        await self.write(name, content)
+        return self._files[-1]
+
+    async def aside(self, name: str, content: bytes) -> Artefact:
+        """Store something of the attempt that is no part of the twin."""
+        return await self._storage.write(f"{self._prefix}/{name}", content)
+
+    def adopt(self, file: File) -> None:
+        """Take over a file that an earlier attempt has stored."""
+        self._files.append(file)
+
     async def seal(self) -> dict[str, Artefact]:
         """The job's outputs: just the manifest."""
         content = msgspec.json.encode(Manifest(self._files))

@@ -91,10 +91,24 @@ class Report:
         """Append a log entry; it travels with the next report, at the latest with the final one."""
         self._entries.append({"phase": phase, "message": message, **fields})
 
-    async def progress(self, percent: float, message: str = "", done: int = 0, total: int = 0) -> None:
-        """Show progress within this step, 0-100; sent only when the interval has passed."""
+    def due(self) -> bool:
+        """Whether the interval has passed, so that the next `progress` will be sent."""
+        return time.monotonic() - self._sent_at >= self._interval
+
+    async def progress(
+        self,
+        percent: float,
+        message: str = "",
+        done: int = 0,
+        total: int = 0,
+        checkpoint: dict[str, Any] | None = None,
+    ) -> None:
+        """Show progress within this step, 0-100; sent only when the interval has passed. With a checkpoint the next
+        attempt need not repeat what is reported here: store what it refers to before."""
         self._last = {"progress": percent, "message": message, "pages_done": done, "pages_total": total}
-        if time.monotonic() - self._sent_at >= self._interval:
+        if checkpoint is not None:
+            self._last["checkpoint"] = checkpoint
+        if self.due():
             await self.flush()
 
     async def flush(self) -> None:

@@ -69,6 +69,7 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True):
     pages_done: int = 0
     pages_total: int = 0
     logs: list[dict[str, Any]] = []
+    checkpoint: dict[str, Any] | None = None
     data: dict[str, Any] = {}
     error: dict[str, Any] | None = None
     callback_token: str = ""

@@ -30,7 +30,17 @@ from shared.commands import (
     Told,
     is_mark,
 )
-from shared.edits import failure, logged, shown, with_event, with_meta, with_step, with_template_picked
+from shared.edits import (
+    failure,
+    finished,
+    logged,
+    shown,
+    undelivered,
+    with_event,
+    with_meta,
+    with_step,
+    with_template_picked,
+)
 from shared.errors import CATALOGUE
 from shared.events import event_id
 from shared.job import (
@@ -94,8 +104,7 @@ def _admit(job: Job, command: Admit, now: datetime) -> Job:
 
 def _claim(job: Job, command: Claim, now: datetime) -> Job:
     step = job.step(command.step)
-    earlier = job.steps[: job.steps.index(step)]
-    if any(row.status != StepStatus.COMPLETED for row in earlier):
+    if not finished(job, job.steps[: job.steps.index(step)]):
         raise Refused("not_ready")
     if step.status == StepStatus.RUNNING and not (job.lease and job.lease.owner == command.owner):
         raise Refused("busy")
@@ -105,8 +114,8 @@ def _claim(job: Job, command: Claim, now: datetime) -> Job:
     lease = Lease(
         owner=command.owner, step=command.step, claimed_at=now, heartbeat_at=now, deadline_at=command.deadline_at
     )
-    told = route.subject_starting(command.step)
-    waiting = [entry for entry in job.outbox if entry.subject != told]
+    # Also template.done: if the step was claimed by a message of its own, nobody needs to ask for it any more.
+    waiting = [entry for entry in job.outbox if entry.kind != "event" or not route.leg_of(entry.subject).consumer]
     return replace(
         first,
         status=JobStatus.RUNNING,
@@ -119,6 +128,8 @@ def _claim(job: Job, command: Claim, now: datetime) -> Job:
 
 
 def _report(job: Job, command: Report, now: datetime) -> Job:
+    if command.checkpoint is not None:
+        job = replace(job, checkpoint={str(command.step): command.checkpoint})
     if job.lease is not None:
         job = replace(job, lease=replace(job.lease, heartbeat_at=max(job.lease.heartbeat_at, now)))
     entries = [] if command.coalesced and _page_progress_since(job, now - COALESCED) else command.entries
@@ -147,7 +158,7 @@ def _settle(job: Job, command: Settle, now: datetime) -> Job:
         skipped=command.skipped,
         reason=command.reason,
     )
-    job = shown(replace(job, lease=None), command.step, 100.0)
+    job = shown(replace(job, lease=None, checkpoint={}), command.step, 100.0)
     job = replace(job, warnings=[*job.warnings, *command.warnings], counts={**job.counts, **command.counts})
     if command.payload is not None:
         job = replace(job, payload=command.payload)
@@ -192,6 +203,8 @@ def _after_delivery(job: Job, step: str, now: datetime) -> Job:
 
 
 def _advance(job: Job, command: Advance, now: datetime) -> Job:
+    if not finished(job, job.steps[: job.steps.index(job.step(command.step))]):
+        raise Refused("not_ready")
     waiting = [entry for entry in job.outbox if entry.subject != command.after]
     return with_event(replace(job, outbox=waiting), route.subject_starting(command.step), command.step, now)
 
@@ -211,7 +224,9 @@ def _restart(job: Job, command: Restart | Release, now: datetime) -> Job:
 
 
 def _fail(job: Job, command: Fail, now: datetime) -> Job:
-    error = command.error
+    error, lost = command.error, undelivered(job)
+    if finished(job, [job.step(command.step)]):
+        raise Refused("settled")
     job = logged(
         job,
         now,
@@ -219,7 +234,7 @@ def _fail(job: Job, command: Fail, now: datetime) -> Job:
         {"phase": "failed", "message": error.message, "code": error.code, "hint": error.hint, "step": command.step},
     )
     for step in job.steps:
-        if step.status == StepStatus.RUNNING or step.name == command.step:
+        if step.status == StepStatus.RUNNING or step.name == command.step or step.name in lost:
             job = with_step(job, step.name, status=StepStatus.FAILED, ended_at=now, reason=error.code)
     job = replace(job, status=JobStatus.FAILED, error=error, lease=None, outbox=[])
     return with_event(job, route.JOB_FAILED, command.step, now)
@@ -236,7 +251,7 @@ def _requeue(job: Job, command: Requeue, now: datetime) -> Job:
         raise Refused("already_started")
     names = [step.name for step in job.steps]
     start = names.index(command.step)
-    if any(step.status != StepStatus.COMPLETED for step in job.steps[:start]):
+    if not finished(job, job.steps[:start]):
         raise Refused("earlier_step_unfinished")
     summary = RunSummary(process_id=job.process_id, ended_at=now, status=job.status, steps=job.steps, error=job.error)
     steps = [
@@ -271,7 +286,7 @@ def _heard_of(job: Job, now: datetime, quiet_seconds: float) -> bool:
 def requeue_start(job: Job) -> StepName:
     """Where a requeue starts when nobody says: at the first unfinished step that a message can ask for."""
     for step in job.steps:
-        if step.status != StepStatus.COMPLETED:
+        if not finished(job, [step]):
             return StepName.EXTRACT if step.name == StepName.STORE else step.name
     return StepName.EXTRACT
 

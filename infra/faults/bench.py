@@ -71,6 +71,11 @@ class Bench:
         self.number = number
         self._papers = number * 10_000
         self._worlds = 0
+        self.said: list[str] = []
+
+    def say(self, what: str) -> None:
+        """Add to the result's note."""
+        self.said.append(what)
 
     def paper(self, pages: int = 3) -> Path:
         """A PDF that nobody else of this run has."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-_WORDS = (
-    "harbour signal lantern granite ferry current ledger storm keeper prism window garden copper letter winter "
-    "bridge timber island season market station compass valley orchard river engine mirror carpet silver marble"
-).split()
+_WORDS = """
+harbour signal lantern granite ferry current ledger storm keeper prism window garden copper letter winter
+bridge timber island season market station compass valley orchard river engine mirror carpet silver marble
+""".split()  # noqa: SIM905 - a list of so many short words is easier to read as a text
 
 
 class Shelf:

@@ -15,11 +15,11 @@ from infra.faults.world import Violated
 
 
 class Scenario(NamedTuple):
-    """One fault; `run` returns a note and raises when an invariant was broken."""
+    """One fault; `run` says what it saw and raises when an invariant was broken."""
 
     n: int
     name: str
-    run: Callable[[Bench], Awaitable[str]]
+    run: Callable[[Bench], Awaitable[None]]
     seconds: float = 240.0
 
 
@@ -61,13 +61,13 @@ async def run_one(scenario: Scenario, folder: Path, seed: int, reference: Refere
     started = time.monotonic()
     home = folder / str(scenario.n)
     bench = Bench(home, seed, reference, scenario.n)
+    fault = ""
     try:
-        note = await asyncio.wait_for(scenario.run(bench), scenario.seconds)
-        ok = True
+        await asyncio.wait_for(scenario.run(bench), scenario.seconds)
     except TimeoutError as error:
-        ok, note = False, str(error) or f"not done within {scenario.seconds:.0f} s"
+        fault = str(error) or f"not done within {scenario.seconds:.0f} s"
     except Exception as error:
-        ok, note = False, f"{type(error).__name__}: {error}"
-    if not ok:
-        note = f"{note[:1500]} [kept: {home}]"
-    return Result(scenario.n, scenario.name, ok, round(time.monotonic() - started, 1), note)
+        fault = f"{type(error).__name__}: {error}"
+    said = "; ".join(bench.said)
+    note = f"{fault[:1500]} [{said}] [kept: {home}]" if fault else said
+    return Result(scenario.n, scenario.name, not fault, round(time.monotonic() - started, 1), note)

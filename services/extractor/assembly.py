@@ -9,25 +9,19 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
+from services.extractor.checkpoint import Checkpoint, Part, encode_part
 from services.extractor.pages import DocumentInfo, Image, Page
+from services.extractor.tally import Found, Tally
 from shared import frontmatter, twin
 from shared.anchors import anchor, escape_anchors
 from shared.errors import DocumentError
-from shared.manifest import Outputs
+from shared.manifest import File, Outputs
 from shared.phase import Report
 from shared.ticket import Ticket
 
 GENERATED_BY = "shadowtwin/extractor"
-
-
-class Found(msgspec.Struct, frozen=True):
-    """What the run of the child gave, after the conservation check."""
-
-    pages: int
-    metadata: dict[str, str]
-    counts: dict[str, int]
-    warnings: list[dict[str, Any]]
 
 
 class Feed:
@@ -48,15 +42,22 @@ class Feed:
 class Assembly:
     """Takes the child's messages; as a context it opens and closes the three streamed files."""
 
-    def __init__(self, ticket: Ticket, outputs: Outputs, report: Report, generated_at: datetime) -> None:
+    def __init__(
+        self, ticket: Ticket, outputs: Outputs, report: Report, generated_at: datetime, checkpoint: Checkpoint
+    ) -> None:
         self._ticket, self._outputs, self._report, self._at = ticket, outputs, report, generated_at
         self._feeds = {"transcript": Feed(), "pages": Feed(), "images": Feed()}
         self._writes: list[asyncio.Task[Any]] = []
         self._info: DocumentInfo | None = None
-        self._failed: list[tuple[int, str]] = []
-        self._chars = self._images = self._duplicates = 0
-        self._warnings: list[dict[str, Any]] = []
-        self.pages_done = 0
+        self._tally = Tally()
+        self._checkpoint = checkpoint
+        self._unsaved: list[dict[str, Any]] = []
+        self._unsaved_files: list[File] = []
+
+    @property
+    def pages_done(self) -> int:
+        """Pages taken, those of earlier attempts included."""
+        return self._tally.pages
 
     async def __aenter__(self) -> Assembly:
         name = twin.artefact_name(self._ticket.document.name, "transcript", self._ticket.parameters.target_language)
@@ -79,19 +80,56 @@ class Assembly:
             await feed.put(None)
         await asyncio.gather(*self._writes)
 
+    async def restore(self, parts: list[Part]) -> None:
+        """Take what earlier attempts have stored, as if the child had sent it now."""
+        for part in parts:
+            for message in part.messages:
+                await self._write(message)
+            for file in part.files:
+                self._outputs.adopt(file)
+
     async def take(self, message: dict[str, Any]) -> None:
-        """One message of the child: info, image or page."""
+        """One message of the child: info, image or page. Once in a while what is finished is saved and reported."""
         for write in self._writes:
             if write.done():
                 write.result()
-        if "info" in message:
-            await self._take_info(msgspec.convert(message["info"], DocumentInfo))
-        elif "image" in message:
-            await self._take_image(msgspec.convert(message["image"], Image), message["content"])
-        else:
-            await self._take_page(msgspec.convert(message["page"], Page))
+        if message.get("content"):
+            name = f"images/{twin.display_name(message['image']['name'])}"
+            self._unsaved_files.append(await self._outputs.write_file(name, message["content"]))
+        if "image" in message:
+            message = {**message, "content": b""}
+        await self._write(message)
+        self._unsaved.append(message)
+        if "page" in message and self._report.due():
+            await self._save()
 
-    async def _take_info(self, info: DocumentInfo) -> None:
+    async def _save(self) -> None:
+        """What is reported lies in storage before, so that the next attempt need not read it again."""
+        content = encode_part(self._unsaved, self._unsaved_files)
+        part = await self._outputs.aside(f"parts/{self.pages_done:06d}.msgpack", content)
+        self._checkpoint = replace(self._checkpoint, last_page=self.pages_done, parts=[*self._checkpoint.parts, part])
+        self._unsaved, self._unsaved_files = [], []
+        total = self._info.pages if self._info else 0
+        await self._report.progress(
+            100 * self.pages_done / max(total, 1),
+            "reading pages",
+            self.pages_done,
+            total,
+            checkpoint=msgspec.to_builtins(self._checkpoint),
+        )
+
+    async def _write(self, message: dict[str, Any]) -> None:
+        if "info" in message:
+            if self._info is None:
+                await self._write_info(msgspec.convert(message["info"], DocumentInfo))
+        elif "image" in message:
+            image = msgspec.convert(message["image"], Image)
+            self._tally.image(image)
+            await self._feeds["images"].put(msgspec.json.encode(image) + b"\n")
+        else:
+            await self._write_page(msgspec.convert(message["page"], Page))
+
+    async def _write_info(self, info: DocumentInfo) -> None:
         self._info = info
         head = {
             "type": "transcript",
@@ -103,57 +141,16 @@ class Assembly:
         await self._feeds["transcript"].put(frontmatter.render(head, "").encode())
         await self._outputs.write("document.json", msgspec.json.encode(info), "info")
 
-    async def _take_image(self, image: Image, content: bytes) -> None:
-        self._images += 1
-        if content:
-            await self._outputs.write(f"images/{twin.display_name(image.name)}", content)
-        else:
-            self._duplicates += 1
-        await self._feeds["images"].put(msgspec.json.encode(image) + b"\n")
-
-    async def _take_page(self, page: Page) -> None:
-        self.pages_done += 1
-        self._chars += page.chars
-        if page.error:
-            self._failed.append((page.number, page.error))
+    async def _write_page(self, page: Page) -> None:
+        self._tally.page(page)
         text = f"{anchor(page.number)}\n\n{escape_anchors(page.markdown)}\n\n"
         await self._feeds["transcript"].put(text.encode())
-        row = {**msgspec.to_builtins(page), "markdown": None}
+        row = msgspec.to_builtins(page)
         del row["markdown"]
         await self._feeds["pages"].put(msgspec.json.encode(row) + b"\n")
-        total = self._info.pages if self._info else 0
-        await self._report.progress(100 * self.pages_done / max(total, 1), "reading pages", self.pages_done, total)
 
     def check(self) -> Found:
         """Pages in = pages out + pages that failed by name; raises DocumentError when nothing could be read."""
-        info = self._info
-        if info is None or not self.pages_done:
+        if self._info is None:
             raise DocumentError("pdf_no_pages")
-        if self.pages_done != info.pages:
-            raise DocumentError(
-                "pdf_page_failed", f"{self.pages_done} of {info.pages} pages were answered by the reader."
-            )
-        if len(self._failed) == self.pages_done:
-            raise DocumentError("pdf_page_failed", "None of the pages could be read.")
-        warnings = [
-            {"code": code, "message": f"Page {number} could not be read.", "page": number}
-            for number, code in self._failed
-        ]
-        if not self._chars:
-            warnings.append({"code": "pdf_no_text", "message": DocumentError("pdf_no_text").message})
-        if self._duplicates:
-            message = f"{self._duplicates} placements repeat an image stored already; images.jsonl names the first."
-            warnings.append({"code": "images_repeated", "message": message, "count": self._duplicates})
-        counts = {
-            "pages": info.pages,
-            "pagesFailed": len(self._failed),
-            "images": self._images - self._duplicates,
-            "imagePlacements": self._images,
-            "characters": self._chars,
-        }
-        return Found(pages=info.pages, metadata=_plausible(info.metadata), counts=counts, warnings=warnings)
-
-
-def _plausible(metadata: dict[str, str]) -> dict[str, str]:
-    """The PDF's own metadata, kept apart from what the analysis will say."""
-    return {f"pdf_{key}": value for key, value in metadata.items() if value}
+        return self._tally.found(self._info)

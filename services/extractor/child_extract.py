@@ -32,10 +32,13 @@ def extract(args: dict[str, Any], send: Callable[[Any], None]) -> dict[str, Any]
             )
         send({"info": msgspec.to_builtins(describe_document(document))})
         seen = Seen()
-        for page in read_pages(document):
+        seen.update(task.seen)
+        seen.hashes.update(task.hashes)
+        for page in read_pages(document, first=task.first):
             if task.images:
                 for image, content in page_images(document, page.number, seen):
-                    send({"image": msgspec.to_builtins(image), "content": content})
+                    mark = next(reversed(seen)) if content else ""
+                    send({"image": msgspec.to_builtins(image), "content": content, "fingerprint": mark})
             send({"page": msgspec.to_builtins(page)})
         return {"imagesDropped": dict(seen.dropped)}
 

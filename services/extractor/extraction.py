@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from services.extractor.assembly import Assembly
+from services.extractor.checkpoint import Checkpoint, Part, read_checkpoint, read_parts
 from services.extractor.settings import ExtractorSettings
 from services.extractor.task import READER, Task
 from shared.child import ChildFailed, Children, Limits
@@ -62,9 +64,19 @@ class Extraction:
                 max_pages=self._settings.max_pages,
             )
             report.mark("running", f"reading pages, method {ticket.parameters.extraction_method}", progress=60)
-            assembly = Assembly(ticket, outputs, report, generated_at=datetime.now(UTC))
+            made = made_from(ticket)
+            checkpoint = read_checkpoint(ticket.checkpoint, made)
+            parts = await read_parts(self._storage, checkpoint)
+            if parts is None:
+                parts, checkpoint = [], Checkpoint(made)
+            if parts:
+                report.mark(
+                    "running", f"going on behind page {checkpoint.last_page}", resumedAfter=checkpoint.last_page
+                )
+            assembly = Assembly(ticket, outputs, report, datetime.now(UTC), checkpoint)
             async with assembly:
-                result = await self._read(task, assembly)
+                await assembly.restore(parts)
+                result = await self._read(_behind(task, checkpoint, parts), assembly)
         found = assembly.check()
         report.mark("running", "all pages answered (no proof of success)", progress=75)
         report.mark("running", f"{found.pages} pages recognised", progress=85, pages=found.pages)
@@ -73,7 +85,7 @@ class Extraction:
         return Outcome(
             outputs=await outputs.seal(),
             facts={
-                "madeFrom": made_from(ticket),
+                "madeFrom": made,
                 "pages": found.pages,
                 "metadata": found.metadata,
                 "counts": found.counts,
@@ -100,6 +112,17 @@ class Extraction:
                 raise TransientError("unavailable", "The reader's process was lost.") from failed
             where = f" (after page {assembly.pages_done})" if assembly.pages_done else ""
             raise DocumentError(code, f"{DocumentError(code).message}{where}") from failed
+
+
+def _behind(task: Task, checkpoint: Checkpoint, parts: list[Part]) -> Task:
+    """The task for the pages behind the checkpoint, with the images that are known from the pages before."""
+    images = [message for part in parts for message in part.messages if message.get("fingerprint")]
+    return replace(
+        task,
+        first=checkpoint.last_page + 1,
+        seen={message["fingerprint"]: message["image"]["name"] for message in images},
+        hashes={message["image"]["name"]: message["image"]["sha256"] for message in images},
+    )
 
 
 def made_from(ticket: Ticket) -> str:

@@ -9,10 +9,17 @@ READER = "fast-1"
 
 
 class Task(msgspec.Struct, frozen=True):
-    """What the child is asked for: a local file, its expected SHA-256 ("" to skip the check), and limits."""
+    """What the child is asked for: a local file, its expected SHA-256 ("" to skip the check), and limits.
+
+    When pages up to `first` - 1 are known from an earlier attempt, `seen` and `hashes` hold the images found on them:
+    name by fingerprint, SHA-256 by name.
+    """
 
     path: str
     sha256: str = ""
     images: bool = True
+    first: int = 1
+    seen: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     max_pages: int = 5000
     password: str = ""

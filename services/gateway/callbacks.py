@@ -6,6 +6,7 @@ Everything that is decided here is decided on the job just read and stored by co
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
@@ -20,7 +21,7 @@ from services.gateway.reports import MESSAGE_MOST, Finished, finished, log_entri
 from services.gateway.secrets import Unauthorized
 from services.gateway.signatures import Signature
 from shared.commands import Claim, Command, Fail, Release, Report, Settle, is_mark
-from shared.errors import CATALOGUE, RequestError
+from shared.errors import CATALOGUE, RequestError, TransientError
 from shared.job import Job, JobError, StepName, StepStatus
 from shared.ports import JobStore
 from shared.ticket import Callback, ClaimRequest, Ticket
@@ -113,7 +114,7 @@ class Callbacks:
             document=document,
             parameters=job.parameters,
             output_prefix=run_folder(job.library_id, job.document_id, job.process_id, job.lease.step, job.attempt),
-            checkpoint=job.checkpoint,
+            checkpoint=job.checkpoint.get(str(job.lease.step), {}),
         )
 
     async def receive(self, job_id: str, credentials: Credentials, body: Callback | RequestError) -> Job:
@@ -126,9 +127,13 @@ class Callbacks:
         def checked(job: Job) -> Command:
             return self._checked(job, credentials, body, now)
 
-        if isinstance(body, Callback) and _without_manifest(body):
-            return await self._settle_foreign(job_id, body, checked)
-        return await self._orchestrator.apply(job_id, checked)
+        try:
+            if isinstance(body, Callback) and _without_manifest(body):
+                return await self._settle_foreign(job_id, body, checked)
+            return await self._orchestrator.apply(job_id, checked)
+        except Unauthorized:
+            self._audit.refused(job_id, credentials.source, credentials.kind)
+            raise
 
     async def _settle_foreign(self, job_id: str, body: Callback, checked: Callable[[Job], Command]) -> Job:
         """Check, write the files, and check again in the swap: fetching must take a secret, and it takes a while."""
@@ -147,11 +152,13 @@ class Callbacks:
 
     async def _alive_while(self, job: Job, work: Coroutine[Any, Any, T]) -> T:
         """The result of the gateway's own work for an attempt, whose lease is kept meanwhile."""
-        async with asyncio.TaskGroup() as group:
-            working = group.create_task(work)
-            while not working.done():
-                await asyncio.wait({working}, timeout=self._heartbeat)
-                await self._jobs.heartbeat(job.job_id, job.process_id, job.attempt)
+        working = asyncio.create_task(work)
+        try:
+            while not (await asyncio.wait({working}, timeout=self._heartbeat))[0]:
+                with contextlib.suppress(TransientError):
+                    await self._jobs.heartbeat(job.job_id, job.process_id, job.attempt)
+        finally:
+            working.cancel()
         return working.result()
 
     def _checked(
@@ -168,21 +175,16 @@ class Callbacks:
         return replace(command, callback_ids=signatures.remembered(job.callback_ids, credentials.signature))
 
     def _authenticate(self, job: Job, credentials: Credentials, now: datetime | None) -> bool:
-        """Whether it was the internal token that counted. Raises Unauthorized after noting it in the audit log."""
-        try:
-            if credentials.signature is not None and now is not None:
-                signatures.verify(credentials.signature, job.job_secret_hash, now)
-                return False
-            if secrets.matches(credentials.tokens, job.job_secret_hash):
-                return False
-            template = job.step(StepName.TRANSFORM).status == StepStatus.RUNNING
-            if job.worker != "internal" or not template:
-                raise Unauthorized
-            secrets.check(credentials.internal, self._internal_hash)
-            return True
-        except Unauthorized:
-            self._audit.refused(job.job_id, credentials.source, credentials.kind)
-            raise
+        """Whether it was the internal token that counted. Raises Unauthorized."""
+        if credentials.signature is not None and now is not None:
+            signatures.verify(credentials.signature, job.job_secret_hash, now)
+            return False
+        if secrets.matches(credentials.tokens, job.job_secret_hash):
+            return False
+        if job.worker != "internal" or running_step(job) != StepName.TRANSFORM:
+            raise Unauthorized
+        secrets.check(credentials.internal, self._internal_hash)
+        return True
 
     async def heartbeat(self, job_id: str, token: str | None, process_id: str, attempt: int) -> None:
         """Keep the lease. Raises Unauthorized or Refused."""
@@ -216,6 +218,7 @@ class Callbacks:
             pages_done=body.pages_done,
             pages_total=body.pages_total,
             message=text_of(body.message),
+            checkpoint=body.checkpoint,
         )
 
     def _failure(self, job: Job, body: Callback, who: dict[str, Any], entries: list[dict[str, Any]]) -> Command:

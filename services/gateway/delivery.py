@@ -58,9 +58,9 @@ class Delivery:
         await self._record(job, lambda old: replace(old, status=DocumentStatus.ERROR, error=said))
 
     async def clean(self, job: Job) -> None:
-        """Remove the run's attempt folders; the twin holds everything that counts."""
+        """Remove the attempts' folders, of this run and of any before; the twin holds everything that counts."""
         try:
-            await self._storage.delete_prefix(f"{twin.folder(job.library_id, job.document_id)}/runs/{job.process_id}")
+            await self._storage.delete_prefix(f"{twin.folder(job.library_id, job.document_id)}/runs")
         except (ShadowtwinError, OSError):
             logger.warning("attempt folders are left behind", exc_info=True)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,6 +23,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 LONGEST_URL = 4096
+_HOST = re.compile(rb"[A-Za-z0-9._-]+\Z|\[?[0-9A-Fa-f:.]+\]?\Z")
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _RELAY_6TO4 = ipaddress.IPv4Network("192.88.99.0/24")
@@ -174,6 +176,6 @@ def _parsed(url: str) -> httpx.URL:
         where = httpx.URL(url)
     except (httpx.InvalidURL, ValueError) as error:
         raise FetchFailed("bad_url") from error
-    if where.scheme not in ("http", "https") or not where.raw_host or where.userinfo:
+    if where.scheme not in ("http", "https") or not _HOST.match(where.raw_host) or where.userinfo:
         raise FetchFailed("bad_url")
     return where

@@ -183,6 +183,7 @@ class Orchestrator:
         )
         if entry.subject == JOB_FAILED:
             await self._delivery.mark_failed(job)
+            await self._delivery.clean(job)
         await self._bus.publish(entry.subject, event, entry.event_id)
         wait = min(before.wait * 2, TELL_AGAIN_MOST) if before else TELL_AGAIN
         told[entry.event_id] = _Telling(time.monotonic() + wait, wait)

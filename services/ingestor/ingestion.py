@@ -19,9 +19,10 @@ from services.ingestor.settings import IngestorSettings
 from services.ingestor.windows import Shape
 from shared import frontmatter, reading
 from shared.anchors import split_pages
+from shared.document import Document
 from shared.errors import ShadowtwinError
 from shared.gates import Verdict, fingerprint, ingest_gate, judge
-from shared.job import StepName
+from shared.job import Artefact, StepName
 from shared.manifest import Outputs
 from shared.phase import Report
 from shared.ports import Embedder, Storage, VectorRow, VectorStore
@@ -57,14 +58,14 @@ class Ingestion:
     async def work(self, ticket: Ticket, report: Report) -> Outcome:
         """Chunk, embed, store, count what can be read back."""
         document = ticket.document
-        role = "transformation" if "transformation" in document.artefacts else "transcript"
+        role = _twin(document)[0]
         meta, body = frontmatter.parse((await reading.read(self._storage, document, role)).decode())
         plan = await asyncio.to_thread(plan_body, body, meta)
         report.mark("ingest_rag", f"policy {ticket.parameters.policies.ingest}, reading the {role}")
         report.mark("ingest_start", f"pages={document.pages} chapters={len(plan.chapters)}", pages=document.pages)
         for note in plan.notes:
             report.mark(note.phase, note.message)
-        generation = fingerprint(self._made_from(ticket), body, meta.get("title"), meta.get("chapters"))
+        generation = fingerprint(*self._vector_parts(ticket), body, meta.get("title"), meta.get("chapters"))
         run = _Run(self, ticket, report, meta, body, plan, generation)
         outputs = Outputs(self._storage, ticket.output_prefix)
         await outputs.write("chunks.jsonl", run.rows(), "chunks")
@@ -81,11 +82,14 @@ class Ingestion:
 
     def _made_from(self, ticket: Ticket) -> str:
         """Fingerprint of what the vectors are made from, as known before the twin is read."""
-        made = ticket.document.made_from
+        twin = _twin(ticket.document)[1]
+        return fingerprint(twin.sha256 if twin else "", *self._vector_parts(ticket))
+
+    def _vector_parts(self, ticket: Ticket) -> tuple[object, ...]:
+        """What decides about chunks and vectors beside the text."""
         settings = self._settings
-        return fingerprint(
+        return (
             ticket.document.document_id,
-            made.get("transform") or made.get("extract"),
             self._embedder.name,
             self._embedder.dimension,
             self._tokenizer.name,
@@ -129,16 +133,32 @@ class _Run:
             plan=self._plan,
         )
         batches = _batched(chunks, settings.embed_batch)
+        stored = self._stored_before()
         while batch := await asyncio.to_thread(next, batches, None):
-            await self._index([chunk for chunk in batch if chunk.scale == "small" or settings.embed_large])
+            wanted = [chunk for chunk in batch if chunk.scale == "small" or settings.embed_large]
+            if sum(self.made.values()) + len(batch) <= stored:
+                self.embedded += len(wanted)
+            else:
+                await self._index(wanted)
             for chunk in batch:
                 self.made[chunk.scale] += 1
                 self.last_page = max([self.last_page, *chunk.pages])
             pages = self._ticket.document.pages
             await self._report.progress(
-                95 * self.last_page / max(pages, 1), "embedding", min(self.last_page, pages), pages
+                95 * self.last_page / max(pages, 1),
+                "embedding",
+                min(self.last_page, pages),
+                pages,
+                checkpoint={"generation": self.generation, "chunks": sum(self.made.values())},
             )
             yield b"".join(msgspec.json.encode(chunk) + b"\n" for chunk in batch)
+
+    def _stored_before(self) -> int:
+        """Chunks whose vectors an earlier attempt has stored: they are not embedded again. What is read back at the
+        end counts them, so a checkpoint that promises too much fails the step instead of losing vectors."""
+        checkpoint = self._ticket.checkpoint
+        same = checkpoint.get("generation") == self.generation
+        return int(checkpoint.get("chunks", 0)) if same else 0
 
     async def _index(self, chunks: list[Chunk]) -> None:
         if not chunks:
@@ -200,6 +220,12 @@ class _Run:
                 "vectors": self.embedded,
             },
         )
+
+
+def _twin(document: Document) -> tuple[str, Artefact | None]:
+    """Which file is ingested: the transformation if there is one, else the transcript."""
+    role = "transformation" if "transformation" in document.artefacts else "transcript"
+    return role, document.artefacts.get(role)
 
 
 def _has_text(body: str) -> bool:

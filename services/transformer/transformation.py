@@ -130,8 +130,9 @@ def is_complete(meta: dict[str, Any], template: templates.Template) -> bool:
 
 def made_from(ticket: Ticket, template: templates.Template) -> str:
     """Fingerprint of everything the transformation depends on."""
-    transcript = ticket.document.made_from.get("extract", "")
-    return fingerprint(transcript, template.digest, ANALYZER, ticket.parameters.target_language)
+    transcript = ticket.document.artefacts.get("transcript")
+    digest = transcript.sha256 if transcript else ""
+    return fingerprint(digest, template.digest, ANALYZER, ticket.parameters.target_language)
 
 
 def shown_metadata(meta: dict[str, Any]) -> dict[str, Any]:

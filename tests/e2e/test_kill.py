@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from shared import frontmatter
 from tests.e2e.conftest import Running
 from tests.support.pdfs import long_pdf, marker
 
@@ -23,7 +24,17 @@ def undisturbed(running: Running, tmp_path_factory: pytest.TempPathFactory) -> d
     document_id = accepted["documentId"]
     ids = running.chunk_ids(document_id)
     assert len(ids) == len(set(ids)) > PAGES
-    return {"pdf": pdf, "documentId": document_id, "ids": ids, "vectors": job["ingestion"]["vectorsUpserted"]}
+    return {
+        "pdf": pdf,
+        "documentId": document_id,
+        "ids": ids,
+        "vectors": job["ingestion"]["vectorsUpserted"],
+        "text": transcript(running, document_id),
+    }
+
+
+def transcript(running: Running, document_id: str) -> str:
+    return frontmatter.parse(running.twin_file(document_id, "transcript").read_text(encoding="utf-8"))[1]
 
 
 def in_the_middle(step: str, percent: float) -> Any:
@@ -47,6 +58,7 @@ def test_a_killed_worker_loses_nothing(
     for _ in range(3):
         job_id = running.submit(undisturbed["pdf"], force=True, libraryId="kill")["jobId"]
         running.wait_until(job_id, in_the_middle(step, percent))
+        reported = running.job(job_id)["progress"]["pagesDone"]
         pid = running.stack.processes[worker].pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
@@ -58,6 +70,11 @@ def test_a_killed_worker_loses_nothing(
         assert job["status"] == "completed", job["error"]
         log = running.http.get(f"/api/jobs/{job_id}/logs", params={"limit": 5000}).json()["logs"]
         assert any(entry["phase"] == "restarted" and entry["step"] == step for entry in log)
+        if worker == "extractor":
+            resumed = [entry["resumedAfter"] for entry in log if "resumedAfter" in entry]
+            assert resumed, "the next attempt goes on from the checkpoint"
+            assert resumed[0] >= reported, "no page that was reported is read again"
+        assert transcript(running, undisturbed["documentId"]) == undisturbed["text"]
         assert running.chunk_ids(undisturbed["documentId"]) == undisturbed["ids"]
         assert job["ingestion"]["vectorsUpserted"] == undisturbed["vectors"]
     assert killed == 3

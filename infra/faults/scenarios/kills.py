@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import socket
 import time
 from collections.abc import Callable
@@ -14,7 +12,7 @@ from infra.faults.bench import Bench
 from infra.faults.checker import Accepted
 from infra.faults.http_proxy import Exchange, Stage
 from infra.faults.trap import Trap
-from infra.faults.world import LIBRARY, World
+from infra.faults.world import World
 from infra.stack import WORKERS
 
 STEPS = {"extractor": "extract_pdf", "transformer": "transform_template", "ingestor": "ingest_rag"}
@@ -31,7 +29,7 @@ POINTS: dict[str, tuple[Stage, Callable[[Exchange], bool]]] = {
 }
 
 
-async def workers(bench: Bench) -> str:
+async def workers(bench: Bench) -> None:
     """Three papers at once, one for each worker that is killed; the ack is held at the broker's door."""
     slowest: dict[str, float] = {}
     async with bench.world(nats_proxied=WORKERS) as world:
@@ -39,8 +37,8 @@ async def workers(bench: Bench) -> str:
             seconds = await asyncio.gather(*(at_point(world, bench, worker, point) for worker in WORKERS))
             slowest[point] = max(seconds)
         slowest["before-ack"] = max([await before_ack(world, bench, worker) for worker in WORKERS])
-    told = ", ".join(f"{point} {seconds:.1f} s" for point, seconds in slowest.items())
-    return f"15 kills; slowest from kill to completed: {told}"
+        told = ", ".join(f"{point} {seconds:.1f} s" for point, seconds in slowest.items())
+        bench.say(f"15 kills; slowest from kill to completed: {told}")
 
 
 async def at_point(world: World, bench: Bench, worker: str, point: str) -> float:
@@ -81,7 +79,7 @@ async def _kill(world: World, worker: str, trap: Trap, one: Accepted) -> float:
     return time.monotonic() - killed
 
 
-async def gateway(bench: Bench) -> str:
+async def gateway(bench: Bench) -> None:
     """Killed with an event written to the job but not told; then in the middle of uploads."""
     subjects = ("pdf.requested", "pdf.extracted", "template.done", "ingest.requested", "ingest.done", "job.completed")
     async with bench.world(nats_proxied=("gateway",)) as world:
@@ -90,8 +88,7 @@ async def gateway(bench: Bench) -> str:
         await _half_an_upload(world, bench)
         for folder in (".incoming", "uploads"):
             await _while_storing(world, bench, folder)
-        await _sweep_of_old_uploads(world, bench)
-    return f"{len(subjects)} kills before a publish, 3 in an upload"
+        bench.say(f"{len(subjects)} kills before a publish, 3 in an upload")
 
 
 async def _before_publish(world: World, bench: Bench, subject: str) -> None:
@@ -146,14 +143,3 @@ def _padded(pdf: Path, size: int) -> Path:
     content = pdf.read_bytes()
     large.write_bytes(content + b"\n%" + b" " * (size - len(content)) + b"\n" + content[content.rindex(b"startxref") :])
     return large
-
-
-async def _sweep_of_old_uploads(world: World, bench: Bench) -> None:
-    """Unfinished files are swept when they are a day old: make them older, and start the gateway and a write."""
-    for path in (world.folder / "twins" / ".incoming").iterdir():
-        os.utime(path, (0, 0))
-    pid = world.kill("gateway", signal.SIGTERM)
-    await world.replaced("gateway", pid)
-    await world.submit(bench.paper())
-
-

@@ -12,23 +12,22 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import nats
 from nats.js.api import ConsumerConfig, StreamConfig
 
 from infra.faults import processes
 from infra.faults.bench import Bench
+from infra.faults.broker import STREAM, manager
 from infra.faults.checker import ANYHOW
 from infra.faults.tcp_proxy import MongoProxy
 from infra.faults.world import Violated, World
 
-STREAM = "SHADOWTWIN"
 OUTAGE = 15.0
 """Seconds that stand for three minutes; leases, sweeps and retries are shortened alike."""
 CALM = {"SHADOWTWIN_LEASE_SECONDS": "5"}
 """Under load on few cores two seconds without a heartbeat are no sign of death."""
 
 
-async def broker_killed(bench: Bench) -> str:
+async def broker_killed(bench: Bench) -> None:
     """kill -9 of the broker, twice, under load; its store stays."""
     async with bench.world(CALM) as world:
         waiting = asyncio.create_task(world.load(bench.papers(12)))
@@ -37,10 +36,10 @@ async def broker_killed(bench: Bench) -> str:
             await _kill_broker(world)
         await waiting
         await world.ended()
-    return "killed twice under a load of 12 jobs"
+        bench.say("killed twice under a load of 12 jobs")
 
 
-async def broker_wiped(bench: Bench) -> str:
+async def broker_wiped(bench: Bench) -> None:
     """The broker dies and comes back empty: no stream, no consumer, no message."""
     async with bench.world(CALM) as world:
         waiting = asyncio.create_task(world.load(bench.papers(8)))
@@ -51,10 +50,10 @@ async def broker_wiped(bench: Bench) -> str:
         await waiting
         await world.ended(seconds=90)
         seconds = time.monotonic() - back
-    return f"8 jobs; all done {seconds:.1f} s after the empty broker came back"
+        bench.say(f"8 jobs; all done {seconds:.1f} s after the empty broker came back")
 
 
-async def broker_away(bench: Bench) -> str:
+async def broker_away(bench: Bench) -> None:
     """Nothing fails while it is away, uploads are taken, everything is done after it is back."""
     async with bench.world(CALM) as world:
         waiting = asyncio.create_task(world.load(bench.papers(6)))
@@ -69,7 +68,7 @@ async def broker_away(bench: Bench) -> str:
         await waiting
         await world.ended()
         seconds = time.monotonic() - back
-    return f"away {OUTAGE:.0f} s (for 180), 4 uploads taken meanwhile; all done {seconds:.1f} s after"
+        bench.say(f"away {OUTAGE:.0f} s (for 180), 4 uploads taken meanwhile; all done {seconds:.1f} s after")
 
 
 async def _kill_broker(world: World) -> None:
@@ -98,7 +97,7 @@ async def _without_broker(world: World) -> AsyncIterator[None]:
         guard.held = False
 
 
-async def database(bench: Bench) -> str:
+async def database(bench: Bench) -> None:
     """SQLite locked from outside, for long and in bursts; then MongoDB away, slow, and losing answers."""
     async with bench.world(CALM) as world:
         waiting = asyncio.create_task(world.load(bench.papers(6)))
@@ -109,7 +108,8 @@ async def database(bench: Bench) -> str:
         await asyncio.to_thread(_lock, world.folder / "shadowtwin.db", [(0.5, 0.15)] * 12)
         await slow
         await world.ended()
-    return f"SQLite locked 18 s and in bursts; {await _mongo(bench)}"
+        bench.say("SQLite locked 18 s and in bursts")
+    await _mongo(bench)
 
 
 def _lock(path: Path, times: list[tuple[float, float]]) -> None:
@@ -124,12 +124,13 @@ def _lock(path: Path, times: list[tuple[float, float]]) -> None:
         connection.close()
 
 
-async def _mongo(bench: Bench) -> str:
+async def _mongo(bench: Bench) -> None:
     from tests.support.mongo_server import choose
 
     choice = choose()
     if choice.start is None:
-        return f"MongoDB not tried ({choice.name})"
+        bench.say(f"MongoDB not tried ({choice.name})")
+        return
     server = await asyncio.to_thread(choice.start)
     try:
         port = int(server.uri.rsplit(":", 1)[1].split("/")[0])
@@ -138,7 +139,7 @@ async def _mongo(bench: Bench) -> str:
             settings = {**CALM, "SHADOWTWIN_STORE": "mongo", "SHADOWTWIN_MONGODB_URI": uri}
             async with bench.world(settings) as world:
                 await _break_mongo(world, bench, proxy)
-            return f"{server.name}: away 8 s, slow, {proxy.lost} answers to writes lost"
+                bench.say(f"{server.name}: away 8 s, slow, {proxy.lost} answers to writes lost")
     finally:
         await asyncio.to_thread(server.stop)
 
@@ -160,69 +161,60 @@ async def _break_mongo(world: World, bench: Bench, proxy: MongoProxy) -> None:
     proxy.delay = 0.0
 
 
-async def stream_full(bench: Bench) -> str:
+async def stream_full(bench: Bench) -> None:
     """The stream takes nothing more; what was accepted waits, and goes on when there is space."""
     async with bench.world(CALM) as world:
         first = await world.submit(bench.paper())
         await world.ended(first)
-        async with _manager(world) as manager:
-            config = (await manager.stream_info(STREAM)).config
-            usual, used = config.max_bytes, (await manager.stream_info(STREAM)).state.bytes
-            await _resize(manager, config, used + 1)
+        async with manager(world) as server:
+            config = (await server.stream_info(STREAM)).config
+            usual, used = config.max_bytes, (await server.stream_info(STREAM)).state.bytes
+            await _resize(server, config, used + 1)
             waiting = await world.load(bench.papers(5))
             await asyncio.sleep(8.0)
             states = {(await world.job(one.job_id))["status"] for one in waiting}
             if not states <= {"queued", "running"}:
                 raise Violated([f"jobs with a full stream are {sorted(states)}"])
-            await _resize(manager, config, usual)
+            await _resize(server, config, usual)
         back = time.monotonic()
         await world.ended()
         seconds = time.monotonic() - back
-    return f"max_bytes set to {used + 1} on the server for 8 s; 5 waiting jobs done {seconds:.1f} s after"
+        bench.say(f"max_bytes set to {used + 1} on the server for 8 s; 5 waiting jobs done {seconds:.1f} s after")
 
 
-async def _resize(manager: Any, config: StreamConfig, size: int | None) -> None:
+async def _resize(server: Any, config: StreamConfig, size: int | None) -> None:
     config.max_bytes = size
-    await manager.update_stream(config)
+    await server.update_stream(config)
 
 
-@contextlib.asynccontextmanager
-async def _manager(world: World) -> AsyncIterator[Any]:
-    connection = await nats.connect(f"nats://127.0.0.1:{world.stack.nats_port}")
-    try:
-        yield connection.jetstream()
-    finally:
-        await connection.close()
-
-
-async def consumer_drift(bench: Bench) -> str:
+async def consumer_drift(bench: Bench) -> None:
     """A consumer is made anew by hand with other limits: the next start must mend it, or refuse and say so."""
     durable = "extractor_pdf_requested"
     async with bench.world(CALM) as world:
         await world.ended(await world.submit(bench.paper()))
-        async with _manager(world) as manager:
-            wanted = (await manager.consumer_info(STREAM, durable)).config
-            await manager.delete_consumer(STREAM, durable)
+        async with manager(world) as server:
+            wanted = (await server.consumer_info(STREAM, durable)).config
+            await server.delete_consumer(STREAM, durable)
             changed = ConsumerConfig(**{**wanted.__dict__, "ack_wait": 300.0, "max_deliver": 1})
-            await manager.add_consumer(STREAM, changed)
-            verdict = await _restarted(world, manager, durable, wanted)
+            await server.add_consumer(STREAM, changed)
+            verdict = await _restarted(world, server, durable, wanted)
             if verdict != "mended":
-                await manager.delete_consumer(STREAM, durable)
+                await server.delete_consumer(STREAM, durable)
                 await world.replaced("gateway", world.kill("gateway"))
         await world.submit(bench.paper(), ANYHOW)
         if not verdict:
             raise Violated(["the gateway started on a changed consumer: ready, no word of it, and not mended"])
-    return verdict
+        bench.say(verdict)
 
 
-async def _restarted(world: World, manager: Any, durable: str, wanted: ConsumerConfig) -> str:
+async def _restarted(world: World, server: Any, durable: str, wanted: ConsumerConfig) -> str:
     """mended | what was said | nothing."""
     log = world.folder / "logs" / "gateway.log"
     start = log.stat().st_size
     await world.replaced("gateway", world.kill("gateway", signal.SIGTERM))
     end = time.monotonic() + 15
     while time.monotonic() < end:
-        live = (await manager.consumer_info(STREAM, durable)).config
+        live = (await server.consumer_info(STREAM, durable)).config
         if (live.ack_wait, live.max_deliver) == (wanted.ack_wait, wanted.max_deliver):
             return "mended"
         with log.open("rb") as file:

@@ -1,0 +1,70 @@
+"""Counts what an extraction gave, and holds it against what the document promised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from services.extractor.pages import DocumentInfo, Image, Page
+from shared.errors import DocumentError
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What the run of the child gave, after the conservation check."""
+
+    pages: int
+    metadata: dict[str, str]
+    counts: dict[str, int]
+    warnings: list[dict[str, Any]]
+
+
+class Tally:
+    """Pages, characters, images and failures so far."""
+
+    def __init__(self) -> None:
+        self.pages = 0
+        self._failed: list[tuple[int, str]] = []
+        self._chars = self._placements = self._repeats = 0
+
+    def page(self, page: Page) -> None:
+        """Count a page."""
+        self.pages += 1
+        self._chars += page.chars
+        if page.error:
+            self._failed.append((page.number, page.error))
+
+    def image(self, image: Image) -> None:
+        """Count an image's placement."""
+        self._placements += 1
+        self._repeats += bool(image.duplicate_of)
+
+    def found(self, info: DocumentInfo) -> Found:
+        """Raises DocumentError pdf_no_pages or pdf_page_failed when pages are missing or none could be read."""
+        if not self.pages:
+            raise DocumentError("pdf_no_pages")
+        if self.pages != info.pages:
+            raise DocumentError("pdf_page_failed", f"{self.pages} of {info.pages} pages were answered by the reader.")
+        if len(self._failed) == self.pages:
+            raise DocumentError("pdf_page_failed", "None of the pages could be read.")
+        counts = {
+            "pages": info.pages,
+            "pagesFailed": len(self._failed),
+            "images": self._placements - self._repeats,
+            "imagePlacements": self._placements,
+            "characters": self._chars,
+        }
+        metadata = {f"pdf_{key}": value for key, value in info.metadata.items() if value}
+        return Found(pages=info.pages, metadata=metadata, counts=counts, warnings=self._warnings())
+
+    def _warnings(self) -> list[dict[str, Any]]:
+        warnings: list[dict[str, Any]] = [
+            {"code": code, "message": f"Page {number} could not be read.", "page": number}
+            for number, code in self._failed
+        ]
+        if not self._chars:
+            warnings.append({"code": "pdf_no_text", "message": DocumentError("pdf_no_text").message})
+        if self._repeats:
+            message = f"{self._repeats} placements repeat an image stored already; images.jsonl names the first."
+            warnings.append({"code": "images_repeated", "message": message, "count": self._repeats})
+        return warnings

@@ -1,0 +1,280 @@
+"""Any interleaving of workers, sweepers, brokers and people keeps the job's invariants.
+
+The machine plays everyone at once: claims and reports of the current and of long dead attempts, deliveries done once
+and twice, messages of the future, requeues, cancels. `shared.transitions.decide` may refuse; what it accepts is held
+against what a job must never do.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from msgspec.structs import replace
+
+from shared import route
+from shared.commands import (
+    Admit,
+    Advance,
+    Cancel,
+    Claim,
+    Command,
+    Delivered,
+    Fail,
+    Release,
+    Report,
+    Requeue,
+    Restart,
+    Settle,
+    Told,
+)
+from shared.edits import failure
+from shared.job import Artefact, Job, JobStatus, StepName, StepStatus
+from shared.transitions import Refused, decide
+from tests.unit.test_transitions import NOW, a_job
+
+WORKED = (StepName.EXTRACT, StepName.TRANSFORM, StepName.INGEST)
+ORDER = {StepStatus.PENDING: 0, StepStatus.RUNNING: 1, StepStatus.COMPLETED: 2, StepStatus.FAILED: 2}
+MANIFEST = {"manifest": Artefact(key="k", sha256="s", size=1)}
+
+AGE = st.integers(0, 6)
+"""0: the newest ticket, run or message; higher numbers: older ones, as late and stale commands hold them."""
+
+
+class Held(NamedTuple):
+    """What a worker knows of its attempt."""
+
+    process_id: str
+    attempt: int
+    step: StepName
+    owner: str
+
+
+class JobMachine(RuleBasedStateMachine):
+    """One job and everybody who may change it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.job: Job = a_job()
+        self.now: datetime = NOW
+        self.held: list[Held] = []
+        self.deliveries: list[tuple[str, str, StepName]] = []
+        self.runs = [self.job.process_id]
+        self.owners: dict[tuple[str, str, int], str] = {}
+        self.published: set[StepName] = set()
+
+    # everyone who acts
+
+    @rule(seconds=st.integers(-3, 900))
+    def time_passes(self, seconds: int) -> None:
+        """Also backwards: the store's clock may be set."""
+        self.now += timedelta(seconds=seconds)
+
+    @rule()
+    def admit(self) -> None:
+        self.apply(Admit(process_id=self.job.process_id))
+
+    @rule(step=st.sampled_from(WORKED), owner=st.sampled_from(["w1", "w2"]), age=AGE, attempt=st.integers(0, 2))
+    def claim(self, step: StepName, owner: str, age: int, attempt: int) -> None:
+        """A worker acts on a message: of this run or an older one, of this attempt or one before or after."""
+        held = Held(self.run(age), self.job.attempt + (attempt if attempt < 2 else -1), step, owner)
+        command = Claim(
+            process_id=held.process_id,
+            attempt=held.attempt,
+            step=step,
+            owner=owner,
+            secret_hash=f"hash of {held}",
+            deadline_at=self.now + timedelta(hours=1),
+        )
+        if self.apply(command):
+            self.held.append(held)
+            key = (held.process_id, step, held.attempt)
+            assert self.owners.setdefault(key, owner) == owner, f"two owners of {key}"
+            before = self.job.steps[: [row.name for row in self.job.steps].index(step)]
+            for row in before:
+                assert row.name == StepName.STORE or row.name in self.published, f"{step} starts before {row.name}"
+
+    @precondition(lambda self: self.held)
+    @rule(age=AGE, percent=st.floats(-10, 200), coalesced=st.booleans())
+    def report(self, age: int, percent: float, coalesced: bool) -> None:
+        held = self.ticket(age)
+        entries = [{"phase": "running", "progress": round(percent)}]
+        self.apply(Report(**who(held), entries=entries, percent=percent, coalesced=coalesced))
+
+    @precondition(lambda self: self.held)
+    @rule(age=AGE, skipped=st.booleans())
+    def settle(self, age: int, skipped: bool) -> None:
+        held = self.ticket(age)
+        outputs = {} if skipped else MANIFEST
+        if self.apply(Settle(**who(held), skipped=skipped, outputs=outputs)):
+            if skipped:
+                self.published.add(held.step)
+            else:
+                self.deliveries.append((held.process_id, self.job.outbox[-1].event_id, held.step))
+
+    @precondition(lambda self: self.held)
+    @rule(age=AGE, retryable=st.booleans())
+    def worker_fails(self, age: int, retryable: bool) -> None:
+        held = self.ticket(age)
+        if retryable:
+            self.apply(Release(**who(held), reason="away", delay=2.0))
+        else:
+            self.apply(Fail(**who(held), error=failure(held.step, "pdf_corrupt", "document", "broken")))
+
+    @precondition(lambda self: self.deliveries)
+    @rule(age=AGE, well=st.booleans())
+    def delivery(self, age: int, well: bool) -> None:
+        """The gateway's own work ends, well or not; another replica may end it once more, or much later."""
+        process_id, event_id, step = self.deliveries[-1 - age % len(self.deliveries)]
+        if well:
+            if self.apply(Delivered(process_id=process_id, event_id=event_id, step=step)):
+                self.published.add(step)
+        elif any(entry.event_id == event_id for entry in self.job.outbox):
+            owner = StepName.STORE if step == StepName.EXTRACT else step
+            self.apply(Fail(process_id=process_id, step=owner, error=failure(owner, "internal", "internal", "disk")))
+
+    @rule(age=AGE)
+    def relay(self, age: int) -> None:
+        """Events that nobody of ours takes are struck when the broker has them."""
+        done = [e.event_id for e in self.job.outbox if e.kind == "event" and not route.leg_of(e.subject).consumer]
+        self.apply(Told(process_id=self.run(age), event_ids=frozenset(done)))
+
+    @rule(age=AGE)
+    def template_done(self, age: int) -> None:
+        """The orchestrator's message: in time, doubled, late, or published by hand before its time."""
+        self.apply(Advance(process_id=self.run(age), step=StepName.INGEST, after=route.TEMPLATE_DONE))
+
+    @precondition(lambda self: self.held)
+    @rule(age=AGE)
+    def sweep(self, age: int) -> None:
+        self.apply(Restart(**who(self.ticket(age)), reason="silent"))
+
+    @rule(age=AGE, step=st.sampled_from(WORKED), anyway=st.booleans())
+    def requeue(self, age: int, step: StepName, anyway: bool) -> None:
+        new = f"run-{len(self.runs) + 1}"
+        command = Requeue(process_id=self.run(age), step=step, new_process_id=new, anyway=anyway, quiet_seconds=60)
+        if self.apply(command):
+            self.runs.append(new)
+            kept = {row.name for row in self.job.steps if row.status == StepStatus.COMPLETED} - {StepName.STORE}
+            assert kept <= self.published, "a step is kept whose results were never published"
+            self.published = set(kept)
+
+    @rule(age=AGE)
+    def cancel(self, age: int) -> None:
+        self.apply(Cancel(process_id=self.run(age), reason="a person"))
+
+    # what is held against the job
+
+    def apply(self, command: Command) -> bool:
+        before = self.job
+        try:
+            after = decide(before, command, self.now)
+        except Refused:
+            return False
+        assert command.process_id == before.process_id, "an effect from a stale run"
+        assert command.attempt in (None, before.attempt), "an effect from a stale attempt"
+        assert after.logs[: len(before.logs)] == before.logs, "the log is not a prefix of its later self"
+        if after.process_id == before.process_id:
+            same_run(before, after)
+        self.job = replace(after, revision=before.revision + 1)
+        return True
+
+    @invariant()
+    def the_log_is_one_numbered_column(self) -> None:
+        assert [row["seq"] for row in self.job.logs] == list(range(1, self.job.log_count + 1))
+        times = [row["timestamp"] for row in self.job.logs]
+        assert times == sorted(times)
+
+    @invariant()
+    def a_step_is_asked_for_once(self) -> None:
+        ids = [entry.event_id for entry in self.job.outbox]
+        assert len(ids) == len(set(ids))
+        asked = [route.leg_of(entry.subject).step for entry in self.job.outbox if entry.kind == "event"]
+        asked = [step for step in asked if step is not None]
+        assert len(asked) == len(set(asked)), f"asked for twice: {asked}"
+        for step in asked:
+            assert self.job.step(step).status == StepStatus.PENDING, f"{step} is asked for but not pending"
+
+    @invariant()
+    def who_holds_what(self) -> None:
+        lease, running = self.job.lease, [row.name for row in self.job.steps if row.status == StepStatus.RUNNING]
+        if lease is not None:
+            assert self.job.status == JobStatus.RUNNING
+            assert lease.step in running
+            assert self.job.job_secret_hash
+        for name in running:
+            kinds = {entry.kind for entry in self.job.outbox}
+            assert (lease and lease.step == name) or (name == StepName.STORE and "deliver" in kinds), name
+
+    @invariant()
+    def nothing_is_stuck(self) -> None:
+        if self.job.open:
+            assert self.job.lease or self.job.outbox or self.job.waiting, "nobody will ever come back to this job"
+        else:
+            left = [entry for entry in self.job.outbox if entry.kind != "event" or route.leg_of(entry.subject).consumer]
+            assert left == [], "an ended job still asks for something"
+
+    def teardown(self) -> None:
+        """From wherever the story ends, workers that behave bring an open job to its end."""
+        for _ in range(40):
+            if not self.job.open:
+                return
+            self.one_good_move()
+        raise AssertionError(f"the job does not end: {self.job}")
+
+    def one_good_move(self) -> None:
+        who_runs = {"process_id": self.job.process_id}
+        subjects = {entry.subject: entry for entry in self.job.outbox if entry.kind == "event"}
+        deliver = next((entry for entry in self.job.outbox if entry.kind == "deliver"), None)
+        if self.job.waiting:
+            assert self.apply(Admit(**who_runs))
+        elif self.job.lease is not None:
+            lease = self.job.lease
+            assert self.apply(Settle(**who_runs, attempt=self.job.attempt, step=lease.step, outputs=MANIFEST))
+        elif deliver is not None:
+            step = StepName(deliver.data["step"])
+            assert self.apply(Delivered(**who_runs, event_id=deliver.event_id, step=step))
+        elif route.TEMPLATE_DONE in subjects:
+            assert self.apply(Advance(**who_runs, step=StepName.INGEST, after=route.TEMPLATE_DONE))
+        else:
+            subject, entry = next(iter(subjects.items()))
+            step = route.leg_of(subject).step
+            assert step is not None
+            attempt = entry.data["attempt"]
+            deadline = self.now + timedelta(hours=1)
+            claim = Claim(**who_runs, attempt=attempt, step=step, owner="good", secret_hash="h", deadline_at=deadline)
+            assert self.apply(claim), "the event that is told cannot be taken"
+
+    def run(self, age: int) -> str:
+        return self.runs[-1 - age % len(self.runs)]
+
+    def ticket(self, age: int) -> Held:
+        return self.held[-1 - age % len(self.held)]
+
+
+def who(held: Held) -> dict[str, object]:
+    return {"process_id": held.process_id, "attempt": held.attempt, "step": held.step}
+
+
+def same_run(before: Job, after: Job) -> None:
+    """What holds as long as the run does not change."""
+    if not before.open:
+        assert (after.status, after.error, after.steps) == (before.status, before.error, before.steps)
+    if before.progress is not None:
+        assert after.progress is not None
+        assert after.progress.percent >= before.progress.percent, "progress went back"
+    undelivered = {entry.data["step"] for entry in before.outbox if entry.kind == "deliver"}
+    for old, new in zip(before.steps, after.steps, strict=True):
+        restarted = (old.status, new.status) == (StepStatus.RUNNING, StepStatus.PENDING)
+        assert ORDER[new.status] >= ORDER[old.status] or (restarted and after.attempt == before.attempt + 1)
+        if ORDER[old.status] == 2 and new.status != old.status:
+            assert old.name in undelivered, f"{old.name}: {old.status} became {new.status}"
+
+
+TestJobMachine = JobMachine.TestCase
+TestJobMachine.settings = settings(
+    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
