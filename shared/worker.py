@@ -64,6 +64,7 @@ async def _serve(
     await bus.wait_for_consumers(legs)
     for leg in legs:
         bus.subscribe(leg, take, workers=concurrency)
+    bus.answer_gates(phase)
     await bus.start()
     ready.set()
     logger.info("ready")

@@ -32,6 +32,12 @@ class Client:
             files = {"file": (pdf.name, file, "application/pdf")}
             return await self._call("POST", "/api/jobs", files=files, data=form, timeout=600)
 
+    async def plan(self, pdf: Path, form: dict[str, str]) -> dict[str, Any]:
+        """What a job would do with a PDF."""
+        with pdf.open("rb") as file:
+            files = {"file": (pdf.name, file, "application/pdf")}
+            return await self._call("POST", "/api/jobs", params={"plan": "true"}, files=files, data=form, timeout=600)
+
     async def job(self, job_id: str) -> dict[str, Any]:
         """The job document."""
         return await self._call("GET", f"/api/jobs/{job_id}")

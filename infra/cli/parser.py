@@ -30,12 +30,16 @@ def build() -> argparse.ArgumentParser:
     demo = add("demo", "process", "set everything up, process one PDF, show what came out", where=False)
     demo.add_argument("pdf", nargs="?", type=Path, help="a PDF; without one a sample is made")
     demo.add_argument("--data-dir", type=Path, help="where to keep the run (default: a new folder)")
-    process = add("process", "process", "process PDFs and wait for them")
-    process.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    process.add_argument("--library", default="default")
-    process.add_argument("--template", default="document")
-    process.add_argument("--method", default="fast", help="extraction method")
-    process.add_argument("--force", action="store_true", help="run every phase although its gate would skip it")
+    for name, about in (
+        ("process", "process PDFs and wait for them"),
+        ("plan", "say what `process` would run or skip, and why; change nothing"),
+    ):
+        process = add(name, "process", about)
+        process.add_argument("files", nargs="+", type=Path, metavar="FILE")
+        process.add_argument("--library", default="default")
+        process.add_argument("--template", default="document")
+        process.add_argument("--method", default="fast", help="extraction method")
+        process.add_argument("--force", action="store_true", help="run every phase although its gate would skip it")
     up = add("up", "up", "run the local stack until Ctrl-C", where=False)
     up.add_argument("--data-dir", type=Path, help="where to keep everything")
     up.add_argument("--port", type=int, default=8080, help="the gateway's port (0: any free one)")

@@ -40,12 +40,34 @@ def demo(arguments: argparse.Namespace) -> int:
 def process(arguments: argparse.Namespace) -> int:
     """PDFs through a running gateway, or through a stack that lives as long as the command."""
     _check_files(arguments.files)
+    form, parameters = {"libraryId": arguments.library}, _parameters(arguments)
+    folder = arguments.data_dir or DEFAULT_DATA
+    return asyncio.run(_run(arguments.files, folder, arguments.api_url, form, parameters, arguments.json, hits=False))
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    """What `process` would do with the files; changes nothing."""
+    _check_files(arguments.files)
+    form = {"libraryId": arguments.library, "parameters": json.dumps(_parameters(arguments))}
+
+    async def run() -> list[dict[str, Any]]:
+        async with _served(arguments.data_dir or DEFAULT_DATA, arguments.api_url) as client:
+            await _await_ready(client)
+            return [{"file": str(file), **await client.plan(file, form)} for file in arguments.files]
+
+    plans = asyncio.run(run())
+    if arguments.json:
+        print(json.dumps(plans[0] if len(plans) == 1 else {"plans": plans}, ensure_ascii=False))
+    else:
+        report.plans(plans)
+    return 0
+
+
+def _parameters(arguments: argparse.Namespace) -> dict[str, Any]:
     parameters: dict[str, Any] = {"template": arguments.template, "extractionMethod": arguments.method}
     if arguments.force:
         parameters["policies"] = {"extract": "force", "metadata": "force", "ingest": "force"}
-    form = {"libraryId": arguments.library}
-    folder = arguments.data_dir or DEFAULT_DATA
-    return asyncio.run(_run(arguments.files, folder, arguments.api_url, form, parameters, arguments.json, hits=False))
+    return parameters
 
 
 def _check_files(files: list[Path]) -> None:

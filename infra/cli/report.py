@@ -137,6 +137,17 @@ async def summary(client: Client, result: dict[str, Any], *, hits: bool) -> None
     console.print(Text(f"data        {result['dataDir']}"))
 
 
+def plans(plans: list[dict[str, Any]]) -> None:
+    """One row for each file and phase."""
+    table = Table("file", "phase", "policy", "would", "reason")
+    for plan in plans:
+        for phase in plan["phases"]:
+            would = "run" if phase["run"] else "be skipped"
+            said = would if phase["known"] else f"{would} (its service did not answer)"
+            table.add_row(Text(plan["name"]), phase["phase"], phase["policy"], said, phase["reason"])
+    Console(file=sys.stdout).print(table)
+
+
 def _steps(job: dict[str, Any]) -> Table:
     table = Table("step", "status", "seconds")
     times = timings(job)

@@ -65,7 +65,7 @@ class Bench:
     """Handed to every scenario."""
 
     def __init__(self, folder: Path, seed: int, reference: Reference, number: int) -> None:
-        self.folder, self.seed, self._reference = folder, seed, reference
+        self.folder, self.seed, self.reference = folder, seed, reference
         self.chance = random.Random(seed * 1_000 + number)
         self.shelf = Shelf(folder.parent / "pdfs")
         self.number = number
@@ -98,7 +98,7 @@ class Bench:
         self._worlds += 1
         folder = self.folder / f"world-{self._worlds}"
         canary = self.paper(1)
-        world = World(folder, settings, undisturbed=compare or self._reference.of, canary=canary, **options)
+        world = World(folder, settings, undisturbed=compare or self.reference.of, canary=canary, **options)
         async with world:
             yield world
         shutil.rmtree(folder, ignore_errors=True)

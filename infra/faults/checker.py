@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from infra.faults.snapshot import Json, Row, Snapshot
@@ -42,7 +43,7 @@ class Case(NamedTuple):
         for one in self.accepted:
             job = self.seen.jobs.get(one.job_id)
             if job is not None and (before := last.get(one.document_id, job)) is not None:
-                last[one.document_id] = max(before, job, key=lambda each: str(each["updatedAt"]))
+                last[one.document_id] = max(before, job, key=lambda each: _moment(each["updatedAt"]))
         for document_id, job in last.items():
             if job["status"] == "completed" and document_id in self.seen.documents:
                 yield document_id, self.seen.documents[document_id]
@@ -76,7 +77,7 @@ def logs(case: Case) -> Iterator[str]:
     for job_id, entries in case.seen.logs.items():
         if [entry["seq"] for entry in entries] != list(range(1, len(entries) + 1)):
             yield f"the log of {job_id} is not numbered 1 to {len(entries)}"
-        stamps = [str(entry["timestamp"]) for entry in entries]
+        stamps = [_moment(entry["timestamp"]) for entry in entries]
         if stamps != sorted(stamps):
             yield f"the log of {job_id} goes back in time"
         if case.seen.jobs[job_id].get("logCount") != len(entries):
@@ -211,6 +212,10 @@ class History:
     def _note(self, fault: str) -> None:
         if fault not in self.faults:
             self.faults.append(fault)
+
+
+def _moment(stamp: str) -> datetime:
+    return datetime.fromisoformat(stamp)
 
 
 def _steps(job: Json) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
@@ -70,7 +71,7 @@ class HttpProxy:
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=None), connector=aiohttp.TCPConnector(limit=0)
         )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, logger=_silent())
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
@@ -147,6 +148,13 @@ class HttpProxy:
             if wanted == stage and trap.armed and matches(exchange):
                 return trap
         return None
+
+
+def _silent() -> logging.Logger:
+    """Broken and impossible requests are what this is for: nothing to report."""
+    logger = logging.Logger("proxy")
+    logger.addHandler(logging.NullHandler())
+    return logger
 
 
 def _cut(request: web.Request) -> web.Response:

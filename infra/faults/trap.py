@@ -10,6 +10,7 @@ class Trap:
 
     def __init__(self, what: str) -> None:
         self.what = what
+        self._taken = False
         self._sprung = asyncio.Event()
         self._passed = asyncio.Event()
         self._pass: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -17,10 +18,11 @@ class Trap:
     @property
     def armed(self) -> bool:
         """Whether it still waits for its message."""
-        return not self._sprung.is_set()
+        return not self._taken
 
     async def hold(self) -> bool:
         """Called by the proxy with the message in its hand: True if it may go on."""
+        self._taken = True
         self._sprung.set()
         return await self._pass
 
@@ -41,11 +43,10 @@ class Trap:
         self._decide(True)
 
     def drop(self) -> None:
-        """Let the message disappear."""
+        """Let the message disappear, at once if it has not come yet."""
         self._decide(False)
 
     def _decide(self, go_on: bool) -> None:
-        self._sprung.set()
         if not self._pass.done():
             self._pass.set_result(go_on)
 

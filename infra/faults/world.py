@@ -57,12 +57,13 @@ class World:
         rows: Callable[[], list[Row]] | None = None,
         undisturbed: Callable[[dict[str, Path]], Any] | None = None,
         canary: Path | None = None,
+        storage_at: Path | None = None,
     ) -> None:
         self.folder = folder
         self._settings = {**QUICK, **(settings or {})}
         self._proxied, self._nats_proxied = tuple(proxied), tuple(nats_proxied)
         self._rows = rows or (lambda: snapshot.lance_rows(folder / "vectors"))
-        self._undisturbed, self._canary = undisturbed, canary
+        self._undisturbed, self._canary, self._storage_at = undisturbed, canary, storage_at
         self._held = contextlib.AsyncExitStack()
         self.gateway = HttpProxy(lambda: self.stack.api_url)
         self.nats = NatsProxy(lambda: self.stack.nats_port)
@@ -81,6 +82,9 @@ class World:
             overrides.setdefault(name, {})["SHADOWTWIN_GATEWAY_URL"] = self.gateway.url
         for name in self._nats_proxied:
             overrides.setdefault(name, {})["SHADOWTWIN_NATS_URL"] = self.nats.url
+        if self._storage_at is not None:
+            self.folder.mkdir(parents=True)
+            (self.folder / "twins").symlink_to(self._storage_at)
         self.stack = Stack(self.folder, settings=self._settings, overrides=overrides)
         try:
             await asyncio.to_thread(self.stack.__enter__)

@@ -227,7 +227,8 @@ class Callbacks:
         if who["process_id"] == job.process_id and job.open and status != StepStatus.RUNNING:
             raise Refused("settled" if status == StepStatus.COMPLETED else "not_running")
         error = body.error or {}
-        code = text_of(error.get("code"), 100) or "worker_failed"
+        given = error.get("code")
+        code = (text_of(given, 100) if isinstance(given, str) else "") or "worker_failed"
         message = text_of(error.get("message") or body.message) or CATALOGUE["worker_failed"].message
         if error.get("details"):
             entries += log_entries([{"phase": "error", "message": message, "details": error["details"]}])

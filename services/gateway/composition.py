@@ -16,6 +16,7 @@ from services.gateway.fetching import Fetcher
 from services.gateway.foreign import ForeignResults
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator, Publisher
+from services.gateway.planning import Planner
 from services.gateway.searching import Search
 from services.gateway.secrets import hash_of, internal_token, service_credentials
 from services.gateway.settings import GatewaySettings
@@ -58,7 +59,10 @@ class Gateway:
         self.search = Search(documents, vectors, embedder)
         self.admission = Admission(jobs, self.orchestrator, settings)
         self.orchestrator.on_change = self.admission.notice
-        self.intake = Intake(jobs, documents, storage, self.orchestrator, self.admission, settings.max_upload_bytes)
+        self.planner = Planner(bus if isinstance(bus, NatsBus) else None)
+        self.intake = Intake(
+            jobs, documents, storage, self.orchestrator, self.admission, self.planner, settings.max_upload_bytes
+        )
         fetcher = Fetcher(
             settings.callback_fetch_allow,
             max_bytes=settings.callback_fetch_bytes,

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from services.gateway.admission import Admission
 from services.gateway.creation import JobRequest, digest_of, new_job, request_fingerprint
 from services.gateway.orchestrator import Orchestrator
+from services.gateway.planning import Plan, Planner
 from shared import twin
 from shared.document import Document, DocumentStatus, document_id_for
 from shared.errors import DocumentError, RequestError, ShadowtwinError, TransientError
@@ -50,10 +51,12 @@ class Intake:
         storage: Storage,
         orchestrator: Orchestrator,
         admission: Admission,
+        planner: Planner,
         max_bytes: int,
     ) -> None:
         self._jobs, self._documents, self._storage = jobs, documents, storage
-        self._orchestrator, self._admission, self._max_bytes = orchestrator, admission, max_bytes
+        self._orchestrator, self._admission, self._planner = orchestrator, admission, planner
+        self._max_bytes = max_bytes
 
     async def upload(self, name: str, content: AsyncIterator[bytes], request: JobRequest) -> Accepted:
         """Take a PDF and start its job. Raises RequestError/DocumentError; then no object and no record remains."""
@@ -109,7 +112,7 @@ class Intake:
             if made is not None:
                 return _repeated(document, request, made)
         asked = request_fingerprint(request.parameters)
-        if self._all_gates_skip(document, request, asked):
+        if await self._all_gates_skip(document, request, asked):
             return _answer(document, "skipped")
         now = await self._jobs.now()
         planned = document.made_from.get("request") != asked or "transcript" not in document.artefacts
@@ -130,11 +133,32 @@ class Intake:
         self._orchestrator.wake(job.job_id)
         return _answer(document, str(JobStatus.QUEUED), job.job_id)
 
-    def _all_gates_skip(self, document: Document, request: JobRequest, asked: str) -> bool:
+    async def _all_gates_skip(self, document: Document, request: JobRequest, asked: str) -> bool:
+        """Whether a job would do nothing. If a service does not answer, what was asked last time decides."""
         policies = request.parameters.policies
         forced = Policy.FORCE in (policies.extract, policies.metadata, policies.ingest)
-        done = document.status == DocumentStatus.PROCESSED and document.chunk_count >= 1
-        return done and not forced and document.made_from.get("request") == asked
+        if forced or document.status != DocumentStatus.PROCESSED or document.chunk_count < 1:
+            return False
+        plan = await self._planner.plan(document, document.name, request.parameters)
+        return not plan.runs if plan.known else document.made_from.get("request") == asked
+
+    async def plan(self, name: str, content: AsyncIterator[bytes] | None, request: JobRequest) -> Plan:
+        """What a job would do with this upload, or with the stored document that the request names; keeps nothing."""
+        if content is None:
+            document = await self._documents.get(request.document_id)
+            if document is None or document.library_id != request.library_id:
+                raise RequestError("not_found", "There is no such document in this library.")
+            return await self._planner.plan(document, document.name, request.parameters)
+        digest = hashlib.sha256()
+        async for piece in self._checked(content):
+            digest.update(piece)
+        sha256, library = digest.hexdigest(), twin.library_id(request.library_id)
+        known = await self._documents.get(document_id_for(library, request.item_id or sha256))
+        if known is None and not request.item_id:
+            known = await self._documents.by_hash(library, sha256)
+        if known is not None and known.sha256 != sha256:
+            known = replace(known, sha256=sha256)
+        return await self._planner.plan(known, twin.display_name(name), request.parameters)
 
     async def _new_document(self, name: str, library: str, item_id: str, received: Artefact) -> Document:
         document_id = document_id_for(library, item_id)

@@ -27,12 +27,17 @@ from nats.js.errors import NotFoundError
 from shared import route
 from shared.errors import ConfigurationError, TransientError
 from shared.events import JobEvent, decode, encode
-from shared.phase import Ack, Disposition
+from shared.gates import Verdict
+from shared.phase import Ack, Disposition, Phase
+from shared.ticket import Ticket
 
 logger = logging.getLogger("bus")
 
 ACK_WAIT = 30.0
 """Seconds without a sign of life after which a message is delivered again."""
+
+GATE_SECONDS = 3.0
+"""How long the gateway waits for a service's verdict."""
 
 Handler = Callable[[JobEvent], Awaitable[Disposition]]
 
@@ -118,6 +123,24 @@ class NatsBus:
                 ack_policy=AckPolicy.MANUAL,
                 no_reply=True,
             )(_acknowledging(handler))
+
+    def answer_gates(self, phase: Phase) -> None:
+        """Answer the gateway's questions about this phase's gate; before `start`."""
+
+        async def answer(message: NatsMessage) -> bytes:
+            ticket = msgspec.json.decode(message.body, type=Ticket)
+            return msgspec.json.encode(await phase.gate(ticket))
+
+        self.broker.subscriber(f"gate.{phase.step}", queue=f"gate_{phase.step}")(answer)
+
+    async def verdict(self, ticket: Ticket) -> Verdict | None:
+        """The verdict of a service on a document, None when none answers within GATE_SECONDS."""
+        try:
+            body = msgspec.json.encode(ticket)
+            answer = await self._connection.request(f"gate.{ticket.step}", body, timeout=GATE_SECONDS)
+            return msgspec.json.decode(answer.data, type=Verdict)
+        except (NatsError, OSError, TimeoutError, msgspec.MsgspecError):
+            return None
 
     async def connect(self) -> None:
         """Connect, waiting for the broker as long as it takes."""

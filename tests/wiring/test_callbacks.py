@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from shared.job import Job, StepName
+from services.gateway.audit import AuditLog
+from services.gateway.secrets import hash_of, internal_token
+from services.gateway.signatures import sign
+from shared.errors import ConfigurationError
+from shared.job import Job, StepName, StepStatus
 from tests.support.gateway import SERVICE_TOKENS, World, bearer, world
 
 
@@ -92,10 +103,15 @@ async def test_an_unknown_job_is_404_even_without_a_secret(gateway: World):
     assert (await gateway.callback("nobody", None, {"phase": "running"})).status_code == 404
 
 
-@pytest.mark.parametrize("place", ["bearer", "header", "body"])
-async def test_the_secret_may_come_in_three_places(gateway: World, place: str):
+@pytest.mark.parametrize("place", ["bearer", "header", "service", "body"])
+async def test_the_secret_may_come_in_four_places(gateway: World, place: str):
     job_id, ticket = await started(gateway)
-    places = {"bearer": bearer(ticket["token"]), "header": {b"X-Callback-Token": ticket["token"].encode()}}
+    token = ticket["token"].encode()
+    places = {
+        "bearer": bearer(ticket["token"]),
+        "header": {b"X-Callback-Token": token},
+        "service": {b"X-Service-Token": token},
+    }
     headers = places.get(place, {})
     body = {"phase": "running", "progress": 10} | ({"callback_token": ticket["token"]} if place == "body" else {})
     answer = await gateway.http.post(f"/api/external/jobs/{job_id}", json=body, headers=headers)
@@ -152,8 +168,318 @@ async def test_a_malformed_report_is_a_400_and_changes_nothing(gateway: World, b
     assert frozen(await gateway.job(job_id)) == before
 
 
-async def test_a_settlement_that_names_no_manifest_fails_the_delivery_not_the_gateway(gateway: World):
+async def test_a_right_secret_counts_beside_a_credential_for_something_else(gateway: World):
     job_id, ticket = await started(gateway)
-    answer = await gateway.callback(job_id, ticket["token"], {"phase": "completed", "data": {"facts": {}}})
-    assert answer.status_code in (200, 400)
-    assert (await gateway.job(job_id)).status in ("failed", "running")
+    body = {"phase": "running", "progress": 10, "callback_token": ticket["token"]}
+    answer = await gateway.http.post(f"/api/external/jobs/{job_id}", json=body, headers=bearer("a proxy's own"))
+    assert answer.json()["applied"] is True
+
+
+@pytest.mark.parametrize("manifest", [None, "runs/else/manifest.json", "../manifest.json"])
+async def test_a_settlement_must_name_a_manifest_of_its_own_attempt(gateway: World, manifest: str | None):
+    job_id, ticket = await started(gateway)
+    before = frozen(await gateway.job(job_id))
+    outputs = {"manifest": {"key": manifest, "sha256": "0" * 64, "size": 1}} if manifest else {}
+    answer = await gateway.callback(job_id, ticket["token"], {"phase": "completed", "data": {"outputs": outputs}})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert frozen(await gateway.job(job_id)) == before
+
+
+@pytest.mark.parametrize("data", [{"outputs": 3}, {"outputs": {}, "facts": []}, {"outputs": {}, "counts": {"a": "b"}}])
+async def test_a_final_report_with_other_types_is_a_400_and_changes_nothing(gateway: World, data: dict[str, Any]):
+    job_id, ticket = await started(gateway)
+    before = frozen(await gateway.job(job_id))
+    answer = await gateway.callback(job_id, ticket["token"], {"phase": "completed", "data": data})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert frozen(await gateway.job(job_id)) == before
+
+
+async def test_a_malformed_body_without_the_secret_is_a_401_like_any_other(gateway: World):
+    job_id, _ = await started(gateway)
+    answers = [
+        await gateway.http.post(f"/api/external/jobs/{job_id}", content=body, headers=bearer("wrong"))
+        for body in ("{", "[]", '{"phase": 3}', '{"phase": "running"}')
+    ]
+    assert {(a.status_code, a.content) for a in answers} == {(401, answers[0].content)}
+
+
+async def test_no_worker_settles_the_gateways_own_step(gateway: World):
+    job_id, ticket = await started(gateway)
+    body = {"phase": "completed", "step": "store_shadow_twin", "data": {"skipped": True}}
+    assert (await gateway.callback(job_id, ticket["token"], body)).status_code == 400
+
+
+async def test_a_log_entry_cannot_say_its_own_number_time_or_run(gateway: World):
+    job_id, ticket = await started(gateway)
+    forged = {"phase": "x\x00y", "message": "m" * 9000, "seq": -1, "timestamp": "never", "run": "r", "big": "b" * 9000}
+    await gateway.callback(job_id, ticket["token"], {"phase": "running", "logs": [forged, {}]})
+    job = await gateway.job(job_id)
+    first, second = job.logs[-2:]
+    assert (first["seq"], first["run"], first["phase"], len(first["message"])) == (4, job.process_id, "x y", 2000)
+    assert "big" not in first
+    assert first["timestamp"] == second["timestamp"] == job.updated_at
+    assert second["phase"] == "running"
+
+
+# signatures
+
+
+async def signed(
+    gateway: World, job_id: str, token: str, body: dict[str, Any], message_id: str = "msg_1", **changes: Any
+) -> httpx.Response:
+    content = json.dumps(body).encode()
+    at = int(gateway.jobs.clock().timestamp()) + changes.get("late", 0)
+    headers = {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(at),
+        "webhook-signature": sign(hash_of(token), message_id, at, content),
+        **changes.get("headers", {}),
+    }
+    path = f"/api/external/jobs/{job_id}"
+    answer = await gateway.http.post(path, content=changes.get("content", content), headers=headers)
+    await gateway.settle()
+    return answer
+
+
+async def test_a_signature_over_the_raw_body_stands_for_the_secret(gateway: World):
+    job_id, ticket = await started(gateway)
+    answer = await signed(gateway, job_id, ticket["token"], {"phase": "running", "progress": 30})
+    assert (answer.status_code, answer.json()["applied"]) == (200, True)
+    assert len((await gateway.job(job_id)).callback_ids) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"content": b'{"phase": "running", "progress": 31}'},
+        {"content": b'{"phase": "running", "progress": 30} '},
+        {"content": b"{"},
+        {"headers": {"webhook-id": "msg_2"}},
+        {"headers": {"webhook-signature": "v1,AAAA"}},
+        {"headers": {"webhook-signature": ""}},
+        {"late": -301},
+        {"late": 301},
+    ],
+)
+async def test_a_tampered_or_old_signature_is_a_401_even_beside_the_right_secret(gateway: World, changes: Any):
+    job_id, ticket = await started(gateway)
+    before = frozen(await gateway.job(job_id))
+    changes["headers"] = {"authorization": f"Bearer {ticket['token']}", **changes.get("headers", {})}
+    answer = await signed(gateway, job_id, ticket["token"], {"phase": "running", "progress": 30}, **changes)
+    assert answer.status_code == 401
+    assert frozen(await gateway.job(job_id)) == before
+
+
+async def test_a_signed_callback_replayed_100_times_is_applied_once(gateway: World):
+    job_id, ticket = await started(gateway)
+    report = {"phase": "running", "progress": 30, "message": "once"}
+    answers = await asyncio.gather(*[signed(gateway, job_id, ticket["token"], report) for _ in range(50)])
+    answers += [await signed(gateway, job_id, ticket["token"], report) for _ in range(50)]
+    assert sum(answer.json()["applied"] for answer in answers) == 1
+    assert {answer.status_code for answer in answers} == {200}
+    assert sum(entry["message"] == "once" for entry in (await gateway.job(job_id)).logs) == 1
+
+
+async def test_a_signature_of_a_former_attempt_is_a_401(gateway: World):
+    job_id, ticket = await started(gateway)
+    away = {"phase": "failed", "error": {"code": "unavailable", "message": "away", "retryable": True}}
+    assert (await signed(gateway, job_id, ticket["token"], away)).json()["applied"] is True
+    assert (await signed(gateway, job_id, ticket["token"], {"phase": "running"}, "msg_2")).status_code == 401
+    renewed = await gateway.claim(job_id)
+    assert (await gateway.job(job_id)).callback_ids == []
+    assert (await signed(gateway, job_id, ticket["token"], {"phase": "running"}, "msg_3")).status_code == 401
+    assert (await signed(gateway, job_id, renewed["token"], {"phase": "running"}, "msg_3")).json()["applied"] is True
+
+
+async def test_a_signed_final_report_of_a_foreign_worker_is_applied_once(gateway: World):
+    job_id, ticket = await started(gateway)
+    report = {"phase": "completed", "data": {"extracted_text": "text"}}
+    applied = [(await signed(gateway, job_id, ticket["token"], report)).json()["applied"] for _ in range(5)]
+    assert applied == [True, False, False, False, False]
+    assert gateway.bus.subjects() == ["pdf.requested", "pdf.extracted"]
+
+
+# the audit log
+
+
+async def test_a_refusal_goes_to_the_audit_log_once_for_each_job_and_address(
+    gateway: World, caplog: pytest.LogCaptureFixture
+):
+    job_id, ticket = await started(gateway)
+    with caplog.at_level(logging.WARNING, "audit"):
+        for _ in range(20):
+            await gateway.callback(job_id, "wrong-" + ticket["token"], {"phase": "running"})
+    [entry] = gateway.gateway.audit.entries
+    assert (entry.action, entry.job, entry.credential) == ("unauthorized_callback", job_id, "token")
+    assert [vars(record)["action"] for record in caplog.records if record.name == "audit"] == ["unauthorized_callback"]
+    said = caplog.text + repr(gateway.gateway.audit.entries) + repr([vars(record) for record in caplog.records])
+    hashed = hash_of(ticket["token"])
+    assert not any(part in said for part in (ticket["token"][:8], hashed[:8], hash_of("wrong-" + ticket["token"])[:8]))
+
+
+async def test_what_is_refused_after_the_secret_is_no_matter_for_the_audit_log(gateway: World):
+    job_id, ticket = await started(gateway)
+    await gateway.callback(job_id, ticket["token"], {"phase": "running", "process": {"id": "stale"}})
+    await gateway.callback("nobody", "wrong", {"phase": "running"})
+    assert gateway.gateway.audit.entries == ()
+
+
+def test_the_audit_log_counts_what_it_keeps_quiet_about():
+    now = [0.0]
+    audit = AuditLog(lambda: now[0])
+    for source in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", "192.0.2.1"):
+        audit.refused("a", source, "token")
+    audit.refused("b", "192.0.2.1", "none")
+    now[0] = 11.0
+    audit.refused("a", "192.0.2.1", "token")
+    assert [(e.job, e.source, e.suppressed) for e in audit.entries] == [
+        ("a", "192.0.2.1", 0),
+        ("a", "192.0.2.2", 0),
+        ("a", "2001:db8::1", 0),
+        ("b", "192.0.2.1", 0),
+        ("a", "192.0.2.1", 2),
+    ]
+
+
+# the internal token
+
+INTERNAL = "the internal token of this test"
+
+
+async def internal_job(gateway: World, worker: str = "internal", step: StepName = StepName.TRANSFORM) -> str:
+    """A job of which that step runs, its transcript stored."""
+    job_id, ticket = await started(gateway)
+    if step == StepName.TRANSFORM:
+        text = {"phase": "completed", "data": {"extracted_text": "--- Seite 1 ---\ntext"}}
+        assert (await gateway.callback(job_id, ticket["token"], text)).json()["applied"]
+    job = await gateway.job(job_id)
+    steps = [replace(row, status=StepStatus.RUNNING) if row.name == step else row for row in job.steps]
+    assert await gateway.jobs.swap(job, replace(job, worker=worker, steps=steps, job_secret_hash=""))
+    gateway.gateway.orchestrator.look_again(job_id)
+    return job_id
+
+
+async def internally(gateway: World, job_id: str, token: str = INTERNAL, **changes: Any) -> httpx.Response:
+    run = (await gateway.job(job_id)).process_id
+    body = {"phase": "template_completed", "process": {"id": run}, **changes}
+    answer = await gateway.http.post(f"/api/external/jobs/{job_id}", json=body, headers={"X-Internal-Token": token})
+    await gateway.settle()
+    return answer
+
+
+async def test_the_internal_token_ends_the_template_step_of_an_internal_job():
+    async with world(internal_token=INTERNAL) as gateway:
+        job_id = await internal_job(gateway)
+        answer = await internally(gateway, job_id, data={"metadata": {"title": "Otters"}})
+        assert (answer.status_code, answer.json()["applied"]) == (200, True)
+        job = await gateway.job(job_id)
+        assert str(job.step("transform_template").status) == "completed"
+        assert gateway.bus.subjects()[-1] == "template.done"
+        assert job.cumulative_meta["title"] == "Otters"
+
+
+async def test_a_template_report_without_metadata_ends_the_step_with_nothing_changed():
+    async with world(internal_token=INTERNAL) as gateway:
+        job_id = await internal_job(gateway)
+        assert (await internally(gateway, job_id)).json()["applied"] is True
+        step = (await gateway.job(job_id)).step("transform_template")
+        assert (str(step.status), step.skipped, step.reason) == ("completed", True, "no_metadata")
+        assert gateway.bus.subjects()[-1] == "template.done"
+
+
+async def test_the_internal_token_counts_for_no_other_worker_and_no_other_step():
+    async with world(internal_token=INTERNAL) as gateway:
+        job_id = await internal_job(gateway, worker="secretary")
+        assert (await internally(gateway, job_id)).status_code == 401
+    async with world(internal_token=INTERNAL) as gateway:
+        job_id = await internal_job(gateway, step=StepName.EXTRACT)
+        for phase in ("template_completed", "completed", "failed", "running"):
+            answer = await internally(gateway, job_id, phase=phase, data={"extracted_text": "x"})
+            assert answer.status_code == 401
+        assert (await internally(gateway, job_id, step="transform_template")).status_code == 401
+
+
+@pytest.mark.parametrize(("server", "sent"), [("", ""), ("", INTERNAL), (INTERNAL, ""), (INTERNAL, "wrong")])
+async def test_a_wrong_or_unset_internal_token_matches_nothing(server: str, sent: str):
+    async with world(internal_token=server) as gateway:
+        job_id = await internal_job(gateway)
+        before = frozen(await gateway.job(job_id))
+        assert (await internally(gateway, job_id, sent)).status_code == 401
+        assert frozen(await gateway.job(job_id)) == before
+
+
+@pytest.mark.parametrize("process", [{}, {"id": ""}, {"id": "stale"}])
+async def test_the_internal_token_needs_the_runs_id(process: dict[str, str]):
+    async with world(internal_token=INTERNAL) as gateway:
+        job_id = await internal_job(gateway)
+        before = frozen(await gateway.job(job_id))
+        answer = await internally(gateway, job_id, process=process)
+        assert (answer.status_code, answer.json()) == (200, {"applied": False, "reason": "stale_process"})
+        assert frozen(await gateway.job(job_id)) == before
+
+
+def test_the_internal_token_is_read_from_a_file(tmp_path: Path):
+    file = tmp_path / "token"
+    assert internal_token(None) == ""
+    for content, token in ((INTERNAL + "\n", INTERNAL), ("\n", "")):
+        file.write_text(content)
+        assert internal_token(file) == token
+    file.write_text("short")
+    for path in (file, tmp_path / "missing"):
+        with pytest.raises(ConfigurationError, match="SHADOWTWIN_INTERNAL_TOKEN_FILE"):
+            internal_token(path)
+
+
+# progress
+
+
+@pytest.mark.parametrize(("sent", "logged"), [(140, 100), (-5, 0), (1e300, 100), (33.3, 33.3)])
+async def test_progress_is_clamped(gateway: World, sent: float, logged: float):
+    job_id, ticket = await started(gateway)
+    await gateway.callback(job_id, ticket["token"], {"phase": "running", "progress": sent})
+    assert (await gateway.job(job_id)).logs[-1]["progress"] == logged
+
+
+async def test_shown_progress_never_goes_back_but_every_mark_is_logged(gateway: World):
+    job_id, ticket = await started(gateway)
+    logged = len((await gateway.job(job_id)).logs)
+    shown = []
+    for progress in (10, 30, 60, 75, 60, 85, 90):
+        await gateway.callback(job_id, ticket["token"], {"phase": "running", "progress": progress})
+        now = (await gateway.job(job_id)).progress
+        assert now is not None
+        shown.append(now.percent)
+    await gateway.callback(job_id, ticket["token"], {"phase": "postprocessing", "progress": 95})
+    assert shown == sorted(shown)
+    assert [entry["progress"] for entry in (await gateway.job(job_id)).logs[logged:]] == [
+        10,
+        30,
+        60,
+        75,
+        60,
+        85,
+        90,
+        95,
+    ]
+
+
+async def test_page_progress_is_logged_once_a_second_and_always_shown(gateway: World):
+    job_id, ticket = await started(gateway)
+    start = gateway.jobs.clock() + timedelta(hours=1)
+    for n in range(40):
+        gateway.jobs.clock = lambda n=n: start + timedelta(milliseconds=100 * n)  # type: ignore[misc]
+        report = {
+            "phase": "running",
+            "progress": 31 + n / 10,
+            "message": f"page {n}",
+            "pages_done": n,
+            "pages_total": 40,
+        }
+        await gateway.callback(job_id, ticket["token"], report)
+        if n == 15:
+            await gateway.callback(job_id, ticket["token"], {"phase": "running", "progress": 60, "message": "a mark"})
+    job = await gateway.job(job_id)
+    said = [entry["message"] for entry in job.logs if entry["message"].startswith(("page", "a mark"))]
+    assert said == ["page 0", "page 10", "a mark", "page 20", "page 30"]
+    assert job.progress is not None
+    assert job.progress.pages_done == 15

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infra.faults.runner import Scenario
-from infra.faults.scenarios import kills, messages, outages, runs
+from infra.faults.scenarios import kills, load, messages, outages, runs, surroundings
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(1, "kill -9 of each worker at five points", kills.workers),
@@ -17,9 +17,16 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(9, "workers frozen and thawed", runs.frozen),
     Scenario(10, "work that hangs under heartbeats", runs.hang),
     Scenario(11, "callbacks replayed and forged", messages.callbacks),
+    Scenario(12, "vector store and model endpoint fail", surroundings.vendors, 400.0),
+    Scenario(13, "disk full", surroundings.disk_full),
     Scenario(14, "artefacts shortened, emptied, removed", runs.artefacts),
     Scenario(15, "poison messages", messages.poison),
+    Scenario(16, "poison PDFs", surroundings.hostile_pdfs, 400.0),
+    Scenario(17, "1,000 jobs at once", load.thousand, 900.0),
+    Scenario(18, "rolling restart under load", load.rolling),
+    Scenario(19, "two gateways sweep", load.two_gateways),
     Scenario(20, "document deleted mid-run", runs.deleted),
     Scenario(21, "stream full", outages.stream_full),
     Scenario(22, "consumer drift", outages.consumer_drift),
+    Scenario(23, "seeded soak", load.soak, 500.0),
 )

@@ -48,7 +48,8 @@ async def broker_wiped(bench: Bench) -> None:
             shutil.rmtree(world.folder / "nats" / "jetstream")
         back = time.monotonic()
         await waiting
-        await world.ended(seconds=90)
+        await world.ended(seconds=60)
+        world.patience = 10.0
         seconds = time.monotonic() - back
         bench.say(f"8 jobs; all done {seconds:.1f} s after the empty broker came back")
 

@@ -100,7 +100,7 @@ async def hang(bench: Bench) -> None:
 async def _hanging(
     world: World, bench: Bench, times: int, allowed: frozenset[str] = frozenset({"completed"})
 ) -> Accepted:
-    one = await world.submit(bench.paper(400), allowed)
+    one = await world.submit(bench.paper(200), allowed)
     stopped: set[int] = set()
     for attempt in range(1, times + 1):
 

@@ -37,6 +37,7 @@ def routes(gateway: Gateway) -> APIRouter:
         batchName: Annotated[str | None, Form()] = None,
         priority: Annotated[int, Form(ge=-100, le=100, description="higher goes first in its library")] = 0,
         parameters: Annotated[str, Form(description="JSON: template, policies, phases, options")] = "{}",
+        plan: Annotated[bool, Query(description="Only say what would run, be skipped, why, and at what cost")] = False,
         idempotencyKey: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)] = None,
     ) -> Response:
         """Take a PDF (multipart) and start its job; default policies do/do/do."""
@@ -52,6 +53,9 @@ def routes(gateway: Gateway) -> APIRouter:
             idempotency_key=idempotencyKey,
             parameters=_parameters(parameters),
         )
+        if plan:
+            content = _pieces(file) if file is not None else None
+            return answer(await gateway.intake.plan(file.filename or "" if file else "", content, request))
         if file is not None:
             accepted = await gateway.intake.upload(file.filename or "document.pdf", _pieces(file), request)
         elif documentId:
