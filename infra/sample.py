@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -85,7 +86,7 @@ def write_sample(path: Path) -> None:
     document.set_toc(toc)
     document.set_metadata({"title": TITLE, "author": AUTHOR, "creationDate": "D:20190504120000Z"})
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".new")
+    partial = path.with_suffix(f".{os.getpid()}.new")
     document.save(partial, garbage=3, deflate=True, no_new_id=True)
     partial.replace(path)
 

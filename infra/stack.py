@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -61,6 +61,7 @@ class Process:
 
     def start(self) -> None:
         """Start it; its output goes to the log file."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
         with open(self._log, "ab") as log:
             self._running = subprocess.Popen(  # type: ignore[call-overload]
                 self._command(),
@@ -133,6 +134,7 @@ class Stack:
     def _prepare(self) -> None:
         for name in ("logs", "secrets", "nats", "twins"):
             (self.data_dir / name).mkdir(parents=True, exist_ok=True)
+        os.chmod(self.data_dir, 0o700)
         os.chmod(self.data_dir / "secrets", 0o700)
         self._lock = open(self.data_dir / "stack.lock", "a")  # noqa: SIM115 - held while the stack runs
         try:
@@ -231,7 +233,11 @@ class Stack:
     def _supervise(self) -> None:
         while not self._stopping.wait(0.1):
             for process in self.processes.values():
-                process.revive()
+                try:
+                    process.revive()
+                except OSError as error:
+                    print(f"shadowtwin: {process.name} cannot be started: {error}", file=sys.stderr, flush=True)
+                    self._stopping.wait(1)
 
     def _stop(self) -> None:
         """Workers first, so that their last reports find a gateway; then the gateway, then the broker."""
@@ -276,6 +282,20 @@ def _write_private(path: Path, content: str) -> None:
     with os.fdopen(fd, "w") as file:
         file.write(content)
     partial.replace(path)
+
+
+@contextlib.contextmanager
+def guest(data_dir: Path) -> Iterator[None]:
+    """While a command uses a stack that another command has started: that one waits for it before it stops."""
+    with open(data_dir / "stack.guests", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+def wait_for_guests(data_dir: Path) -> None:
+    """Until no other command uses the stack any more."""
+    with open(data_dir / "stack.guests", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def running_stack(data_dir: Path) -> str | None:

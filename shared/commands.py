@@ -93,6 +93,12 @@ class Advance(Command, frozen=True, kw_only=True):
     after: str
 
 
+class Note(Command, frozen=True, kw_only=True):
+    """Something about the job is worth a log entry."""
+
+    entries: list[dict[str, Any]]
+
+
 class Told(Command, frozen=True, kw_only=True):
     """These outbox events are acknowledged by the broker."""
 
@@ -107,10 +113,11 @@ class Restart(Command, frozen=True, kw_only=True):
 
 class Release(Command, frozen=True, kw_only=True):
     """The worker gives the step back (shut-down, or a passing failure): start it again with the next attempt,
-    not earlier than `delay` seconds from now."""
+    not earlier than `delay` seconds from now. `lost` says whether it counts as a lost attempt: a shut-down does not."""
 
     reason: str
     delay: float = 0.0
+    lost: bool = True
     entries: list[dict[str, Any]] = []
 
 

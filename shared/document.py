@@ -41,6 +41,7 @@ class Document(Record, frozen=True, kw_only=True):
     error: str = ""
     last_ingested_at: datetime | None = None
     last_job_id: str = ""
+    last_job_at: datetime | None = None
     pages: int = 0
     artefacts: dict[str, Artefact] = {}
     made_from: dict[str, str] = {}

@@ -137,6 +137,7 @@ class Lease(Record, frozen=True, kw_only=True):
     claimed_at: datetime
     heartbeat_at: datetime
     deadline_at: datetime
+    reported: int = 0
 
 
 class OutboxEntry(Record, frozen=True, kw_only=True):
@@ -241,6 +242,7 @@ class Job(Record, frozen=True, kw_only=True):
     revision: int = 0
     document_id: str
     attempt: int = 1
+    losses: int = 0
     callback_ids: list[str] = []
     log_count: int = 0
     outbox: list[OutboxEntry] = []

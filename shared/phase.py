@@ -85,11 +85,14 @@ class Report:
         self._gateway, self._ticket, self._interval = gateway, ticket, interval
         self._entries: list[dict[str, Any]] = []
         self._sent_at = 0.0
+        self._marks = 0
         self._last: dict[str, Any] = {}
 
     def mark(self, phase: str, message: str = "", **fields: Any) -> None:
-        """Append a log entry; it travels with the next report, at the latest with the final one."""
-        self._entries.append({"phase": phase, "message": message, **fields})
+        """Append a log entry; it travels with the next report, at the latest with the final one. Entries are numbered
+        within the attempt, so that one that is sent again because an answer was lost is logged once."""
+        self._marks += 1
+        self._entries.append({"phase": phase, "message": message, **fields, "n": self._marks})
 
     def due(self) -> bool:
         """Whether the interval has passed, so that the next `progress` will be sent."""
@@ -115,8 +118,9 @@ class Report:
         """Send what waits. A passing failure of the gateway is no failure of the work: it goes with the next one."""
         self._sent_at = time.monotonic()
         entries, self._entries = self._entries, []
+        body = {"phase": "running", "logs": entries, **self._last}
         try:
-            await self._gateway.callback(self._ticket, {"phase": "running", "logs": entries, **self._last})
+            await self._gateway.callback(self._ticket, body)
         except TransientError:
             self._entries = entries + self._entries
 
@@ -232,5 +236,4 @@ async def _heartbeats(ticket: Ticket, gateway: Gateway) -> AsyncIterator[None]:
         raise
     finally:
         beating.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await beating
+        await asyncio.wait({beating})

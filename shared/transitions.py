@@ -22,6 +22,7 @@ from shared.commands import (
     Command,
     Delivered,
     Fail,
+    Note,
     Release,
     Report,
     Requeue,
@@ -134,7 +135,7 @@ def _report(job: Job, command: Report, now: datetime) -> Job:
         job = replace(job, lease=replace(job.lease, heartbeat_at=max(job.lease.heartbeat_at, now)))
     entries = [] if command.coalesced and _page_progress_since(job, now - COALESCED) else command.entries
     return shown(
-        logged(job, now, *entries),
+        _logged_once(job, now, entries),
         command.step,
         command.percent,
         command.pages_done,
@@ -143,13 +144,24 @@ def _report(job: Job, command: Report, now: datetime) -> Job:
     )
 
 
+def _logged_once(job: Job, now: datetime, entries: list[dict[str, Any]]) -> Job:
+    """The job with those entries that it has not logged yet: our workers number theirs (`n`) within an attempt and
+    send them again when an answer was lost."""
+    known = job.lease.reported if job.lease else 0
+    fresh = [entry for entry in entries if int(entry.get("n", known + 1)) > known]
+    if job.lease is not None:
+        newest = max([known, *(int(entry.get("n", 0)) for entry in fresh)])
+        job = replace(job, lease=replace(job.lease, reported=newest))
+    return logged(job, now, *({key: value for key, value in entry.items() if key != "n"} for entry in fresh))
+
+
 def _page_progress_since(job: Job, moment: datetime) -> bool:
     recent = takewhile(lambda entry: bool(entry["timestamp"] > moment), reversed(job.logs))
     return any(not is_mark(entry) for entry in recent)
 
 
 def _settle(job: Job, command: Settle, now: datetime) -> Job:
-    job = logged(job, now, *command.entries)
+    job = _logged_once(job, now, command.entries)
     job = with_step(
         job,
         command.step,
@@ -164,9 +176,10 @@ def _settle(job: Job, command: Settle, now: datetime) -> Job:
         job = replace(job, payload=command.payload)
     if command.meta is not None:
         job = with_meta(job, command.meta, "template_transform", now)
-    if command.skipped:
+    if command.skipped and command.step != StepName.INGEST:
         return _after_delivery(job, command.step, now)
-    job = replace(job, outputs={**job.outputs, command.step: command.outputs})
+    if not command.skipped:
+        job = replace(job, outputs={**job.outputs, command.step: command.outputs})
     if command.step == StepName.EXTRACT:
         job = with_step(job, StepName.STORE, status=StepStatus.RUNNING, started_at=now)
     eid = event_id(job.job_id, job.process_id, command.step, job.attempt, "deliver")
@@ -194,7 +207,7 @@ def _after_delivery(job: Job, step: str, now: datetime) -> Job:
         skipped = job.step(step).skipped
         job = with_step(job, StepName.STORE, status=StepStatus.COMPLETED, ended_at=now, skipped=skipped)
         job = shown(job, StepName.STORE, 100.0)
-    job = replace(job, attempt=1)
+    job = replace(job, attempt=1, losses=0)
     if step == StepName.INGEST:
         job = logged(job, now, {"phase": "completed", "message": "All planned phases have ended.", "progress": 100})
         job = with_event(replace(job, status=JobStatus.COMPLETED), route.INGEST_DONE, step, now)
@@ -209,16 +222,20 @@ def _advance(job: Job, command: Advance, now: datetime) -> Job:
     return with_event(replace(job, outbox=waiting), route.subject_starting(command.step), command.step, now)
 
 
+def _note(job: Job, command: Note, now: datetime) -> Job:
+    return logged(job, now, *command.entries)
+
+
 def _told(job: Job, command: Told, now: datetime) -> Job:
     return replace(job, outbox=[entry for entry in job.outbox if entry.event_id not in command.event_ids])
 
 
 def _restart(job: Job, command: Restart | Release, now: datetime) -> Job:
     job = with_step(job, command.step, status=StepStatus.PENDING)
-    job = replace(job, attempt=job.attempt + 1, lease=None, job_secret_hash="")
-    delay = timedelta(0)
+    delay, lost = timedelta(0), True
     if isinstance(command, Release):
-        job, delay = logged(job, now, *command.entries), timedelta(seconds=command.delay)
+        job, delay, lost = _logged_once(job, now, command.entries), timedelta(seconds=command.delay), command.lost
+    job = replace(job, attempt=job.attempt + 1, losses=job.losses + lost, lease=None, job_secret_hash="")
     job = logged(job, now, {"phase": "restarted", "message": command.reason, "step": command.step})
     return with_event(job, route.subject_starting(command.step), command.step, now + delay)
 
@@ -228,9 +245,8 @@ def _fail(job: Job, command: Fail, now: datetime) -> Job:
     if finished(job, [job.step(command.step)]):
         raise Refused("settled")
     job = logged(
-        job,
+        _logged_once(job, now, command.entries),
         now,
-        *command.entries,
         {"phase": "failed", "message": error.message, "code": error.code, "hint": error.hint, "step": command.step},
     )
     for step in job.steps:
@@ -268,6 +284,7 @@ def _requeue(job: Job, command: Requeue, now: datetime) -> Job:
         runs=[*job.runs, summary][-RUNS_KEPT:],
         parameters=replace(job.parameters, policies=policies),
         attempt=1,
+        losses=0,
         lease=None,
         error=None,
         progress=None,
@@ -315,6 +332,7 @@ TRANSITIONS: dict[type, Move] = {
     Release: Move(_RUNNING, _STEP_RUNNING, _restart),
     Fail: Move(_OPEN, None, _fail),
     Told: Move(_ANY, None, _told),
+    Note: Move(_ANY, None, _note),
     Cancel: Move(_OPEN, None, _cancel),
     Requeue: Move(_ANY, None, _requeue),
 }

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -21,6 +23,9 @@ from shared.phase import Disposition, Phase, handle
 from shared.settings import Settings
 
 logger = logging.getLogger("worker")
+
+DRAIN_SECONDS = 30.0
+"""A drain that takes longer is cut off: whatever holds it, the lease of the work is taken over by another worker."""
 
 
 async def run(
@@ -47,6 +52,7 @@ async def run(
             serving.result()
             await stopped
         logger.info("draining")
+        _end_after(DRAIN_SECONDS)
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
         await bus.stop()
@@ -68,6 +74,13 @@ async def _serve(
     await bus.start()
     ready.set()
     logger.info("ready")
+
+
+def _end_after(seconds: float) -> None:
+    """End the process at the latest then, whatever the event loop is waiting for."""
+    timer = threading.Timer(seconds, os._exit, [75])
+    timer.daemon = True
+    timer.start()
 
 
 @contextlib.asynccontextmanager

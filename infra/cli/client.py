@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,9 @@ import httpx
 
 from infra.cli.failure import CliError
 from infra.stack import running_stack
+
+AWAY_SECONDS = 60.0
+"""How long a gateway may be away before a question to it fails."""
 
 
 class Client:
@@ -60,12 +65,7 @@ class Client:
         return await self._call("POST", "/api/search", json=body, timeout=60)
 
     async def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        try:
-            answer = await self._http.request(method, path, **options)
-        except httpx.HTTPError as error:
-            raise CliError(
-                "unavailable", f"The gateway cannot be reached ({type(error).__name__}).", "Is it running?"
-            ) from error
+        answer = await self._request(method, path, **options)
         try:
             body: dict[str, Any] = answer.json()
         except ValueError:
@@ -74,6 +74,20 @@ class Client:
             code, detail = body.get("code", f"http_{answer.status_code}"), body.get("detail", answer.reason_phrase)
             raise CliError(code, str(detail), str(body.get("hint", "")), 2 if answer.status_code < 500 else 1)
         return body
+
+    async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Questions are asked again while the gateway is away for a moment; what changes something is sent once."""
+        end = time.monotonic() + (AWAY_SECONDS if method == "GET" else 0)
+        while True:
+            try:
+                answer = await self._http.request(method, path, **options)
+                if method != "GET" or answer.status_code != 503 or time.monotonic() > end:
+                    return answer
+            except httpx.HTTPError as error:
+                if time.monotonic() > end:
+                    told = f"The gateway cannot be reached ({type(error).__name__})."
+                    raise CliError("unavailable", told, "Is it running?") from error
+            await asyncio.sleep(0.3)
 
 
 @contextlib.asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -76,6 +77,8 @@ def main(argv: list[str]) -> int:
 
         return test(argv[1:])
     arguments = build().parse_args(argv)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         module = importlib.import_module(arguments.module)
         code: int = getattr(module, arguments.function)(arguments)

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -17,7 +18,7 @@ from infra.cli import report
 from infra.cli.client import Client, remote
 from infra.cli.failure import CliError
 from infra.cli.parser import DEFAULT_DATA
-from infra.stack import AlreadyRunning, Stack, StackError
+from infra.stack import AlreadyRunning, Stack, StackError, guest, wait_for_guests
 
 POLL_SECONDS = 0.15
 READY_SECONDS = 90.0
@@ -32,7 +33,7 @@ def demo(arguments: argparse.Namespace) -> int:
         pdf = DEFAULT_DATA.parent / "sample.pdf"
         write_sample(pdf)
     _check_files([pdf])
-    folder = arguments.data_dir or DEFAULT_DATA.parent / f"demo-{datetime.now():%Y%m%d-%H%M%S}"
+    folder = arguments.data_dir or DEFAULT_DATA.parent / f"demo-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
     parameters: dict[str, Any] = {}
     return asyncio.run(_run([pdf], folder, None, {"libraryId": "demo"}, parameters, arguments.json, hits=True))
 
@@ -114,8 +115,10 @@ async def _served(folder: Path, api_url: str | None) -> AsyncIterator[Client]:
             try:
                 stack = await asyncio.to_thread(held.enter_context, Stack(folder))
                 url = stack.api_url
+                held.callback(wait_for_guests, folder)
             except AlreadyRunning as running:
                 url = running.api_url
+                held.enter_context(guest(folder))
             async with remote(url) as client:
                 yield client
     except StackError as error:
@@ -146,8 +149,13 @@ async def _one(
             view.failed(file.name, error.message)
             fault = {"code": error.code, "message": error.message, "hint": error.hint}
             return {"file": str(file), "job": None, "error": fault}
-        job = await _follow(client, accepted["jobId"], file.name, view) if accepted["jobId"] else None
-        document = await client.document(accepted["documentId"])
+        try:
+            job = await _follow(client, accepted["jobId"], file.name, view) if accepted["jobId"] else None
+            document = await client.document(accepted["documentId"])
+        except CliError as error:
+            view.failed(file.name, error.message)
+            fault = {"code": error.code, "message": error.message, "hint": error.hint}
+            return {"file": str(file), "job": None, "jobId": accepted["jobId"], "error": fault}
         return report.result(job, document, accepted, folder)
 
 

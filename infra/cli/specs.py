@@ -33,7 +33,7 @@ def openapi() -> dict[str, Any]:
     """The gateway's HTTP interface."""
     from services.gateway.app import create_app
 
-    described: dict[str, Any] = create_app(None).openapi()  # type: ignore[arg-type]
+    described: dict[str, Any] = create_app(None).openapi()
     return described
 
 

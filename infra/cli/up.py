@@ -15,7 +15,7 @@ from infra.stack import Stack, StackError
 def up(arguments: argparse.Namespace) -> int:
     """Run until SIGINT or SIGTERM; then everything is ended in order."""
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     try:
         with Stack(arguments.data_dir or DEFAULT_DATA, arguments.port) as stack:

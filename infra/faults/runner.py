@@ -63,11 +63,12 @@ async def run_one(scenario: Scenario, folder: Path, seed: int, reference: Refere
     bench = Bench(home, seed, reference, scenario.n)
     fault = ""
     try:
-        await asyncio.wait_for(scenario.run(bench), scenario.seconds)
-    except TimeoutError as error:
-        fault = str(error) or f"not done within {scenario.seconds:.0f} s"
+        async with asyncio.timeout(scenario.seconds) as limit:
+            await scenario.run(bench)
     except Exception as error:
         fault = f"{type(error).__name__}: {error}"
+        if limit.expired():
+            fault = f"not done within {scenario.seconds:.0f} s"
     said = "; ".join(bench.said)
     note = f"{fault[:1500]} [{said}] [kept: {home}]" if fault else said
     return Result(scenario.n, scenario.name, not fault, round(time.monotonic() - started, 1), note)

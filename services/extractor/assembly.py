@@ -135,7 +135,7 @@ class Assembly:
             "type": "transcript",
             "source_file": self._ticket.document.name,
             "generated_by": GENERATED_BY,
-            "generated_at": self._at.isoformat(timespec="seconds"),
+            "generated_at": self._at.isoformat(timespec="milliseconds"),
             "pages": info.pages,
         }
         await self._feeds["transcript"].put(frontmatter.render(head, "").encode())

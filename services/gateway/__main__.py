@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import threading
 
 import uvicorn
 import uvloop
@@ -12,6 +14,9 @@ from services.gateway.app import application
 from services.gateway.settings import GatewaySettings
 from shared.log import configure
 from shared.parent import watch
+
+STOP_SECONDS = 40.0
+"""Closing takes at most so long after the last request; what is left stays in the outbox."""
 
 
 async def main() -> None:
@@ -33,6 +38,9 @@ async def main() -> None:
         watch(lambda: server.handle_exit(signal.SIGTERM, None))
         handed = [socket.socket(fileno=settings.listen_fd)] if settings.listen_fd is not None else None
         await server.serve(sockets=handed)
+        limit = threading.Timer(STOP_SECONDS, os._exit, [75])
+        limit.daemon = True
+        limit.start()
 
 
 if __name__ == "__main__":

@@ -11,15 +11,19 @@ from services.gateway import composition
 from services.gateway.composition import Gateway
 from services.gateway.routes import documents, jobs, system, workers
 from services.gateway.settings import GatewaySettings
-from services.gateway.web import install_errors
+from services.gateway.web import BodyLimit, install_errors
 
 VERSION = "0.1.0"
+FORM_BYTES = 1 << 20
+"""Allowance for the other fields of an upload's form."""
 
 
-def create_app(gateway: Gateway, lifespan: object = None) -> FastAPI:
+def create_app(gateway: Gateway | None, lifespan: object = None) -> FastAPI:
     """The application over an opened gateway."""
-    app = FastAPI(title="Shadowtwin", version=VERSION, lifespan=lifespan)  # type: ignore[arg-type]
+    app = FastAPI(title="Shadowtwin", version=VERSION, lifespan=lifespan)
     install_errors(app)
+    if gateway is not None:
+        app.add_middleware(BodyLimit, limit=gateway.settings.max_upload_bytes + FORM_BYTES)
     for module in (jobs, workers, documents, system):
         app.include_router(module.routes(gateway))
     return app

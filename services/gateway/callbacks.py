@@ -203,7 +203,7 @@ class Callbacks:
             return self._failure(job, body, who, entries)
         if body.phase == "released":
             reason = text_of(body.message) or "The worker gave the step back."
-            return Release(**who, reason=reason, entries=entries)
+            return Release(**who, reason=reason, entries=entries, lost=False)
         if body.phase in FINAL:
             return Settle(**who, entries=entries) if _without_manifest(body) else _settlement(job, body, who, entries)
         entry = progress_entry(body)
@@ -232,8 +232,8 @@ class Callbacks:
         message = text_of(error.get("message") or body.message) or CATALOGUE["worker_failed"].message
         if error.get("details"):
             entries += log_entries([{"phase": "error", "message": message, "details": error["details"]}])
-        if error.get("retryable") and job.attempt < self._max_attempts:
-            return Release(**who, reason=f"{code}: {message}", entries=entries, delay=2.0**job.attempt)
+        if error.get("retryable") and job.losses + 1 < self._max_attempts:
+            return Release(**who, reason=f"{code}: {message}", entries=entries, delay=2.0 ** (job.losses + 1))
         fault = JobError(
             code=code,
             category=text_of(error.get("category"), 50) or "document",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from services.gateway.admission import Admission
 from services.gateway.archives import ArchiveLimits
 from services.gateway.audit import AuditLog
 from services.gateway.callbacks import Callbacks
+from services.gateway.dead_letters import DeadLetters
 from services.gateway.delivery import Delivery
 from services.gateway.fetching import Fetcher
 from services.gateway.foreign import ForeignResults
@@ -53,7 +56,7 @@ class Gateway:
     ) -> None:
         self.settings, self.jobs, self.documents, self.storage = settings, jobs, documents, storage
         self.vectors, self._bus = vectors, bus
-        delivery = Delivery(documents, storage, vectors, embedder.dimension)
+        delivery = Delivery(jobs, documents, storage, vectors, embedder.dimension)
         self.orchestrator = Orchestrator(jobs, delivery, bus)
         self.sweeper = Sweeper(jobs, self.orchestrator, settings)
         self.search = Search(documents, vectors, embedder)
@@ -84,7 +87,7 @@ class Gateway:
 
     def bus_ready(self) -> bool:
         """Whether the broker is connected (a reading gateway has none)."""
-        return not isinstance(self._bus, NatsBus) or self._bus.connected.is_set()
+        return not isinstance(self._bus, NatsBus) or self._bus.ready.is_set()
 
     async def on_template_done(self, event: JobEvent) -> Disposition:
         """The orchestrator's own leg of the route: ask for ingestion."""
@@ -117,6 +120,22 @@ def stores(settings: GatewaySettings) -> tuple[JobStore, DocumentStore]:
     return sqlite_stores(settings.data_dir / "shadowtwin.db")
 
 
+async def _supervised(work: Callable[[], Awaitable[None]]) -> None:
+    """Background work that must not end unseen: a passing failure is tried again, any other ends the process, so that
+    its supervisor and the log show it."""
+    while True:
+        try:
+            await work()
+        except TransientError as error:
+            logger.warning("background work waits", extra={"work": work.__qualname__, "reason": error.message})
+            await asyncio.sleep(1)
+            continue
+        except Exception:
+            logger.critical("background work failed; the gateway ends", exc_info=True)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return
+
+
 @contextlib.asynccontextmanager
 async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncIterator[Gateway]:
     """The gateway with everything opened, closed in the reverse order."""
@@ -124,7 +143,7 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
     chosen = VectorSettings()
     embedder = choose_embedder(chosen)
     vectors = choose_vectors(chosen, settings.data_dir, embedder, upkeep=False)
-    bus = None if reading else NatsBus(settings.nats_url, "gateway")
+    bus = None if reading else NatsBus(settings.nats_url, "gateway", owner=True)
     credentials = {} if reading else service_credentials(settings.service_credentials_file)
     internal = "" if reading else internal_token(settings.internal_token_file)
     storage = FolderStorage(settings.data_dir / "twins")
@@ -133,9 +152,10 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
     tasks: list[asyncio.Task[None]] = []
     try:
         if not reading:
-            tasks = [asyncio.create_task(made.serve_bus()), asyncio.create_task(made.sweeper.run())]
-            tasks.append(asyncio.create_task(made.admission.run()))
-            tasks.append(asyncio.create_task(vectors.open()))
+            assert bus is not None
+            dead_letters = DeadLetters(made.orchestrator, bus)
+            work = (made.serve_bus, made.sweeper.run, made.admission.run, dead_letters.run, vectors.open)
+            tasks = [asyncio.create_task(_supervised(each)) for each in work]
         yield made
     finally:
         for task in tasks:

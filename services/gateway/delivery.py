@@ -21,27 +21,39 @@ from shared.document import Document, DocumentStatus
 from shared.errors import ShadowtwinError, TransientError
 from shared.job import Artefact, Ingestion, Job, OutboxEntry, StepName, utc_now
 from shared.manifest import Manifest
-from shared.ports import DocumentStore, Storage, VectorRow, VectorStore
+from shared.ports import DocumentStore, JobStore, Storage, VectorRow, VectorStore
 
 logger = logging.getLogger("delivery")
+
+
+MOST_RACES = 50
+
+
+class Superseded(Exception):
+    """What was to be delivered has been delivered, or its run is over."""
 
 
 class Delivery:
     """Publishes twins, moves the document record's pointers and keeps the doc-meta vector."""
 
-    def __init__(self, documents: DocumentStore, storage: Storage, vectors: VectorStore, dimension: int) -> None:
-        self._documents, self._storage, self._vectors = documents, storage, vectors
+    def __init__(
+        self, jobs: JobStore, documents: DocumentStore, storage: Storage, vectors: VectorStore, dimension: int
+    ) -> None:
+        self._jobs, self._documents, self._storage, self._vectors = jobs, documents, storage, vectors
         self._dimension = dimension
 
     async def deliver(self, job: Job, entry: OutboxEntry) -> Delivered:
         """Publish the step's files and facts; the command that closes the outbox entry."""
         step = StepName(entry.data["step"])
+        if step == StepName.INGEST and job.step(step).skipped:
+            return await self._close_skipped(job, entry)
         manifest = await self._manifest(job, step)
+        await self._check_current(job, entry)
         saved = await self._publish(job, step, manifest)
         facts = entry.data
         if step == StepName.INGEST:
             return await self._finish(job, entry, saved)
-        document = await self._record(job, lambda old: _with_twin(old, step, saved, facts))
+        document = await self._record(job, entry, lambda old: _with_twin(old, step, saved, facts))
         await self._vectors.put_doc(doc_row(document, self._dimension), insert_only=True)
         main = saved["transcript" if step == StepName.EXTRACT else "transformation"]
         stored = "stored_path" if step == StepName.EXTRACT else "stored_local"
@@ -53,9 +65,17 @@ class Delivery:
         return Delivered(process_id=job.process_id, step=step, event_id=entry.event_id, entries=entries, saved=keys)
 
     async def mark_failed(self, job: Job) -> None:
-        """The document shows its last run's failure; what an earlier run made stays searchable."""
+        """The document shows its last job's failure; what an earlier run made stays searchable. A job made later
+        decides alone, and a document that was deleted has nothing to show."""
         said = f"{job.error.code}: {job.error.message}" if job.error else "failed"
-        await self._record(job, lambda old: replace(old, status=DocumentStatus.ERROR, error=said))
+        for _ in range(MOST_RACES):
+            document = await self._documents.get(job.document_id)
+            if document is None or (document.last_job_at and document.last_job_at > job.created_at):
+                return
+            failed = replace(document, status=DocumentStatus.ERROR, error=said)
+            if await self._documents.put(_by(job, failed)):
+                return
+        raise TransientError("unavailable", "The document record is changed too often at the moment.")
 
     async def clean(self, job: Job) -> None:
         """Remove the attempts' folders, of this run and of any before; the twin holds everything that counts."""
@@ -104,20 +124,42 @@ class Delivery:
                     await self._storage.delete(f"{home}/{file.name}")
         await self._storage.write(key, msgspec.json.encode(manifest))
 
-    async def _record(self, job: Job, change: Callable[[Document], Document]) -> Document:
-        for _ in range(50):
+    async def _check_current(self, job: Job, entry: OutboxEntry) -> None:
+        """Raise Superseded unless the store still holds this outbox entry: a gateway that was frozen, and thaws after
+        another one has delivered, must not publish old files or move pointers back."""
+        stored = await self._jobs.get(job.job_id)
+        if stored is None or all(waiting.event_id != entry.event_id for waiting in stored.outbox):
+            raise Superseded
+
+    async def _record(self, job: Job, entry: OutboxEntry, change: Callable[[Document], Document]) -> Document:
+        """Swap the document record. The entry is checked after the record was read: whatever delivers later changes
+        the record's revision, and this swap then fails."""
+        for _ in range(MOST_RACES):
             document = await self._documents.get(job.document_id)
             if document is None:
                 raise ShadowtwinError("not_found", "The document was deleted while its job ran.")
-            changed = replace(change(document), updated_at=utc_now(), last_job_id=job.job_id)
+            await self._check_current(job, entry)
+            changed = _by(job, change(document))
             if await self._documents.put(changed):
                 return replace(changed, revision=document.revision + 1)
         raise TransientError("unavailable", "The document record is changed too often at the moment.")
 
+    async def _close_skipped(self, job: Job, entry: OutboxEntry) -> Delivered:
+        """Ingestion was skipped: nothing to publish, but the document is done and an earlier error is over."""
+        asked = request_fingerprint(job.parameters)
+        await self._record(
+            job,
+            entry,
+            lambda old: replace(
+                old, status=DocumentStatus.PROCESSED, error="", made_from={**old.made_from, "request": asked}
+            ),
+        )
+        return Delivered(process_id=job.process_id, step=StepName.INGEST, event_id=entry.event_id)
+
     async def _finish(self, job: Job, entry: OutboxEntry, saved: dict[str, Artefact]) -> Delivered:
         """The switch: from the record's swap on, searches see the new generation; then the old rows go."""
         facts, now = entry.data, utc_now()
-        document = await self._record(job, lambda old: _with_generation(old, saved, facts, job))
+        document = await self._record(job, entry, lambda old: _with_generation(old, saved, facts, job))
         await self._vectors.put_doc(doc_row(document, self._dimension), insert_only=False)
         removed = await self._vectors.tidy(job.document_id, document.generation)
         vectors = int(facts["vectors"]) + 1
@@ -138,6 +180,11 @@ class Delivery:
             counts={"vectors": vectors},
             ingestion=Ingestion(upsert_at=now, vectors_upserted=vectors, index=self._vectors.name),
         )
+
+
+def _by(job: Job, document: Document) -> Document:
+    """The record as this job leaves it."""
+    return replace(document, updated_at=utc_now(), last_job_id=job.job_id, last_job_at=job.created_at)
 
 
 def _with_twin(old: Document, step: StepName, saved: dict[str, Artefact], facts: dict[str, Any]) -> Document:

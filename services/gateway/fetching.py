@@ -150,7 +150,7 @@ class Fetcher:
             httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False, timeout=self._seconds) as client,
             client.stream("GET", where.copy_with(host=address), headers=headers, extensions=extensions) as response,
         ):
-            if response.is_redirect or 300 <= response.status_code < 400:
+            if 300 <= response.status_code < 400:
                 raise FetchFailed("redirect")
             if response.status_code != 200:
                 raise FetchFailed("refused_by_server")

@@ -85,7 +85,7 @@ class ForeignResults:
             "type": "transcript",
             "source_file": document.name,
             "generated_by": GENERATED_BY,
-            "generated_at": utc_now().isoformat(timespec="seconds"),
+            "generated_at": utc_now().isoformat(timespec="milliseconds"),
             "pages": len(pages.pages),
         }
         await outputs.write(name, await asyncio.to_thread(lambda: _encoded(head, pages)), "transcript")
@@ -141,7 +141,7 @@ class ForeignResults:
             "template": parameters.template,
             "language": str(given.get("language") or parameters.target_language),
             "generated_by": GENERATED_BY,
-            "generated_at": utc_now().isoformat(timespec="seconds"),
+            "generated_at": utc_now().isoformat(timespec="milliseconds"),
             "pages": document.pages,
         }
         former = await self._former(document.artefacts.get("transformation"), name)

@@ -22,6 +22,8 @@ from shared.ports import DocumentStore, IdempotencyKeyTaken, JobQuery, JobStore,
 
 logger = logging.getLogger("intake")
 
+MOST_RACES = 50
+
 MAGIC_WITHIN = 1024
 """Bytes at the start of a file within which `%PDF-` must stand."""
 
@@ -93,18 +95,22 @@ class Intake:
         _check_magic(head)
 
     async def _admit(self, name: str, library: str, received: Artefact, request: JobRequest) -> Accepted:
+        """The document of the upload, whoever else uploads at the same time; then its job."""
         item_id = request.item_id or received.sha256
         document_id = document_id_for(library, item_id)
-        known = await self._documents.get(document_id) or (
-            None if request.item_id else await self._documents.by_hash(library, received.sha256)
-        )
-        if known is None:
-            document = await self._new_document(name, library, item_id, received)
-        elif known.sha256 == received.sha256:
-            document = await self._known_again(known, name, received)
-        else:
-            document = await self._new_version(known, name, received)
-        return await self._start(document, request)
+        for _ in range(MOST_RACES):
+            known = await self._documents.get(document_id) or (
+                None if request.item_id else await self._documents.by_hash(library, received.sha256)
+            )
+            if known is None:
+                document = await self._new_document(name, library, item_id, received)
+            elif known.sha256 == received.sha256:
+                document = await self._known_again(known, name, received)
+            else:
+                document = await self._new_version(known, name, received)
+            if document is not None:
+                return await self._start(document, request)
+        raise TransientError("unavailable", "The document is changed by too many requests at the moment.")
 
     async def _start(self, document: Document, request: JobRequest) -> Accepted:
         if request.idempotency_key is not None:
@@ -160,7 +166,7 @@ class Intake:
             known = replace(known, sha256=sha256)
         return await self._planner.plan(known, twin.display_name(name), request.parameters)
 
-    async def _new_document(self, name: str, library: str, item_id: str, received: Artefact) -> Document:
+    async def _new_document(self, name: str, library: str, item_id: str, received: Artefact) -> Document | None:
         document_id = document_id_for(library, item_id)
         source = await self._keep(library, document_id, received)
         now = await self._jobs.now()
@@ -177,7 +183,7 @@ class Intake:
         )
         return await self._put(document)
 
-    async def _known_again(self, known: Document, name: str, received: Artefact) -> Document:
+    async def _known_again(self, known: Document, name: str, received: Artefact) -> Document | None:
         source = known.artefacts["source"]
         aliases = known.aliases if name in (known.name, *known.aliases) else [*known.aliases, name]
         if await self._storage.stat(source.key) != received.size:
@@ -186,12 +192,14 @@ class Intake:
             return known
         return await self._put(replace(known, aliases=aliases, artefacts={**known.artefacts, "source": source}))
 
-    async def _new_version(self, known: Document, name: str, received: Artefact) -> Document:
+    async def _new_version(self, known: Document, name: str, received: Artefact) -> Document | None:
         """Changed bytes under the same itemId; refused while a job reads the old ones."""
         page = await self._jobs.find(JobQuery(document_id=known.document_id, limit=5))
         if any(job.open for job in page.jobs):
             raise RequestError("job_open", "A job of this document is still open; its file cannot change now.")
-        source = await self._keep(known.library_id, known.document_id, received)
+        # beside the old bytes, so that the record's swap changes file and hash at once
+        beside = f"source-{received.sha256[:12]}.pdf"
+        source = await self._keep(known.library_id, known.document_id, received, beside)
         changed = replace(
             known,
             sha256=received.sha256,
@@ -200,11 +208,14 @@ class Intake:
             status=DocumentStatus.PENDING,
             artefacts={**known.artefacts, "source": source},
         )
-        return await self._put(changed)
+        stored = await self._put(changed)
+        if stored is not None and known.artefacts["source"].key != source.key:
+            await self._storage.delete(known.artefacts["source"].key)
+        return stored
 
-    async def _keep(self, library: str, document_id: str, received: Artefact) -> Artefact:
+    async def _keep(self, library: str, document_id: str, received: Artefact, name: str = "source.pdf") -> Artefact:
         """The upload under the document's stable name, read back whole before it counts as uploaded."""
-        key = f"{twin.folder(library, document_id)}/source.pdf"
+        key = f"{twin.folder(library, document_id)}/{name}"
         await self._storage.copy(received.key, key)
         digest = hashlib.sha256()
         async for piece in self._storage.stream(key):
@@ -213,10 +224,10 @@ class Intake:
             raise ShadowtwinError("storage_write_failed", "The upload could not be read back as it was sent.")
         return replace(received, key=key)
 
-    async def _put(self, document: Document) -> Document:
-        if not await self._documents.put(document):
-            raise RequestError("conflict", "The document was changed by another request at the same time; try again.")
-        return replace(document, revision=document.revision + 1)
+    async def _put(self, document: Document) -> Document | None:
+        """The record as stored, None when another request was first."""
+        stored = await self._documents.put(document)
+        return replace(document, revision=document.revision + 1) if stored else None
 
 
 def _repeated(document: Document, request: JobRequest, made: Job) -> Accepted:

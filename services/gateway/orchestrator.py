@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from services.gateway.delivery import Delivery
+from services.gateway.delivery import Delivery, Superseded
 from services.gateway.secrets import Unauthorized
 from shared.commands import Command, Fail, Told
 from shared.edits import failure
@@ -132,8 +132,10 @@ class Orchestrator:
         try:
             while True:
                 self._active[job_id] = False
-                with contextlib.suppress(TransientError):
+                try:
                     await self.relay(job_id)
+                except TransientError as error:
+                    logger.warning("outbox waits", extra={"job": job_id, "reason": error.message})
                 if not self._active[job_id]:
                     return
         except Exception:
@@ -166,7 +168,9 @@ class Orchestrator:
                     done.add(entry.event_id)
             if done:
                 with contextlib.suppress(Refused):
-                    await self.apply(job.job_id, Told(process_id=job.process_id, event_ids=frozenset(done)))
+                    after = await self.apply(job.job_id, Told(process_id=job.process_id, event_ids=frozenset(done)))
+                    if not after.outbox:
+                        self._told.pop(job_id, None)
 
     async def _tell(self, job: Job, entry: OutboxEntry) -> None:
         assert self._bus is not None
@@ -195,6 +199,10 @@ class Orchestrator:
             delivered = await self._delivery.deliver(job, entry)
         except TransientError:
             raise
+        except Superseded:
+            logger.info("delivery dropped: it was done by another gateway", extra={"step": step})
+            self._recent.pop(job.job_id, None)
+            return
         except Exception as error:
             said = describe(error)
             logger.exception("delivery failed", extra={"step": step, "code": said.code})

@@ -35,8 +35,7 @@ def check(token: str | None, expected_hash: str) -> None:
 
 def matches(tokens: Iterable[str | None], expected_hash: str) -> bool:
     """Whether one of the tokens is the one that was hashed; all are compared, and an empty hash matches nothing."""
-    given = [hash_of(token) for token in tokens if token]
-    return any([compare_digest(digest, expected_hash) for digest in given if expected_hash])
+    return any([compare_digest(hash_of(token), expected_hash) for token in tokens if token])
 
 
 def internal_token(path: Path | None) -> str:

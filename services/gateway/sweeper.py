@@ -76,7 +76,7 @@ class Sweeper:
         reason = "The step took longer than allowed." if late else "The worker gave no sign of life."
         who: dict[str, Any] = {"process_id": job.process_id, "attempt": job.attempt, "step": step}
         with contextlib.suppress(Refused, RequestError):
-            if job.attempt >= self._settings.max_attempts:
+            if job.losses + 1 >= self._settings.max_attempts:
                 code = "step_deadline" if late else "attempts_exhausted"
                 fault = failure(step, code, "internal", f"{CATALOGUE[code].message} {reason}", CATALOGUE[code].hint)
                 await self._orchestrator.apply(job.job_id, Fail(**who, error=fault))

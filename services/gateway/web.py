@@ -9,6 +9,7 @@ import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway.secrets import Unauthorized
 from shared.errors import CATALOGUE, RequestError, ShadowtwinError, describe
@@ -69,6 +70,22 @@ def shown_job(job: Job) -> dict[str, Any]:
     cancelled = job.error is not None and job.error.code == "cancelled"
     document["shownStatus"] = "cancelled" if cancelled else str(job.status)
     return document
+
+
+class BodyLimit:
+    """Refuses a request whose declared length is over the limit before any of it is read (pure ASGI: no cost else)."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app, self._limit = app, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+            if declared.isdigit() and int(declared) > self._limit:
+                entry = CATALOGUE["payload_too_large"]
+                await problem("payload_too_large", entry.message, 413, entry.hint)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def install_errors(app: FastAPI) -> None:

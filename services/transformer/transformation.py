@@ -116,7 +116,7 @@ def _core(ticket: Ticket, pages: int, language: str) -> dict[str, Any]:
         "template": ticket.parameters.template,
         "language": language,
         "generated_by": f"shadowtwin/transformer/{ANALYZER}",
-        "generated_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "generated_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "pages": pages,
     }
 

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from faststream import AckPolicy
@@ -22,7 +22,7 @@ from nats.js.api import (
     AckPolicy as JsAckPolicy,
 )
 from nats.js.api import ConsumerConfig, DeliverPolicy, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import NotFoundError
+from nats.js.errors import NoStreamResponseError, NotFoundError
 
 from shared import route
 from shared.errors import ConfigurationError, TransientError
@@ -33,8 +33,12 @@ from shared.ticket import Ticket
 
 logger = logging.getLogger("bus")
 
-ACK_WAIT = 30.0
-"""Seconds without a sign of life after which a message is delivered again."""
+ACK_WAIT = 8.0
+"""Seconds without a sign of life after which a message is delivered again: a worker that dies between taking a message
+and claiming its step is found as soon as one that dies later."""
+
+STOP_SECONDS = 20.0
+"""How long running handlers may take when the process stops."""
 
 GATE_SECONDS = 3.0
 """How long the gateway waits for a service's verdict."""
@@ -80,11 +84,31 @@ def consumer_config(leg: route.Leg) -> ConsumerConfig:
     )
 
 
+class _Advisory(msgspec.Struct, frozen=True):
+    """What the broker says of a message that it gave up."""
+
+    stream_seq: int
+    deliveries: int = 0
+
+
+class DeadMessage(NamedTuple):
+    """A message whose deliveries are used up; `event` is None when it could not be read."""
+
+    sequence: int
+    subject: str
+    deliveries: int
+    event: JobEvent | None
+
+
 class NatsBus:
     """One broker connection of a process. Reconnects for ever; if the client gives up, the process ends."""
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, *, owner: bool = False) -> None:
         self.connected = asyncio.Event()
+        self.ready = asyncio.Event()
+        """Set while streams and consumers are known to be right (owner only)."""
+        self._owner = owner
+        self._ensuring: asyncio.Task[None] | None = None
         self._closing = False
         self.broker = NatsBroker(
             url,
@@ -93,7 +117,7 @@ class NatsBus:
             reconnect_time_wait=1,
             connect_timeout=5,
             allow_reconnect=True,
-            graceful_timeout=20.0,
+            graceful_timeout=STOP_SECONDS,
             disconnected_cb=self._lost,
             reconnected_cb=self._back,
             closed_cb=self._closed,
@@ -102,9 +126,12 @@ class NatsBus:
 
     async def _lost(self) -> None:
         self.connected.clear()
+        self.ready.clear()
 
     async def _back(self) -> None:
         self.connected.set()
+        if self._owner:
+            self._ensuring = asyncio.create_task(self.ensure())
 
     async def _closed(self) -> None:
         if not self._closing:
@@ -160,11 +187,26 @@ class NatsBus:
     async def stop(self) -> None:
         """Let running handlers end (bounded), then close. A broker that is away must not hold the process."""
         self._closing = True
+        if self._ensuring is not None:
+            self._ensuring.cancel()
         with contextlib.suppress(NatsError, OSError, TimeoutError):
-            await self.broker.stop()
+            async with asyncio.timeout(STOP_SECONDS + 5):
+                await self.broker.stop()
 
     async def ensure(self) -> None:
-        """Create streams and consumers, and check that what the server runs is what we want. Gateway only."""
+        """Make streams and consumers right, trying until the broker lets us; gateway only. Raises ConfigurationError
+        when what the server runs is not what we want."""
+        while True:
+            try:
+                await self._ensure()
+            except (NatsError, OSError, TimeoutError) as error:
+                logger.warning("streams are not ready yet", extra={"reason": type(error).__name__})
+                await asyncio.sleep(0.5)
+                continue
+            self.ready.set()
+            return
+
+    async def _ensure(self) -> None:
         manager = self._connection.jetstream()
         for wanted in stream_configs():
             try:
@@ -204,17 +246,63 @@ class NatsBus:
                 except (NatsError, TimeoutError):
                     await asyncio.sleep(0.2)
 
+    async def dead_messages(self) -> AsyncIterator[DeadMessage]:
+        """Messages whose deliveries are used up, each acknowledged when the next one is asked for."""
+        subscription = None
+        while True:
+            try:
+                stream = self._connection.jetstream()
+                subscription = subscription or await stream.pull_subscribe(
+                    "", durable="gateway_dead_letters", stream=route.ADVISORY_STREAM
+                )
+                messages = await subscription.fetch(1, timeout=5)
+            except (NatsError, OSError, TimeoutError):
+                await asyncio.sleep(1)
+                continue
+            for message in messages:
+                dead = await self._dead_message(message.data)
+                if dead is not None:
+                    yield dead
+                await message.ack()
+
+    async def _dead_message(self, advisory: bytes) -> DeadMessage | None:
+        try:
+            notice = msgspec.json.decode(advisory, type=_Advisory)
+            message = await self._connection.jetstream().get_msg(route.STREAM, notice.stream_seq)
+        except (msgspec.MsgspecError, NatsError, OSError, TimeoutError):
+            return None
+        try:
+            event = decode(message.data or b"")
+        except msgspec.MsgspecError:
+            event = None
+        return DeadMessage(notice.stream_seq, message.subject or "", notice.deliveries, event)
+
     async def publish(self, subject: str, event: JobEvent, message_id: str) -> bool:
         """Publish and await the stream's ack; True if the stream had this id already. Raises TransientError."""
         try:
-            ack = await self._connection.jetstream().publish(
-                subject, encode(event), timeout=5, stream=route.STREAM, headers={"Nats-Msg-Id": message_id}
-            )
+            ack = await self._publish(subject, encode(event), message_id)
+        except NoStreamResponseError as error:
+            self.ready.clear()
+            logger.warning("the stream is gone and is made again")
+            if self._owner:
+                await self._ensure_once()
+            raise TransientError("unavailable", "The broker has lost its streams.") from error
         except (NatsError, OSError, TimeoutError) as error:
             raise TransientError(
                 "unavailable", f"The broker did not take the event ({type(error).__name__})."
             ) from error
         return bool(ack.duplicate)
+
+    async def _publish(self, subject: str, body: bytes, message_id: str) -> Any:
+        return await self._connection.jetstream().publish(
+            subject, body, timeout=5, stream=route.STREAM, headers={"Nats-Msg-Id": message_id}
+        )
+
+    async def _ensure_once(self) -> None:
+        """One bootstrap at a time, however many publishers have found the stream gone."""
+        if self._ensuring is None or self._ensuring.done():
+            self._ensuring = asyncio.create_task(self.ensure())
+        await asyncio.wait({self._ensuring}, timeout=5)
 
     @property
     def _connection(self) -> Any:

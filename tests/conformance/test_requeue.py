@@ -20,6 +20,7 @@ from tests.contract.conftest import Stores
 from tests.support.gateway import World, world
 from tests.support.pdfs import long_pdf
 from tests.support.phases import Route
+from tests.support.records import make_job
 
 ATTEMPTS = 3
 STATUS_WAITS_OTHERWISE = 10
@@ -31,9 +32,8 @@ GIVEN_UP = {"reaper_30min": "stale_running_reaped", "dispatch_attempts_max_3": "
 Start = Callable[..., contextlib.AbstractAsyncContextManager[World]]
 
 
-@pytest.fixture
-def start(stores: Stores) -> Start:
-    """Makes the world on one of the stores, with the row's limits."""
+def starting(stores: Stores) -> Start:
+    """Makes the world on these stores, with the row's limits."""
 
     @contextlib.asynccontextmanager
     async def started(
@@ -75,8 +75,6 @@ async def new_identity(start: Start, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def some_logs(given: dict[str, Any]) -> dict[str, Any]:
-    from tests.support.records import make_job
-
     return log_entries(make_job("1", created_at=utc_now()), given["job"]["logs"])
 
 
@@ -244,9 +242,16 @@ RULES: dict[str, Callable[[Start, dict[str, Any]], Awaitable[dict[str, Any]]]] =
 }
 
 
-@pytest.mark.parametrize("row", rows("requeue", OTHERWISE))
-async def test_requeue(row: dict[str, Any], start: Start, tmp_path: Path):
-    async def saved(start: Start, given: dict[str, Any]) -> dict[str, Any]:
-        return await save_again(start, given, tmp_path)
+async def check(row: dict[str, Any], stores: Stores, folder: Path) -> None:
+    """One row against a fresh world on these stores."""
 
-    agree(await rule_of(row, RULES | {"same_twin_same_id": saved})(start, row["in"]), row["want"])
+    async def saved(start: Start, given: dict[str, Any]) -> dict[str, Any]:
+        return await save_again(start, given, folder)
+
+    rule = rule_of(row, RULES | {"same_twin_same_id": saved})
+    agree(await rule(starting(stores), row["in"]), row["want"])
+
+
+@pytest.mark.parametrize("row", rows("requeue", OTHERWISE))
+async def test_requeue(row: dict[str, Any], stores: Stores, tmp_path: Path):
+    await check(row, stores, tmp_path)

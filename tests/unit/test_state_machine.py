@@ -8,11 +8,11 @@ against what a job must never do.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec.structs import replace
 
 from shared import route
@@ -77,25 +77,37 @@ class JobMachine(RuleBasedStateMachine):
     def admit(self) -> None:
         self.apply(Admit(process_id=self.job.process_id))
 
-    @rule(step=st.sampled_from(WORKED), owner=st.sampled_from(["w1", "w2"]), age=AGE, attempt=st.integers(0, 2))
+    @initialize(moves=st.integers(0, 9))
+    def some_way(self, moves: int) -> None:
+        """Stories start anywhere on the route, otherwise few would come far."""
+        self.good_moves(moves)
+
+    @rule(moves=st.integers(1, 4))
+    def good_moves(self, moves: int) -> None:
+        for _ in range(moves):
+            if self.job.open:
+                self.one_good_move()
+
+    @rule(step=st.sampled_from(WORKED), owner=st.sampled_from(["w1", "w2"]), age=AGE, attempt=st.integers(-1, 1))
     def claim(self, step: StepName, owner: str, age: int, attempt: int) -> None:
         """A worker acts on a message: of this run or an older one, of this attempt or one before or after."""
-        held = Held(self.run(age), self.job.attempt + (attempt if attempt < 2 else -1), step, owner)
+        self.claimed(Held(self.run(age), self.job.attempt + attempt, step, owner))
+
+    def claimed(self, held: Held) -> bool:
         command = Claim(
-            process_id=held.process_id,
-            attempt=held.attempt,
-            step=step,
-            owner=owner,
+            **who(held),
+            owner=held.owner,
             secret_hash=f"hash of {held}",
             deadline_at=self.now + timedelta(hours=1),
         )
-        if self.apply(command):
-            self.held.append(held)
-            key = (held.process_id, step, held.attempt)
-            assert self.owners.setdefault(key, owner) == owner, f"two owners of {key}"
-            before = self.job.steps[: [row.name for row in self.job.steps].index(step)]
-            for row in before:
-                assert row.name == StepName.STORE or row.name in self.published, f"{step} starts before {row.name}"
+        if not self.apply(command):
+            return False
+        self.held.append(held)
+        key = (held.process_id, held.step, held.attempt)
+        assert self.owners.setdefault(key, held.owner) == held.owner, f"two owners of {key}"
+        earlier = WORKED[: WORKED.index(held.step)]
+        assert set(earlier) <= self.published, f"{held.step} starts before the results it reads are published"
+        return True
 
     @precondition(lambda self: self.held)
     @rule(age=AGE, percent=st.floats(-10, 200), coalesced=st.booleans())
@@ -107,13 +119,17 @@ class JobMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(age=AGE, skipped=st.booleans())
     def settle(self, age: int, skipped: bool) -> None:
-        held = self.ticket(age)
-        outputs = {} if skipped else MANIFEST
-        if self.apply(Settle(**who(held), skipped=skipped, outputs=outputs)):
-            if skipped:
-                self.published.add(held.step)
-            else:
-                self.deliveries.append((held.process_id, self.job.outbox[-1].event_id, held.step))
+        self.settled(self.ticket(age), skipped)
+
+    def settled(self, held: Held, skipped: bool) -> bool:
+        if not self.apply(Settle(**who(held), skipped=skipped, outputs={} if skipped else MANIFEST)):
+            return False
+        to_deliver = [entry for entry in self.job.outbox if entry.kind == "deliver"]
+        assert to_deliver or skipped, "results that nobody publishes"
+        self.deliveries += [(held.process_id, entry.event_id, held.step) for entry in to_deliver]
+        if not to_deliver:
+            self.published.add(held.step)
+        return True
 
     @precondition(lambda self: self.held)
     @rule(age=AGE, retryable=st.booleans())
@@ -130,11 +146,16 @@ class JobMachine(RuleBasedStateMachine):
         """The gateway's own work ends, well or not; another replica may end it once more, or much later."""
         process_id, event_id, step = self.deliveries[-1 - age % len(self.deliveries)]
         if well:
-            if self.apply(Delivered(process_id=process_id, event_id=event_id, step=step)):
-                self.published.add(step)
+            self.delivered(process_id, event_id, step)
         elif any(entry.event_id == event_id for entry in self.job.outbox):
             owner = StepName.STORE if step == StepName.EXTRACT else step
             self.apply(Fail(process_id=process_id, step=owner, error=failure(owner, "internal", "internal", "disk")))
+
+    def delivered(self, process_id: str, event_id: str, step: StepName) -> bool:
+        done = self.apply(Delivered(process_id=process_id, event_id=event_id, step=step))
+        if done:
+            self.published.add(step)
+        return done
 
     @rule(age=AGE)
     def relay(self, age: int) -> None:
@@ -152,8 +173,10 @@ class JobMachine(RuleBasedStateMachine):
     def sweep(self, age: int) -> None:
         self.apply(Restart(**who(self.ticket(age)), reason="silent"))
 
-    @rule(age=AGE, step=st.sampled_from(WORKED), anyway=st.booleans())
-    def requeue(self, age: int, step: StepName, anyway: bool) -> None:
+    @rule(age=AGE, step=st.sampled_from(WORKED), anyway=st.booleans(), really=st.integers(0, 2))
+    def requeue(self, age: int, step: StepName, anyway: bool, really: int) -> None:
+        if really != 2:
+            return
         new = f"run-{len(self.runs) + 1}"
         command = Requeue(process_id=self.run(age), step=step, new_process_id=new, anyway=anyway, quiet_seconds=60)
         if self.apply(command):
@@ -162,9 +185,10 @@ class JobMachine(RuleBasedStateMachine):
             assert kept <= self.published, "a step is kept whose results were never published"
             self.published = set(kept)
 
-    @rule(age=AGE)
-    def cancel(self, age: int) -> None:
-        self.apply(Cancel(process_id=self.run(age), reason="a person"))
+    @rule(age=AGE, really=st.integers(0, 3))
+    def cancel(self, age: int, really: int) -> None:
+        if really == 3:
+            self.apply(Cancel(process_id=self.run(age), reason="a person"))
 
     # what is held against the job
 
@@ -226,27 +250,24 @@ class JobMachine(RuleBasedStateMachine):
         raise AssertionError(f"the job does not end: {self.job}")
 
     def one_good_move(self) -> None:
-        who_runs = {"process_id": self.job.process_id}
-        subjects = {entry.subject: entry for entry in self.job.outbox if entry.kind == "event"}
+        """The next thing that is due, done as it should be; it must be accepted."""
+        run = self.job.process_id
+        events = [entry for entry in self.job.outbox if entry.kind == "event"]
         deliver = next((entry for entry in self.job.outbox if entry.kind == "deliver"), None)
         if self.job.waiting:
-            assert self.apply(Admit(**who_runs))
+            assert self.apply(Admit(process_id=run))
         elif self.job.lease is not None:
-            lease = self.job.lease
-            assert self.apply(Settle(**who_runs, attempt=self.job.attempt, step=lease.step, outputs=MANIFEST))
+            held = Held(run, self.job.attempt, self.job.lease.step, self.job.lease.owner)
+            assert self.settled(held, skipped=False)
         elif deliver is not None:
-            step = StepName(deliver.data["step"])
-            assert self.apply(Delivered(**who_runs, event_id=deliver.event_id, step=step))
-        elif route.TEMPLATE_DONE in subjects:
-            assert self.apply(Advance(**who_runs, step=StepName.INGEST, after=route.TEMPLATE_DONE))
+            assert self.delivered(run, deliver.event_id, StepName(deliver.data["step"]))
+        elif events[0].subject == route.TEMPLATE_DONE:
+            assert self.apply(Advance(process_id=run, step=StepName.INGEST, after=route.TEMPLATE_DONE))
         else:
-            subject, entry = next(iter(subjects.items()))
-            step = route.leg_of(subject).step
+            step = route.leg_of(events[0].subject).step
             assert step is not None
-            attempt = entry.data["attempt"]
-            deadline = self.now + timedelta(hours=1)
-            claim = Claim(**who_runs, attempt=attempt, step=step, owner="good", secret_hash="h", deadline_at=deadline)
-            assert self.apply(claim), "the event that is told cannot be taken"
+            held = Held(run, events[0].data["attempt"], step, "w1")
+            assert self.claimed(held), "the event that is told cannot be taken"
 
     def run(self, age: int) -> str:
         return self.runs[-1 - age % len(self.runs)]
@@ -255,7 +276,7 @@ class JobMachine(RuleBasedStateMachine):
         return self.held[-1 - age % len(self.held)]
 
 
-def who(held: Held) -> dict[str, object]:
+def who(held: Held) -> dict[str, Any]:
     return {"process_id": held.process_id, "attempt": held.attempt, "step": held.step}
 
 
@@ -276,5 +297,5 @@ def same_run(before: Job, after: Job) -> None:
 
 TestJobMachine = JobMachine.TestCase
 TestJobMachine.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=250, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

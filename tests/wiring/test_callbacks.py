@@ -25,7 +25,7 @@ from tests.support.gateway import SERVICE_TOKENS, World, bearer, world
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[World]:
-    async with world() as made:
+    async with world(max_attempts=3) as made:
         yield made
 
 

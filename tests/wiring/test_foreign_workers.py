@@ -208,6 +208,19 @@ async def test_equal_final_reports_at_once_are_applied_once_and_spoil_nothing(ga
     assert (await transcript(gateway, document))[1].count("First page.") == 1
 
 
+async def test_different_final_reports_at_once_leave_one_whole_twin(gateway: World):
+    job_id, ticket = await started(gateway)
+    texts = [f"--- Seite 1 ---\nversion {n}" for n in range(4)]
+    said = await asyncio.gather(*[final(gateway, job_id, ticket, extracted_text=text) for text in texts])
+    job, document = await stored(gateway, job_id)
+    assert (job.error, job.payload and job.payload.extracted_text) == (
+        None,
+        texts[[a["applied"] for a in said].index(True)],
+    )
+    assert job.payload is not None
+    assert (await transcript(gateway, document))[1].strip().endswith(str(job.payload.extracted_text)[-9:])
+
+
 async def test_a_late_failure_does_not_undo_a_stored_text(gateway: World):
     job_id, ticket = await started(gateway)
     await final(gateway, job_id, ticket, extracted_text=TWO_PAGES)

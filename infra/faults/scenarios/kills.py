@@ -84,14 +84,14 @@ async def gateway(bench: Bench) -> None:
     subjects = ("pdf.requested", "pdf.extracted", "template.done", "ingest.requested", "ingest.done", "job.completed")
     async with bench.world(nats_proxied=("gateway",)) as world:
         for subject in subjects:
-            await _before_publish(world, bench, subject)
+            await before_publish(world, bench, subject)
         await _half_an_upload(world, bench)
         for folder in (".incoming", "uploads"):
             await _while_storing(world, bench, folder)
         bench.say(f"{len(subjects)} kills before a publish, 3 in an upload")
 
 
-async def _before_publish(world: World, bench: Bench, subject: str) -> None:
+async def before_publish(world: World, bench: Bench, subject: str) -> None:
     trap = world.nats.trap(subject, lambda told, _: told == subject)
     one = await world.submit(bench.paper())
     await trap.sprung()

@@ -120,7 +120,7 @@ async def disk_full(bench: Bench) -> None:
             accepted = []
             with _filled(world, disk, 60_000):
                 for pdf in bench.papers(6, pages=12):
-                    with contextlib.suppress(Violated, httpx.HTTPError):
+                    with contextlib.suppress(Violated, httpx.HTTPError, TimeoutError):
                         accepted.append(await asyncio.wait_for(world.submit(pdf, ANYHOW), 10))
                 await world.ended(*accepted, seconds=40)
             endings = [await _again(world, one.job_id) for one in accepted]

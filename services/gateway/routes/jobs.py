@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, File, Form, Header, Query, Request, UploadFile
-from msgspec.structs import replace
 from starlette.responses import Response
 
 from services.gateway.composition import Gateway
@@ -15,10 +15,14 @@ from services.gateway.creation import JobRequest
 from services.gateway.requeue import RequeueRequest, cancel, requeue
 from services.gateway.web import answer, body_of, shown_job
 from shared.errors import RequestError
-from shared.job import Job, Parameters, Phases, Policies
+from shared.job import Job, Parameters
 from shared.ports import JobQuery
 
 UPLOAD_PIECE = 1 << 20
+METHODS = ("fast",)
+"""What `extractionMethod` may be."""
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+_TEMPLATE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def routes(gateway: Gateway) -> APIRouter:
@@ -135,12 +139,23 @@ def _parameters(text: str) -> Parameters:
     try:
         given: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
         known = msgspec.convert(given, Parameters)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError("bad_request", f"parameters: {error}.") from error
     unknown = set(given) - set(msgspec.json.decode(msgspec.json.encode(Parameters())))
     if unknown:
         raise RequestError("bad_request", f"parameters has no {', '.join(sorted(unknown))}.")
-    return replace(known, policies=known.policies or Policies(), phases=known.phases or Phases())
+    _check(known)
+    return known
+
+
+def _check(parameters: Parameters) -> None:
+    """Refuse what no worker could do, before anything is stored."""
+    if parameters.extraction_method not in METHODS:
+        raise RequestError("bad_request", f"extractionMethod must be one of {', '.join(METHODS)}.")
+    if not _LANGUAGE.fullmatch(parameters.target_language):
+        raise RequestError("bad_request", "targetLanguage must be a language tag such as en or de-AT.")
+    if not _TEMPLATE.fullmatch(parameters.template):
+        raise RequestError("bad_request", "template must be the name of a template.")
 
 
 async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:

@@ -1,0 +1,230 @@
+"""A production rule that is changed must turn rows red: the adapters ask the real code and hold no rule themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from services.extractor import extraction
+from services.gateway import callbacks, reports, secrets
+from services.ingestor import ingestion
+from services.transformer import templates, transformation
+from shared import gates, policies, skipping, transitions
+from shared.commands import Report
+from shared.gates import Verdict
+from shared.job import JobStatus, Policy
+from shared.testing.memory import MemoryDocuments, MemoryJobs
+from tests.conformance import (
+    test_callbacks,
+    test_gates,
+    test_policies,
+    test_requeue,
+    test_skip_pipeline,
+    test_skip_unit,
+)
+from tests.conformance.table import rows
+from tests.contract.conftest import Stores
+from tests.support.pdfs import long_pdf
+
+Patch = pytest.MonkeyPatch
+
+
+async def nothing(*given: Any) -> Any:
+    """The parts of Stores that no row asks for."""
+
+
+def in_memory() -> Stores:
+    return Stores(MemoryJobs(), MemoryDocuments(), nothing, nothing)
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: Patch) -> Path:
+    """A folder with a PDF and with the template of the gates' rows."""
+    long_pdf(tmp_path / "a.pdf", 1)
+    (tmp_path / "document.md").write_text(test_gates.TEMPLATE)
+    monkeypatch.setattr(templates, "LIBRARY", tmp_path)
+    return tmp_path
+
+
+CHECKS: dict[str, Callable[[dict[str, Any], Path], Awaitable[None] | None]] = {
+    "policies": lambda row, place: test_policies.check(row),
+    "skip_unit": lambda row, place: test_skip_unit.check(row),
+    "skip_pipeline": lambda row, place: test_skip_pipeline.check(row),
+    "callbacks": lambda row, place: test_callbacks.check(row, in_memory()),
+    "requeue": lambda row, place: test_requeue.check(row, in_memory(), place),
+    "gates": lambda row, place: test_gates.check(row, in_memory(), (place / "a.pdf").read_bytes()),
+}
+
+
+async def red(table: str, rules: tuple[str, ...], place: Path) -> list[str]:
+    """The ids of the rows of those rules that fail."""
+    failed = []
+    for parameter in rows(table):
+        row = parameter.values[0]
+        if row["rule"] not in rules or row["id"] in test_requeue.OTHERWISE:
+            continue
+        try:
+            waiting = CHECKS[table](row, place)
+            if inspect.isawaitable(waiting):
+                await waiting
+        except Exception:  # whatever way a row fails, it is red
+            failed.append(row["id"])
+    return failed
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutation:
+    """A changed rule, and where it must be noticed."""
+
+    table: str
+    rules: tuple[str, ...]
+    change: Callable[[Patch], None]
+
+
+def judge_that_runs(only: Callable[[Policy, bool], bool]) -> Callable[..., Verdict]:
+    def judge(policy: Policy, enabled: bool, exists: bool, reason: str) -> Verdict:
+        return Verdict(only(policy, exists), reason, exists)
+
+    return judge
+
+
+def judged_everywhere(judge: Callable[..., Verdict]) -> Callable[[Patch], None]:
+    def change(patch: Patch) -> None:
+        for module in (gates, skipping, extraction, transformation, ingestion):
+            patch.setattr(module, "judge", judge)
+
+    return change
+
+
+def any_run(patch: Patch) -> None:
+    """The guard of the run accepts every processId."""
+
+    def admitted(job: Any, command: Any) -> Any:
+        return original(job, replace(command, process_id=job.process_id))
+
+    original = transitions.admitted
+    patch.setattr(transitions, "admitted", admitted)
+    patch.setattr(callbacks, "admitted", admitted)
+
+
+def no_terminal_state(patch: Patch) -> None:
+    for command, move in list(transitions.TRANSITIONS.items()):
+        step = None if command is Report else move.step
+        patch.setitem(transitions.TRANSITIONS, command, move._replace(job=frozenset(JobStatus), step=step))
+
+
+def unclamped(patch: Patch) -> None:
+    def entry(body: Any) -> dict[str, Any]:
+        return {"phase": body.phase, "message": body.message, "progress": body.progress}
+
+    patch.setattr(callbacks, "progress_entry", entry)
+    patch.setattr(reports, "progress_entry", entry)
+
+
+def backwards(patch: Patch) -> None:
+    def shown(job: Any, step: str, percent: float, *more: Any) -> Any:
+        return original(replace(job, progress=None), step, percent, *more)
+
+    original = transitions.shown
+    patch.setattr(transitions, "shown", shown)
+
+
+def forgetful_requeue(patch: Patch) -> None:
+    move = transitions.TRANSITIONS[transitions.Requeue]
+
+    def change(job: Any, command: Any, now: Any) -> Any:
+        return replace(move.change(job, command, now), logs=[])
+
+    patch.setitem(transitions.TRANSITIONS, transitions.Requeue, move._replace(change=change))
+
+
+def no_cascade(patch: Patch) -> None:
+    """Neither does a step hear that an earlier one ran, nor is its status set to null."""
+
+    def plan_step(*given: Any) -> skipping.StepPlan:
+        plan = original(*given)
+        return plan._replace(before={name: value for name, value in plan.before.items() if value is not None})
+
+    original = skipping.plan_step
+    patch.setattr(skipping, "plan_step", plan_step)
+    patch.setattr(skipping, "UPSTREAM", {})
+
+
+FORCED = ("status_and_data", "status_only", "is_forced")
+PIPELINE = ("one_document",)
+GATES = ("directive_x_gate",)
+SECRETS = ("wrong_secret", "missing_secret", "secret_of_another_job", "service_wide_key_is_no_job_secret")
+
+MUTATIONS: dict[str, Mutation] = {
+    "is_forced never": Mutation(
+        "skip_unit", FORCED, lambda patch: patch.setattr(skipping, "is_forced", lambda *given: False)
+    ),
+    "is_forced always": Mutation(
+        "skip_pipeline", PIPELINE, lambda patch: patch.setattr(skipping, "is_forced", lambda *given: True)
+    ),
+    "another desync text": Mutation(
+        "skip_unit", FORCED, lambda patch: patch.setattr(skipping, "DESYNC", "Error: no data")
+    ),
+    "no cascade": Mutation("skip_pipeline", PIPELINE, no_cascade),
+    "judge ignores force": Mutation(
+        "skip_unit", FORCED, judged_everywhere(judge_that_runs(lambda policy, exists: not exists))
+    ),
+    "do ignores the gate": Mutation(
+        "gates", GATES, judged_everywhere(judge_that_runs(lambda policy, exists: policy != Policy.IGNORE))
+    ),
+    "ignore runs": Mutation(
+        "gates",
+        GATES,
+        judged_everywhere(judge_that_runs(lambda policy, exists: policy == Policy.FORCE or not exists)),
+    ),
+    "a doc without chunks is a gate": Mutation(
+        "gates",
+        ("gate_ingest_exists",),
+        lambda patch: patch.setattr(ingestion, "ingest_gate", lambda document, current: bool(document.generation)),
+    ),
+    "an empty twin is a gate": Mutation(
+        "gates",
+        ("gate_extract_exists",),
+        lambda patch: patch.setattr(gates, "has_bytes", lambda document, role: role in document.artefacts),
+    ),
+    "unknown directives mean do": Mutation(
+        "gates",
+        ("unknown_directive_is_refused",),
+        lambda patch: patch.setattr(test_gates, "parse_directive", lambda word: Policy.DO),
+    ),
+    "forceTemplate is forgotten": Mutation(
+        "policies", ("legacy_flags",), lambda patch: patch.setattr(policies, "FLAGS", policies.FLAGS[:4])
+    ),
+    "skip means do": Mutation(
+        "policies",
+        ("ingest_policy_back",),
+        lambda patch: patch.setitem(policies.DIRECTIVES, "skip", Policy.DO),
+    ),
+    "no secret check": Mutation(
+        "callbacks", SECRETS, lambda patch: patch.setattr(secrets, "matches", lambda *given: True)
+    ),
+    "no guard of the run": Mutation("callbacks", ("stale_process", "stale_process_failed"), any_run),
+    "no terminal state": Mutation(
+        "callbacks", ("failed_is_terminal", "completed_is_terminal", "failed_then_completed"), no_terminal_state
+    ),
+    "progress is not clamped": Mutation("callbacks", ("progress_is_clamped",), unclamped),
+    "progress goes back": Mutation("callbacks", ("late_lower_progress",), backwards),
+    "a requeue forgets the log": Mutation("requeue", ("new_identity",), forgetful_requeue),
+    "a living run is requeued": Mutation(
+        "requeue", ("may_start",), lambda patch: patch.setattr(transitions, "_heard_of", lambda *given: False)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+async def test_a_changed_rule_turns_rows_red(name: str, monkeypatch: Patch, place: Path):
+    mutation = MUTATIONS[name]
+    assert await red(mutation.table, mutation.rules, place) == []
+    mutation.change(monkeypatch)
+    assert await red(mutation.table, mutation.rules, place) != [], "nobody noticed"
