@@ -28,7 +28,7 @@ DESYNC = "Error: Status was completed but no data found in DB"
 FILE_GONE = "file not found"
 
 Row = Mapping[str, Any]
-Choice = bool | Sequence[str] | None
+Force = bool | list[str] | None
 """null | true | list of document ids, as `force_reprocess_*` and `run_refinement` take it."""
 
 

@@ -47,6 +47,22 @@ class Client:
         """The job document."""
         return await self._call("GET", f"/api/jobs/{job_id}")
 
+    async def why(self, job_id: str) -> dict[str, Any]:
+        """Why a job does not move."""
+        return await self._call("GET", f"/api/jobs/{job_id}/diagnosis")
+
+    async def requeue(self, job_id: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Start a new run."""
+        return await self._call("POST", f"/api/jobs/{job_id}/requeue", json=body)
+
+    async def cancel(self, job_id: str) -> dict[str, Any]:
+        """Cancel a job."""
+        return await self._call("POST", f"/api/jobs/{job_id}/cancel")
+
+    async def rebuild_broker(self) -> dict[str, Any]:
+        """Tell all pending work again."""
+        return await self._call("POST", "/api/system/rebuild-broker", timeout=120)
+
     async def jobs(self, **query: Any) -> dict[str, Any]:
         """One page of jobs."""
         return await self._call("GET", "/api/jobs", params={k: v for k, v in query.items() if v is not None})

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -40,21 +41,23 @@ def demo(arguments: argparse.Namespace) -> int:
 
 def process(arguments: argparse.Namespace) -> int:
     """PDFs through a running gateway, or through a stack that lives as long as the command."""
-    _check_files(arguments.files)
+    files = _expanded(arguments.files)
     form, parameters = {"libraryId": arguments.library}, _parameters(arguments)
+    if len(files) > 1:
+        form |= {"batchId": str(uuid.uuid4()), "batchName": ", ".join(path.name for path in arguments.files)[:200]}
     folder = arguments.data_dir or DEFAULT_DATA
-    return asyncio.run(_run(arguments.files, folder, arguments.api_url, form, parameters, arguments.json, hits=False))
+    return asyncio.run(_run(files, folder, arguments.api_url, form, parameters, arguments.json, hits=False))
 
 
 def plan(arguments: argparse.Namespace) -> int:
     """What `process` would do with the files; changes nothing."""
-    _check_files(arguments.files)
+    files = _expanded(arguments.files)
     form = {"libraryId": arguments.library, "parameters": json.dumps(_parameters(arguments))}
 
     async def run() -> list[dict[str, Any]]:
         async with _served(arguments.data_dir or DEFAULT_DATA, arguments.api_url) as client:
             await _await_ready(client)
-            return [{"file": str(file), **await client.plan(file, form)} for file in arguments.files]
+            return [{"file": str(file), **await client.plan(file, form)} for file in files]
 
     plans = asyncio.run(run())
     if arguments.json:
@@ -69,6 +72,18 @@ def _parameters(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.force:
         parameters["policies"] = {"extract": "force", "metadata": "force", "ingest": "force"}
     return parameters
+
+
+def _expanded(paths: list[Path]) -> list[Path]:
+    """The files, and the PDFs below the folders, in order."""
+    files: list[Path] = []
+    for path in paths:
+        below = sorted(found for found in path.rglob("*") if found.suffix.lower() == ".pdf" and found.is_file())
+        if path.is_dir() and not below:
+            raise CliError("not_found", f"There is no PDF in {path}.", "Check the path.", 2)
+        files += below if path.is_dir() else [path]
+    _check_files(files)
+    return files
 
 
 def _check_files(files: list[Path]) -> None:
@@ -99,7 +114,12 @@ async def _run(
                 await report.summary(client, result, hits=hits)
     failed = [r for r in results if "error" in r or (r["job"] is not None and r["job"]["status"] != "completed")]
     if as_json:
-        many = {"results": results, "completed": len(results) - len(failed), "failed": len(failed)}
+        many = {
+            "batchId": form.get("batchId"),
+            "results": results,
+            "completed": len(results) - len(failed),
+            "failed": len(failed),
+        }
         print(json.dumps(results[0] if len(results) == 1 else many, ensure_ascii=False))
     return 1 if failed else 0
 

@@ -39,6 +39,8 @@ def job(arguments: argparse.Namespace) -> int:
     """Show one job document."""
 
     async def run(client: Client) -> int:
+        if arguments.why:
+            return _why(await client.why(arguments.id), arguments.json)
         found = await client.job(arguments.id)
         if arguments.json:
             print(json.dumps(found, ensure_ascii=False))
@@ -47,6 +49,52 @@ def job(arguments: argparse.Namespace) -> int:
         return 0
 
     return _with_client(arguments, run)
+
+
+def _why(found: dict[str, Any], as_json: bool) -> int:
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        state = "stuck" if found["stuck"] else "not stuck"
+        print(f"{state} ({found['code']}) at {found['step']}: {found['reason']}\n-> {found['advice']}")
+    return 0
+
+
+def requeue(arguments: argparse.Namespace) -> int:
+    """Start a new run of a job."""
+
+    async def run(client: Client) -> int:
+        body: dict[str, Any] = {"force": arguments.force, "reason": "command line"}
+        if arguments.start:
+            body["from"] = arguments.start
+        return _told(await client.requeue(arguments.id, body), arguments.json)
+
+    return _with_client(arguments, run)
+
+
+def cancel(arguments: argparse.Namespace) -> int:
+    """Cancel a job."""
+
+    async def run(client: Client) -> int:
+        return _told(await client.cancel(arguments.id), arguments.json)
+
+    return _with_client(arguments, run)
+
+
+def rebuild(arguments: argparse.Namespace) -> int:
+    """Rebuild what the broker has lost, from the job documents."""
+
+    async def run(client: Client) -> int:
+        done = await client.rebuild_broker()
+        print(json.dumps(done) if arguments.json else f"told {done['told']} open jobs again")
+        return 0
+
+    return _with_client(arguments, run)
+
+
+def _told(job: dict[str, Any], as_json: bool) -> int:
+    print(json.dumps(job, ensure_ascii=False) if as_json else f"{job['jobId']}: {job['shownStatus']}")
+    return 0
 
 
 def logs(arguments: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from services.gateway import composition
 from services.gateway.composition import Gateway
-from services.gateway.routes import documents, jobs, system, workers
+from services.gateway.routes import batches, documents, inspection, jobs, system, workers
 from services.gateway.settings import GatewaySettings
 from services.gateway.web import BodyLimit, install_errors
 
@@ -18,13 +18,13 @@ FORM_BYTES = 1 << 20
 """Allowance for the other fields of an upload's form."""
 
 
-def create_app(gateway: Gateway | None, lifespan: object = None) -> FastAPI:
-    """The application over an opened gateway."""
-    app = FastAPI(title="Shadowtwin", version=VERSION, lifespan=lifespan)
+def create_app(gateway: Gateway | None) -> FastAPI:
+    """The application over an opened gateway; None only describes it."""
+    app = FastAPI(title="Shadowtwin", version=VERSION)
     install_errors(app)
     if gateway is not None:
         app.add_middleware(BodyLimit, limit=gateway.settings.max_upload_bytes + FORM_BYTES)
-    for module in (jobs, workers, documents, system):
+    for module in (batches, jobs, inspection, workers, documents, system):
         app.include_router(module.routes(gateway))
     return app
 

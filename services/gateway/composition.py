@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from services.gateway.admission import Admission
 from services.gateway.archives import ArchiveLimits
 from services.gateway.audit import AuditLog
+from services.gateway.bulk import Bulk
 from services.gateway.callbacks import Callbacks
 from services.gateway.dead_letters import DeadLetters
 from services.gateway.delivery import Delivery
@@ -31,9 +32,9 @@ from shared.adapters.vector_choice import VectorSettings, choose_embedder, choos
 from shared.commands import Advance
 from shared.errors import RequestError, TransientError
 from shared.events import JobEvent
-from shared.job import StepName
+from shared.job import JobStatus, StepName
 from shared.phase import Ack, Disposition, Retry
-from shared.ports import DocumentStore, Embedder, JobStore, Storage, VectorStore
+from shared.ports import DocumentStore, Embedder, JobQuery, JobStore, Storage, VectorStore
 from shared.transitions import Refused
 
 logger = logging.getLogger("gateway")
@@ -73,6 +74,7 @@ class Gateway:
         )
         limits = ArchiveLimits(total_bytes=settings.callback_unpacked_bytes)
         self.audit = AuditLog()
+        self.bulk = Bulk(jobs, self.intake, self.orchestrator)
         self.callbacks = Callbacks(
             jobs,
             self.orchestrator,
@@ -88,6 +90,27 @@ class Gateway:
     def bus_ready(self) -> bool:
         """Whether the broker is connected (a reading gateway has none)."""
         return not isinstance(self._bus, NatsBus) or self._bus.ready.is_set()
+
+    async def free_workers(self) -> dict[str, int | None]:
+        """Pulls that wait for work, by service; None where the broker cannot say."""
+        return await self._bus.free_pulls() if isinstance(self._bus, NatsBus) else {}
+
+    async def rebuild_broker(self) -> int:
+        """Make streams and consumers, and tell what every open job waits for, at once; how many jobs."""
+        if isinstance(self._bus, NatsBus):
+            await self._bus.ensure()
+        told, cursor = 0, None
+        for status in (JobStatus.QUEUED, JobStatus.RUNNING):
+            while True:
+                page = await self.jobs.find(JobQuery(status=status, cursor=cursor, limit=200))
+                for job in page.jobs:
+                    if job.outbox:
+                        self.orchestrator.tell_now(job.job_id)
+                        told += 1
+                cursor = page.cursor
+                if cursor is None:
+                    break
+        return told
 
     async def on_template_done(self, event: JobEvent) -> Disposition:
         """The orchestrator's own leg of the route: ask for ingestion."""

@@ -80,6 +80,16 @@ class Intake:
             raise RequestError("not_found", "The document's file is no longer stored; upload it again.")
         return await self._start(document, request)
 
+    async def retry(self, library: str, sha256: str) -> Accepted:
+        """Queue a stored document again, whatever its gates say about it; its phases still respect theirs."""
+        document = await self._documents.by_hash(library, sha256)
+        if document is None:
+            raise RequestError("not_found", "There is no document with this hash in this library.")
+        if await self._storage.stat(document.artefacts["source"].key) is None:
+            raise RequestError("not_found", "The document's file is no longer stored; upload it again.")
+        request = JobRequest(library_id=library, document_id=document.document_id)
+        return await self._queue(document, request, request_fingerprint(request.parameters))
+
     async def _checked(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The pieces, refused as soon as it is clear that they are no acceptable PDF."""
         size, head = 0, b""
@@ -120,6 +130,9 @@ class Intake:
         asked = request_fingerprint(request.parameters)
         if await self._all_gates_skip(document, request, asked):
             return _answer(document, "skipped")
+        return await self._queue(document, request, asked)
+
+    async def _queue(self, document: Document, request: JobRequest, asked: str) -> Accepted:
         now = await self._jobs.now()
         planned = document.made_from.get("request") != asked or "transcript" not in document.artefacts
         planned = planned or request.parameters.policies.extract == Policy.FORCE

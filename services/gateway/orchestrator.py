@@ -107,6 +107,11 @@ class Orchestrator:
         self._recent.pop(job_id, None)
         self.wake(job_id)
 
+    def tell_now(self, job_id: str) -> None:
+        """Tell the job's events although they were told a moment ago: the broker may have lost them."""
+        self._told.pop(job_id, None)
+        self.look_again(job_id)
+
     def wake(self, job_id: str) -> None:
         """The job's outbox has entries: see to them soon. Calls while one is under way are folded into one more."""
         if job_id in self._active:

@@ -16,6 +16,7 @@ ENTRIES_MOST = 500
 VALUE_MOST = 4000
 """Bytes of one further field of a log entry, as JSON."""
 
+COUNTED_MOST = 1 << 31
 _STAMPED = ("seq", "timestamp", "run")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]")
 
@@ -62,7 +63,10 @@ def text_of(value: object, most: int = MESSAGE_MOST) -> str:
 
 
 def log_entries(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The entries as they may stand in the log; number, time and run are never the reporter's to say."""
+    """The entries as they may stand in the log; number, time and run are never the reporter's to say.
+
+    `n`, by which our workers' repeated entries are told, stays only where it is a number.
+    """
     return [_entry(entry) for entry in entries[:ENTRIES_MOST]]
 
 
@@ -80,4 +84,7 @@ def _entry(entry: dict[str, Any]) -> dict[str, Any]:
         for name, value in entry.items()
         if name not in _STAMPED and len(name) <= 64 and len(msgspec.json.encode(value)) <= VALUE_MOST
     }
+    n = fields.get("n")
+    if n is not None and not (type(n) is int and 0 <= n < COUNTED_MOST):
+        del fields["n"]
     return {**fields, "phase": text_of(entry.get("phase"), 64) or "running", "message": text_of(entry.get("message"))}

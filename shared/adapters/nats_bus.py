@@ -235,6 +235,19 @@ class NatsBus:
                     f"wanted {getattr(wanted, field)!r}. Delete the consumer; it is made again at the next start.",
                 )
 
+    async def free_pulls(self) -> dict[str, int | None]:
+        """For each service the pulls that wait for a message: none means that nobody is free to take work."""
+        manager = self._connection.jetstream()
+        found: dict[str, int | None] = {}
+        for leg in route.ROUTE:
+            if leg.consumer:
+                try:
+                    info = await manager.consumer_info(route.STREAM, durable_name(leg))
+                    found[leg.consumer] = info.num_waiting
+                except (NatsError, OSError, TimeoutError):
+                    found[leg.consumer] = None
+        return found
+
     async def wait_for_consumers(self, legs: list[route.Leg]) -> None:
         """Until the gateway has made them."""
         manager = self._connection.jetstream()

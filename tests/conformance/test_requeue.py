@@ -179,10 +179,11 @@ async def dispatches(start: Start, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def held(status: str, attempt: int) -> dict[str, Any]:
-    """Fields of a job in that state; a running one is in its extract phase."""
-    done = {"completed": StepStatus.COMPLETED, "running": StepStatus.RUNNING, "queued": StepStatus.PENDING}[status]
-    states = dict.fromkeys(StepName, done) if status == "completed" else {StepName.EXTRACT: done}
-    return {"status": JobStatus(status), "attempt": attempt, "steps": steps_of(states)}
+    """Fields of a job in that state; a running one is in its extract phase, all attempts before this one were lost."""
+    done = {"completed": "completed", "running": "running", "queued": "pending"}[status]
+    names = [str(name) for name in StepName]
+    states = dict.fromkeys(names if status == "completed" else names[:1], done)
+    return {"status": JobStatus(status), "attempt": attempt, "losses": attempt - 1, "steps": steps_of(states)}
 
 
 def told(job: Job, rule: str) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from services.extractor import extraction
 from services.gateway import callbacks, reports, secrets
 from services.ingestor import ingestion
 from services.transformer import templates, transformation
-from shared import gates, policies, skipping, transitions
-from shared.commands import Report
+from shared import edits, gates, policies, skipping, transitions
+from shared.commands import Report, Requeue
 from shared.gates import Verdict
 from shared.job import JobStatus, Policy
 from shared.testing.memory import MemoryDocuments, MemoryJobs
@@ -131,17 +131,17 @@ def backwards(patch: Patch) -> None:
     def shown(job: Any, step: str, percent: float, *more: Any) -> Any:
         return original(replace(job, progress=None), step, percent, *more)
 
-    original = transitions.shown
+    original = edits.shown
     patch.setattr(transitions, "shown", shown)
 
 
 def forgetful_requeue(patch: Patch) -> None:
-    move = transitions.TRANSITIONS[transitions.Requeue]
+    move = transitions.TRANSITIONS[Requeue]
 
     def change(job: Any, command: Any, now: Any) -> Any:
         return replace(move.change(job, command, now), logs=[])
 
-    patch.setitem(transitions.TRANSITIONS, transitions.Requeue, move._replace(change=change))
+    patch.setitem(transitions.TRANSITIONS, Requeue, move._replace(change=change))
 
 
 def no_cascade(patch: Patch) -> None:

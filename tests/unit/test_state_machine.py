@@ -40,6 +40,7 @@ WORKED = (StepName.EXTRACT, StepName.TRANSFORM, StepName.INGEST)
 ORDER = {StepStatus.PENDING: 0, StepStatus.RUNNING: 1, StepStatus.COMPLETED: 2, StepStatus.FAILED: 2}
 MANIFEST = {"manifest": Artefact(key="k", sha256="s", size=1)}
 
+SLOW = [HealthCheck.too_slow]
 AGE = st.integers(0, 6)
 """0: the newest ticket, run or message; higher numbers: older ones, as late and stale commands hold them."""
 
@@ -216,8 +217,8 @@ class JobMachine(RuleBasedStateMachine):
     def a_step_is_asked_for_once(self) -> None:
         ids = [entry.event_id for entry in self.job.outbox]
         assert len(ids) == len(set(ids))
-        asked = [route.leg_of(entry.subject).step for entry in self.job.outbox if entry.kind == "event"]
-        asked = [step for step in asked if step is not None]
+        legs = [route.leg_of(entry.subject) for entry in self.job.outbox if entry.kind == "event"]
+        asked = [leg.step for leg in legs if leg.step is not None]
         assert len(asked) == len(set(asked)), f"asked for twice: {asked}"
         for step in asked:
             assert self.job.step(step).status == StepStatus.PENDING, f"{step} is asked for but not pending"
@@ -296,6 +297,4 @@ def same_run(before: Job, after: Job) -> None:
 
 
 TestJobMachine = JobMachine.TestCase
-TestJobMachine.settings = settings(
-    max_examples=250, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestJobMachine.settings = settings(max_examples=250, stateful_step_count=40, deadline=None, suppress_health_check=SLOW)

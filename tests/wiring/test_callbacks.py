@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-import httpx
 import msgspec
 import pytest
-from msgspec.structs import replace
 
-from services.gateway.audit import AuditLog
-from services.gateway.secrets import hash_of, internal_token
-from services.gateway.signatures import sign
-from shared.errors import ConfigurationError
-from shared.job import Job, StepName, StepStatus
+from shared.job import Job, StepName
+from tests.support.foreign import started
 from tests.support.gateway import SERVICE_TOKENS, World, bearer, world
 
 
@@ -27,11 +18,6 @@ from tests.support.gateway import SERVICE_TOKENS, World, bearer, world
 async def gateway() -> AsyncIterator[World]:
     async with world(max_attempts=3) as made:
         yield made
-
-
-async def started(gateway: World) -> tuple[str, dict[str, Any]]:
-    accepted = await gateway.upload()
-    return accepted["jobId"], await gateway.claim(accepted["jobId"])
 
 
 def frozen(job: Job) -> bytes:
@@ -209,228 +195,24 @@ async def test_no_worker_settles_the_gateways_own_step(gateway: World):
     assert (await gateway.callback(job_id, ticket["token"], body)).status_code == 400
 
 
+async def test_a_failure_that_names_a_step_nobody_works_on_changes_nothing(gateway: World):
+    job_id, ticket = await started(gateway)
+    before = frozen(await gateway.job(job_id))
+    answer = await gateway.callback(job_id, ticket["token"], {"phase": "error", "step": "ingest_rag"})
+    assert answer.json() == {"applied": False, "reason": "not_running"}
+    assert frozen(await gateway.job(job_id)) == before
+
+
 async def test_a_log_entry_cannot_say_its_own_number_time_or_run(gateway: World):
     job_id, ticket = await started(gateway)
     forged = {"phase": "x\x00y", "message": "m" * 9000, "seq": -1, "timestamp": "never", "run": "r", "big": "b" * 9000}
-    await gateway.callback(job_id, ticket["token"], {"phase": "running", "logs": [forged, {}]})
+    await gateway.callback(job_id, ticket["token"], {"phase": "running", "logs": [forged, {"n": "x"}]})
     job = await gateway.job(job_id)
     first, second = job.logs[-2:]
     assert (first["seq"], first["run"], first["phase"], len(first["message"])) == (4, job.process_id, "x y", 2000)
     assert "big" not in first
     assert first["timestamp"] == second["timestamp"] == job.updated_at
     assert second["phase"] == "running"
-
-
-# signatures
-
-
-async def signed(
-    gateway: World, job_id: str, token: str, body: dict[str, Any], message_id: str = "msg_1", **changes: Any
-) -> httpx.Response:
-    content = json.dumps(body).encode()
-    at = int(gateway.jobs.clock().timestamp()) + changes.get("late", 0)
-    headers = {
-        "webhook-id": message_id,
-        "webhook-timestamp": str(at),
-        "webhook-signature": sign(hash_of(token), message_id, at, content),
-        **changes.get("headers", {}),
-    }
-    path = f"/api/external/jobs/{job_id}"
-    answer = await gateway.http.post(path, content=changes.get("content", content), headers=headers)
-    await gateway.settle()
-    return answer
-
-
-async def test_a_signature_over_the_raw_body_stands_for_the_secret(gateway: World):
-    job_id, ticket = await started(gateway)
-    answer = await signed(gateway, job_id, ticket["token"], {"phase": "running", "progress": 30})
-    assert (answer.status_code, answer.json()["applied"]) == (200, True)
-    assert len((await gateway.job(job_id)).callback_ids) == 1
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"content": b'{"phase": "running", "progress": 31}'},
-        {"content": b'{"phase": "running", "progress": 30} '},
-        {"content": b"{"},
-        {"headers": {"webhook-id": "msg_2"}},
-        {"headers": {"webhook-signature": "v1,AAAA"}},
-        {"headers": {"webhook-signature": ""}},
-        {"late": -301},
-        {"late": 301},
-    ],
-)
-async def test_a_tampered_or_old_signature_is_a_401_even_beside_the_right_secret(gateway: World, changes: Any):
-    job_id, ticket = await started(gateway)
-    before = frozen(await gateway.job(job_id))
-    changes["headers"] = {"authorization": f"Bearer {ticket['token']}", **changes.get("headers", {})}
-    answer = await signed(gateway, job_id, ticket["token"], {"phase": "running", "progress": 30}, **changes)
-    assert answer.status_code == 401
-    assert frozen(await gateway.job(job_id)) == before
-
-
-async def test_a_signed_callback_replayed_100_times_is_applied_once(gateway: World):
-    job_id, ticket = await started(gateway)
-    report = {"phase": "running", "progress": 30, "message": "once"}
-    answers = await asyncio.gather(*[signed(gateway, job_id, ticket["token"], report) for _ in range(50)])
-    answers += [await signed(gateway, job_id, ticket["token"], report) for _ in range(50)]
-    assert sum(answer.json()["applied"] for answer in answers) == 1
-    assert {answer.status_code for answer in answers} == {200}
-    assert sum(entry["message"] == "once" for entry in (await gateway.job(job_id)).logs) == 1
-
-
-async def test_a_signature_of_a_former_attempt_is_a_401(gateway: World):
-    job_id, ticket = await started(gateway)
-    away = {"phase": "failed", "error": {"code": "unavailable", "message": "away", "retryable": True}}
-    assert (await signed(gateway, job_id, ticket["token"], away)).json()["applied"] is True
-    assert (await signed(gateway, job_id, ticket["token"], {"phase": "running"}, "msg_2")).status_code == 401
-    renewed = await gateway.claim(job_id)
-    assert (await gateway.job(job_id)).callback_ids == []
-    assert (await signed(gateway, job_id, ticket["token"], {"phase": "running"}, "msg_3")).status_code == 401
-    assert (await signed(gateway, job_id, renewed["token"], {"phase": "running"}, "msg_3")).json()["applied"] is True
-
-
-async def test_a_signed_final_report_of_a_foreign_worker_is_applied_once(gateway: World):
-    job_id, ticket = await started(gateway)
-    report = {"phase": "completed", "data": {"extracted_text": "text"}}
-    applied = [(await signed(gateway, job_id, ticket["token"], report)).json()["applied"] for _ in range(5)]
-    assert applied == [True, False, False, False, False]
-    assert gateway.bus.subjects() == ["pdf.requested", "pdf.extracted"]
-
-
-# the audit log
-
-
-async def test_a_refusal_goes_to_the_audit_log_once_for_each_job_and_address(
-    gateway: World, caplog: pytest.LogCaptureFixture
-):
-    job_id, ticket = await started(gateway)
-    with caplog.at_level(logging.WARNING, "audit"):
-        for _ in range(20):
-            await gateway.callback(job_id, "wrong-" + ticket["token"], {"phase": "running"})
-    [entry] = gateway.gateway.audit.entries
-    assert (entry.action, entry.job, entry.credential) == ("unauthorized_callback", job_id, "token")
-    assert [vars(record)["action"] for record in caplog.records if record.name == "audit"] == ["unauthorized_callback"]
-    said = caplog.text + repr(gateway.gateway.audit.entries) + repr([vars(record) for record in caplog.records])
-    hashed = hash_of(ticket["token"])
-    assert not any(part in said for part in (ticket["token"][:8], hashed[:8], hash_of("wrong-" + ticket["token"])[:8]))
-
-
-async def test_what_is_refused_after_the_secret_is_no_matter_for_the_audit_log(gateway: World):
-    job_id, ticket = await started(gateway)
-    await gateway.callback(job_id, ticket["token"], {"phase": "running", "process": {"id": "stale"}})
-    await gateway.callback("nobody", "wrong", {"phase": "running"})
-    assert gateway.gateway.audit.entries == ()
-
-
-def test_the_audit_log_counts_what_it_keeps_quiet_about():
-    now = [0.0]
-    audit = AuditLog(lambda: now[0])
-    for source in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", "192.0.2.1"):
-        audit.refused("a", source, "token")
-    audit.refused("b", "192.0.2.1", "none")
-    now[0] = 11.0
-    audit.refused("a", "192.0.2.1", "token")
-    assert [(e.job, e.source, e.suppressed) for e in audit.entries] == [
-        ("a", "192.0.2.1", 0),
-        ("a", "192.0.2.2", 0),
-        ("a", "2001:db8::1", 0),
-        ("b", "192.0.2.1", 0),
-        ("a", "192.0.2.1", 2),
-    ]
-
-
-# the internal token
-
-INTERNAL = "the internal token of this test"
-
-
-async def internal_job(gateway: World, worker: str = "internal", step: StepName = StepName.TRANSFORM) -> str:
-    """A job of which that step runs, its transcript stored."""
-    job_id, ticket = await started(gateway)
-    if step == StepName.TRANSFORM:
-        text = {"phase": "completed", "data": {"extracted_text": "--- Seite 1 ---\ntext"}}
-        assert (await gateway.callback(job_id, ticket["token"], text)).json()["applied"]
-    job = await gateway.job(job_id)
-    steps = [replace(row, status=StepStatus.RUNNING) if row.name == step else row for row in job.steps]
-    assert await gateway.jobs.swap(job, replace(job, worker=worker, steps=steps, job_secret_hash=""))
-    gateway.gateway.orchestrator.look_again(job_id)
-    return job_id
-
-
-async def internally(gateway: World, job_id: str, token: str = INTERNAL, **changes: Any) -> httpx.Response:
-    run = (await gateway.job(job_id)).process_id
-    body = {"phase": "template_completed", "process": {"id": run}, **changes}
-    answer = await gateway.http.post(f"/api/external/jobs/{job_id}", json=body, headers={"X-Internal-Token": token})
-    await gateway.settle()
-    return answer
-
-
-async def test_the_internal_token_ends_the_template_step_of_an_internal_job():
-    async with world(internal_token=INTERNAL) as gateway:
-        job_id = await internal_job(gateway)
-        answer = await internally(gateway, job_id, data={"metadata": {"title": "Otters"}})
-        assert (answer.status_code, answer.json()["applied"]) == (200, True)
-        job = await gateway.job(job_id)
-        assert str(job.step("transform_template").status) == "completed"
-        assert gateway.bus.subjects()[-1] == "template.done"
-        assert job.cumulative_meta["title"] == "Otters"
-
-
-async def test_a_template_report_without_metadata_ends_the_step_with_nothing_changed():
-    async with world(internal_token=INTERNAL) as gateway:
-        job_id = await internal_job(gateway)
-        assert (await internally(gateway, job_id)).json()["applied"] is True
-        step = (await gateway.job(job_id)).step("transform_template")
-        assert (str(step.status), step.skipped, step.reason) == ("completed", True, "no_metadata")
-        assert gateway.bus.subjects()[-1] == "template.done"
-
-
-async def test_the_internal_token_counts_for_no_other_worker_and_no_other_step():
-    async with world(internal_token=INTERNAL) as gateway:
-        job_id = await internal_job(gateway, worker="secretary")
-        assert (await internally(gateway, job_id)).status_code == 401
-    async with world(internal_token=INTERNAL) as gateway:
-        job_id = await internal_job(gateway, step=StepName.EXTRACT)
-        for phase in ("template_completed", "completed", "failed", "running"):
-            answer = await internally(gateway, job_id, phase=phase, data={"extracted_text": "x"})
-            assert answer.status_code == 401
-        assert (await internally(gateway, job_id, step="transform_template")).status_code == 401
-
-
-@pytest.mark.parametrize(("server", "sent"), [("", ""), ("", INTERNAL), (INTERNAL, ""), (INTERNAL, "wrong")])
-async def test_a_wrong_or_unset_internal_token_matches_nothing(server: str, sent: str):
-    async with world(internal_token=server) as gateway:
-        job_id = await internal_job(gateway)
-        before = frozen(await gateway.job(job_id))
-        assert (await internally(gateway, job_id, sent)).status_code == 401
-        assert frozen(await gateway.job(job_id)) == before
-
-
-@pytest.mark.parametrize("process", [{}, {"id": ""}, {"id": "stale"}])
-async def test_the_internal_token_needs_the_runs_id(process: dict[str, str]):
-    async with world(internal_token=INTERNAL) as gateway:
-        job_id = await internal_job(gateway)
-        before = frozen(await gateway.job(job_id))
-        answer = await internally(gateway, job_id, process=process)
-        assert (answer.status_code, answer.json()) == (200, {"applied": False, "reason": "stale_process"})
-        assert frozen(await gateway.job(job_id)) == before
-
-
-def test_the_internal_token_is_read_from_a_file(tmp_path: Path):
-    file = tmp_path / "token"
-    assert internal_token(None) == ""
-    for content, token in ((INTERNAL + "\n", INTERNAL), ("\n", "")):
-        file.write_text(content)
-        assert internal_token(file) == token
-    file.write_text("short")
-    for path in (file, tmp_path / "missing"):
-        with pytest.raises(ConfigurationError, match="SHADOWTWIN_INTERNAL_TOKEN_FILE"):
-            internal_token(path)
-
-
-# progress
 
 
 @pytest.mark.parametrize(("sent", "logged"), [(140, 100), (-5, 0), (1e300, 100), (33.3, 33.3)])

@@ -80,7 +80,7 @@ def _common(left: list[Gap], right: list[Gap]) -> list[Gap]:
     for a0, a1 in left:
         for b0, b1 in right:
             start, end = (a0 if a0 > b0 else b0), (a1 if a1 < b1 else b1)
-            if end - start > 7.0:
+            if end - start > 4.0:
                 out.append((start, end))
     return out
 

@@ -92,12 +92,17 @@ def routes(gateway: Gateway) -> APIRouter:
 
     @router.get("/jobs/{jobId}/logs", summary="The job's log")
     async def logs(
-        jobId: str, after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=5000)] = 1000
+        jobId: str,
+        after: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
+        phase: Annotated[str | None, Query(description="only this log phase")] = None,
+        run: Annotated[str | None, Query(description="only this processId")] = None,
     ) -> Response:
-        """Entries with seq > after, oldest first, across all runs."""
+        """Entries with seq > after, oldest first, across all runs; the cursor goes on behind the last one looked at."""
         await _job(gateway, jobId)
         entries = await gateway.jobs.logs(jobId, after, limit)
-        return answer({"logs": entries, "cursor": entries[-1]["seq"] if entries else after})
+        wanted = [entry for entry in entries if phase in (None, entry.get("phase")) and run in (None, entry.get("run"))]
+        return answer({"logs": wanted, "cursor": entries[-1]["seq"] if entries else after})
 
     @router.post("/jobs/{jobId}/requeue", status_code=202, summary="Start a new run")
     async def requeue_job(jobId: str, request: Request) -> Response:

@@ -1,0 +1,58 @@
+"""Batches, bulk requeues, retries, and the broker's rebuilding."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from services.gateway.bulk import BatchRequest, BulkRequeue
+from services.gateway.composition import Gateway
+from services.gateway.web import answer, body_of
+from shared.errors import RequestError
+
+BATCH_BYTES = 8 << 20
+
+
+def routes(gateway: Gateway) -> APIRouter:
+    """The router over one gateway."""
+    router = APIRouter(prefix="/api", tags=["jobs"])
+
+    @router.post("/batches", status_code=202, summary="Process stored documents again")
+    async def batch(request: Request) -> Response:
+        """A job for each document, with the source's `force_reprocess_*` (null, true or a list of document ids)."""
+        return answer(await gateway.bulk.batch(await body_of(request, BatchRequest, BATCH_BYTES)), 202)
+
+    @router.get("/batches/{batchId}", summary="Counts of a batch")
+    async def counts(batchId: str) -> Response:
+        """Jobs by status."""
+        return answer(await gateway.bulk.counts(batchId))
+
+    @router.post("/jobs/requeue", status_code=202, summary="Requeue jobs by filter")
+    async def requeue_many(request: Request) -> Response:
+        """Answers a handle; with `dryRun` only the number that would be requeued."""
+        handle = await gateway.bulk.requeue(await body_of(request, BulkRequeue))
+        return answer(handle, 200 if handle.finished else 202)
+
+    @router.get("/jobs/requeue/{handle}", summary="State of a bulk requeue")
+    async def requeue_state(handle: str) -> Response:
+        """How many were found, requeued and refused so far."""
+        found = gateway.bulk.handles.get(handle)
+        if found is None:
+            raise RequestError("not_found", "There is no such handle (they live as long as the gateway's process).")
+        return answer(found)
+
+    @router.post("/ingest/{docHash}/retry", status_code=202, summary="Process a stored file again (seed 004)")
+    async def retry(docHash: str, library: Annotated[str, Query()] = "default") -> Response:
+        """404 when the record or its file is missing; the display name is kept."""
+        accepted = await gateway.intake.retry(library, docHash)
+        return answer({**msgspec.to_builtins(accepted), "retry": True}, 202)
+
+    @router.post("/system/rebuild-broker", summary="Tell all pending work again")
+    async def rebuild() -> Response:
+        """For a broker that was wiped: streams and consumers are made, then every open job's event is told again."""
+        return answer({"told": await gateway.rebuild_broker()})
+
+    return router
