@@ -45,7 +45,8 @@ class Extraction:
         parameters = ticket.parameters
         exists = extract_gate(ticket.document, made_from(ticket))
         if exists:
-            exists = await self._storage.stat(ticket.document.artefacts["transcript"].key) is not None
+            transcript = ticket.document.artefacts["transcript"]
+            exists = 0 < transcript.size == await self._storage.stat(transcript.key)
         return judge(parameters.policies.extract, parameters.phases.extract, exists, "shadow_twin_exists")
 
     async def work(self, ticket: Ticket, report: Report) -> Outcome:

@@ -85,6 +85,7 @@ class World:
 
     async def settle(self) -> None:
         """Until the queue has admitted what fits and the relay has nothing to do."""
+        await asyncio.sleep(0)
         await self.gateway.admission.round()
         while self.gateway.orchestrator.busy():
             await asyncio.sleep(0)

@@ -23,7 +23,7 @@ CALM = {"SHADOWTWIN_LEASE_SECONDS": "5"}
 async def duplicates(bench: Bench) -> None:
     """Every event is told three times more under other ids, and all later events of a job at its beginning."""
     async with bench.world(CALM) as world, connected(world) as broker:
-        copied = await _echo(bench, broker)
+        copied = await echo(bench, broker)
         for one in await world.load(bench.papers(5)):
             job = await world.job(one.job_id)
             for subject in bench.chance.sample(SUBJECTS[1:], 3):
@@ -33,7 +33,8 @@ async def duplicates(bench: Bench) -> None:
     await _early_event_and_dead_worker(bench)
 
 
-async def _echo(bench: Bench, broker: Any) -> list[str]:
+async def echo(bench: Bench, broker: Any) -> list[str]:
+    """Tell every event three times more; the list grows with what was heard."""
     copied: list[str] = []
 
     async def heard(message: Any) -> None:

@@ -33,7 +33,7 @@ async def broker_killed(bench: Bench) -> None:
         waiting = asyncio.create_task(world.load(bench.papers(12)))
         for _ in range(2):
             await asyncio.sleep(bench.chance.uniform(0.3, 1.0))
-            await _kill_broker(world)
+            await kill_broker(world)
         await waiting
         await world.ended()
         bench.say("killed twice under a load of 12 jobs")
@@ -72,7 +72,8 @@ async def broker_away(bench: Bench) -> None:
         bench.say(f"away {OUTAGE:.0f} s (for 180), 4 uploads taken meanwhile; all done {seconds:.1f} s after")
 
 
-async def _kill_broker(world: World) -> None:
+async def kill_broker(world: World) -> None:
+    """kill -9, and wait until its guard has started another."""
     pid = world.broker_pid()
     processes.send(pid, signal.SIGKILL)
 

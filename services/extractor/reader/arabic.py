@@ -13,9 +13,7 @@ from pymupdf import mupdf
 
 _LINE = re.compile(r"<line .*?</line>", re.S)
 _CHAR = re.compile(r'<char quad="(\S+) \S+ (\S+) [^"]*"[^>]* c="([^"]*)"/>')
-_ALEF = frozenset("اأإآ")
-_LAM = "ل"
-_REVERSED = re.compile("[اأإآ]ل")
+_LETTER = re.compile("[ء-غف-يٮ-ۓ]")
 _NO_WIDTH = 0.05
 
 
@@ -37,11 +35,16 @@ def repaired_lines(stext: mupdf.FzStextPage) -> list[str]:
 def _repaired(line: str) -> str:
     chars = [(float(x1) - float(x0), html.unescape(char)) for x0, x1, char in _CHAR.findall(line)]
     text = "".join(char for _, char in chars)
-    if len(text) != len(chars) or not _REVERSED.search(text):
+    thin = [abs(width) < _NO_WIDTH and _LETTER.match(char) is not None for width, char in chars]
+    if len(text) != len(chars) or True not in thin:
         return text
     letters = list(text)
-    for match in _REVERSED.finditer(text):
-        at = match.start()
-        if abs(chars[at][0]) < _NO_WIDTH and letters[at] in _ALEF:
-            letters[at], letters[at + 1] = _LAM, letters[at]
+    at = 0
+    while at < len(thin):
+        end = at
+        while end < len(thin) and thin[end]:
+            end += 1
+        if end > at and end < len(thin) and _LETTER.match(letters[end]):
+            letters[at : end + 1] = letters[at : end + 1][::-1]
+        at = end + 1
     return "".join(letters)

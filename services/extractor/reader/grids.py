@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
+from services.extractor.reader.bidi import Part, compose
 from services.extractor.reader.sheet import Rule, Segment, Sheet
 from services.extractor.reader.text import join
 
@@ -215,6 +216,11 @@ def _cut(band: list[Segment], walls: list[float]) -> list[Segment]:
 
 
 def _halves(segment: Segment, wall: float) -> tuple[Segment | None, Segment]:
+    if segment.parts:
+        left = [part for part in segment.parts if part[0] + part[1] < 2 * wall]
+        right = [part for part in segment.parts if part[0] + part[1] >= 2 * wall]
+        if left and right and not any(_crosses(part, wall) for part in segment.parts):
+            return _of_parts(segment, left), _of_parts(segment, right)
     text = segment.text
     width = (segment.x1 - segment.x0) / len(text)
     at = (wall - segment.x0) / width
@@ -225,6 +231,19 @@ def _halves(segment: Segment, wall: float) -> tuple[Segment | None, Segment]:
     left = Segment(segment.x0, y0, wall - 1, y1, base, size, text[:space].strip(), font, order)
     right = Segment(wall + 1, y0, segment.x1, y1, base, size, text[space:].strip(), font, order)
     return left, right
+
+
+def _crosses(part: Part, wall: float) -> bool:
+    reach = 0.35 * (part[1] - part[0])
+    return part[0] + reach < wall < part[1] - reach
+
+
+def _of_parts(segment: Segment, parts: list[Part]) -> Segment:
+    x0, x1 = min(part[0] for part in parts), max(part[1] for part in parts)
+    text = compose(parts, segment.size)
+    made = Segment(x0, segment.y0, x1, segment.y1, segment.base, segment.size, text, segment.font, segment.order)
+    made.rtl, made.parts = segment.rtl, parts if len(parts) > 1 else None
+    return made
 
 
 def _split_rows(band: list[Segment], walls: list[float], *, few: bool) -> list[list[Segment]]:

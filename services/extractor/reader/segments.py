@@ -113,6 +113,7 @@ def _turn(stext: mupdf.FzStextPage, lines: list[Line], sheet: Sheet) -> list[Lin
             sheet.aside.extend(segments_of([line]))
     if main[1]:
         sheet.width, sheet.height = sheet.height, sheet.width
+    sheet.turn = main
     if main != (1, 0):
         sheet.warnings.append("text_turned")
     return kept
@@ -141,7 +142,16 @@ def _read_rules(stext: mupdf.FzStextPage, sheet: Sheet) -> None:
                 sheet.warnings.append("graphics_limit")
                 return
         block = block.next
-    sheet.rules = [] if "text_turned" in sheet.warnings else rules
+    sheet.rules = [_turned(rule, sheet) for rule in rules] if sheet.turn != (1, 0) else rules
+
+
+def _turned(rule: Rule, sheet: Sheet) -> Rule:
+    """A rule of a sheet that has been turned; its width and height are already those of the turned sheet."""
+    if sheet.turn == (0, -1):
+        return Rule(sheet.width - rule.y1, rule.x0, sheet.width - rule.y0, rule.x1)
+    if sheet.turn == (0, 1):
+        return Rule(rule.y0, sheet.height - rule.x1, rule.y1, sheet.height - rule.x0)
+    return Rule(sheet.width - rule.x1, sheet.height - rule.y1, sheet.width - rule.x0, sheet.height - rule.y0)
 
 
 def text_boxes(stext: mupdf.FzStextPage) -> list[tuple[Box, str]]:

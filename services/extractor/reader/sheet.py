@@ -15,6 +15,7 @@ class Segment:
         "italic",
         "mono",
         "order",
+        "parts",
         "rtl",
         "size",
         "table",
@@ -33,6 +34,7 @@ class Segment:
         self.bold = self.italic = self.mono = 0  # counts of characters
         self.rtl = False
         self.table: Any = None
+        self.parts: list[tuple[float, float, str]] | None = None  # when it was joined from several runs
 
 
 class Rule:
@@ -47,11 +49,12 @@ class Rule:
 class Sheet:
     """All that was read from one page before its layout is understood."""
 
-    __slots__ = ("aside", "height", "number", "rotation", "rules", "segments", "warnings", "width")
+    __slots__ = ("aside", "height", "number", "rotation", "rules", "segments", "turn", "warnings", "width")
 
     def __init__(self, number: int, width: float, height: float, rotation: int) -> None:
         self.number, self.width, self.height, self.rotation = number, width, height, rotation
         self.segments: list[Segment] = []
         self.aside: list[Segment] = []  # text that runs in another direction than the page
         self.rules: list[Rule] = []
+        self.turn = (1, 0)  # the direction of its text before the sheet was turned
         self.warnings: list[str] = []

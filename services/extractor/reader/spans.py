@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
+from services.extractor.reader.bidi import compose
 from services.extractor.reader.sheet import Segment
 from services.extractor.reader.text import clean, is_rtl, is_wide
 
@@ -75,6 +76,8 @@ def segments_of(lines: list[Line]) -> list[Segment]:
         segment.text = segment.text.strip()
         if not segment.text.isascii():
             segment.rtl = is_rtl(segment.text)
+            if segment.rtl and segment.parts and not all(is_rtl(part[2]) for part in segment.parts):
+                segment.text = compose(segment.parts, segment.size)
     return found
 
 
@@ -138,6 +141,9 @@ def _extend(found: list[Segment], current: Segment | None, piece: Segment, mono:
 
 
 def _append(current: Segment, piece: Segment, gap: float, big: float, space: bool, rtl: bool) -> None:
+    if current.parts is None:
+        current.parts = [(current.x0, current.x1, current.text)]
+    current.parts.append((piece.x0, piece.x1, piece.text))
     if rtl:
         gap = current.x0 - piece.x1
     backwards = not rtl and not piece.text.isascii() and is_rtl(piece.text) and is_rtl(current.text)
