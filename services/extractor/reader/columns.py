@@ -66,7 +66,7 @@ def _gaps(strip: list[Segment]) -> list[Gap]:
         strip = sorted(strip, key=_left)
     for segment in strip:
         if segment.x0 > right:
-            if segment.x0 - right > 0.6 * min(segment.size, 12.0):
+            if segment.x0 - right > (0.6 if len(segment.text) > 15 else 0.8) * min(segment.size, 12.0):
                 gaps.append((right, segment.x0))
             right = segment.x1
         elif segment.x1 > right:

@@ -159,6 +159,7 @@ class _Grid:
             band = bisect_right(self.ys, (segment.y0 + segment.y1) / 2) - 1
             bands[min(max(band, 0), len(bands) - 1)].append(segment)
         walls = [self._walls(index) for index in range(len(bands))]
+        self._extend_walls(bands, walls)
         real = [index for index, band in enumerate(bands) if band and len(walls[index]) > 2]
         if not real:
             return None
@@ -185,6 +186,17 @@ class _Grid:
         top, bottom = self.ys[band], self.ys[band + 1]
         inner = [x for x in self.xs[1:-1] if self._covered(x, top, bottom) >= 0.5 * (bottom - top)]
         return [self.xs[0], *inner, self.xs[-1]]
+
+    def _extend_walls(self, bands: list[list[Segment]], walls: list[list[float]]) -> None:
+        """The upright lines of a header go on, undrawn, through a tall band of many rows when no text crosses them."""
+        for index in range(1, len(bands)):
+            band, own = bands[index], walls[index]
+            missing = [x for x in walls[index - 1] if x not in own]
+            if not missing or len(band) < 12 or len(_positions([s.base for s in band], 4.0)) < 4:
+                continue
+            free = [x for x in missing if not any(s.x0 + 2 < x < s.x1 - 2 for s in band)]
+            if len(free) == len(missing):
+                walls[index] = sorted([*own, *free])
 
     def _covered(self, x: float, top: float, bottom: float) -> float:
         return sum(
