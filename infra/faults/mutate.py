@@ -177,14 +177,14 @@ def _pieces(source: str, mutation: Mutation) -> Iterator[Lines]:
 def _red(tree: Path, test: str) -> str | None:
     """The first test that failed, None if all passed. A run that takes too long has failed."""
     environment = {**os.environ, "SHADOWTWIN_NATS_SERVER": _nats_server(), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "--no-header", "-rf", test]
+    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "--no-header", "-rfE", test]
     try:
         done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=LIMIT)
     except subprocess.TimeoutExpired:
         return f"{test} (no end within {LIMIT:.0f} s)"
     if done.returncode == 0:
         return None
-    failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("FAILED ")]
+    failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
     return failed[0] if failed else f"{test} (exit code {done.returncode}: {done.stdout[-300:]})"
 
 

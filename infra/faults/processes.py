@@ -72,6 +72,14 @@ def send(pid: int | None, number: signal.Signals) -> bool:
         return False
 
 
+def stands_still(pid: int, seconds: float = 1.0) -> bool:
+    """Whether a process told to stop has stopped, rather than ended; blocks."""
+    end = time.monotonic() + seconds
+    while (state := table().get(pid, (0, "", "X"))[2]) not in "TZX" and time.monotonic() < end:
+        time.sleep(0.002)
+    return state == "T"
+
+
 def left_over(seen: set[Seen], seconds: float = 8.0) -> set[Seen]:
     """Those that have not ended after a while; blocks."""
     end = time.monotonic() + seconds

@@ -100,7 +100,7 @@ async def hang(bench: Bench) -> None:
 async def _hanging(
     world: World, bench: Bench, times: int, allowed: frozenset[str] = frozenset({"completed"})
 ) -> Accepted:
-    one = await world.submit(bench.paper(200), allowed)
+    one = await world.submit(bench.paper(400), allowed)
     stopped: set[int] = set()
     for attempt in range(1, times + 1):
 
@@ -108,7 +108,7 @@ async def _hanging(
             for child in processes.grandchildren(world.pid("extractor")):
                 if child not in stopped and processes.send(child, signal.SIGSTOP):
                     stopped.add(child)
-                    return True
+                    return processes.stands_still(child)
             return False
 
         async def look(caught: Callable[[], bool] = caught) -> bool:
