@@ -20,6 +20,14 @@ BANDS: dict[str, tuple[float, float]] = {
 """Share of the whole run that each step's own 0-100 fills in what a person is shown."""
 
 
+class Refused(Exception):
+    """The command does not fit the job's present state; nothing changes. `reason` is a stable word."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 def logged(job: Job, now: datetime, *entries: dict[str, Any]) -> Job:
     """The job with entries appended to its log, numbered and stamped; timestamps never decrease."""
     if job.logs and job.logs[-1]["timestamp"] > now:

@@ -32,6 +32,7 @@ from shared.commands import (
     is_mark,
 )
 from shared.edits import (
+    Refused,
     failure,
     finished,
     logged,
@@ -50,14 +51,12 @@ from shared.job import (
     Lease,
     OutboxEntry,
     Result,
-    RunSummary,
-    Step,
     StepName,
     StepStatus,
 )
+from shared.runs import requeue_start, requeued
 
-RUNS_KEPT = 20
-"""Summaries of earlier runs kept in the document; the log keeps everything."""
+__all__ = ["TRANSITIONS", "Refused", "admitted", "decide", "requeue_start"]
 
 COALESCED = timedelta(seconds=1)
 """Page progress is logged once in this time."""
@@ -66,14 +65,6 @@ NEXT_SUBJECT: dict[str, str] = {
     StepName.EXTRACT: route.PDF_EXTRACTED,
     StepName.TRANSFORM: route.TEMPLATE_DONE,
 }
-
-
-class Refused(Exception):
-    """The command does not fit the job's present state; nothing changes. `reason` is a stable word."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 def decide(job: Job, command: Command, now: datetime) -> Job:
@@ -262,52 +253,6 @@ def _cancel(job: Job, command: Cancel, now: datetime) -> Job:
     return _fail(replace(job, job_secret_hash=""), Fail(process_id=job.process_id, step=step, error=error), now)
 
 
-def _requeue(job: Job, command: Requeue, now: datetime) -> Job:
-    if job.open and not command.anyway and _heard_of(job, now, command.quiet_seconds):
-        raise Refused("already_started")
-    names = [step.name for step in job.steps]
-    start = names.index(command.step)
-    if not finished(job, job.steps[:start]):
-        raise Refused("earlier_step_unfinished")
-    summary = RunSummary(process_id=job.process_id, ended_at=now, status=job.status, steps=job.steps, error=job.error)
-    steps = [
-        replace(step, skipped=True, reason="kept_from_earlier_run") if at < start else Step(name=step.name)
-        for at, step in enumerate(job.steps)
-    ]
-    policies = command.policies or job.parameters.policies
-    job = replace(
-        job,
-        process_id=command.new_process_id,
-        job_secret_hash="",
-        status=JobStatus.QUEUED,
-        steps=steps,
-        runs=[*job.runs, summary][-RUNS_KEPT:],
-        parameters=replace(job.parameters, policies=policies),
-        attempt=1,
-        losses=0,
-        lease=None,
-        error=None,
-        progress=None,
-        outbox=[],
-        outputs={name: files for name, files in job.outputs.items() if name in names[:start]},
-        checkpoint={},
-        admitted_at=None,
-    )
-    return logged(job, now, {"phase": "requeued", "message": command.reason or f"from {command.step}"})
-
-
-def _heard_of(job: Job, now: datetime, quiet_seconds: float) -> bool:
-    return job.lease is not None and (now - job.lease.heartbeat_at).total_seconds() < quiet_seconds
-
-
-def requeue_start(job: Job) -> StepName:
-    """Where a requeue starts when nobody says: at the first unfinished step that a message can ask for."""
-    for step in job.steps:
-        if not finished(job, [step]):
-            return StepName.EXTRACT if step.name == StepName.STORE else step.name
-    return StepName.EXTRACT
-
-
 class Move(NamedTuple):
     """When a command is allowed, and what it does."""
 
@@ -334,5 +279,5 @@ TRANSITIONS: dict[type, Move] = {
     Told: Move(_ANY, None, _told),
     Note: Move(_ANY, None, _note),
     Cancel: Move(_OPEN, None, _cancel),
-    Requeue: Move(_ANY, None, _requeue),
+    Requeue: Move(_ANY, None, requeued),
 }

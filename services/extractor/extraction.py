@@ -46,7 +46,7 @@ class Extraction:
         exists = extract_gate(ticket.document, made_from(ticket))
         if exists:
             transcript = ticket.document.artefacts["transcript"]
-            exists = 0 < transcript.size == await self._storage.stat(transcript.key)
+            exists = transcript.size == await self._storage.stat(transcript.key)
         return judge(parameters.policies.extract, parameters.phases.extract, exists, "shadow_twin_exists")
 
     async def work(self, ticket: Ticket, report: Report) -> Outcome:

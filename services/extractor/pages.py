@@ -79,3 +79,4 @@ class DocumentInfo(msgspec.Struct, frozen=True):
     encrypted: bool
     permissions: Permissions
     warnings: list[str] = []
+    repaired: bool = False  # the file was damaged; MuPDF rebuilt its table of objects

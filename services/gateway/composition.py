@@ -166,7 +166,7 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
     chosen = VectorSettings()
     embedder = choose_embedder(chosen)
     vectors = choose_vectors(chosen, settings.data_dir, embedder, upkeep=False)
-    bus = None if reading else NatsBus(settings.nats_url, "gateway", owner=True)
+    bus = None if reading else NatsBus(settings.nats_url, "gateway", owner=True, stream_bytes=settings.stream_bytes)
     credentials = {} if reading else service_credentials(settings.service_credentials_file)
     internal = "" if reading else internal_token(settings.internal_token_file)
     storage = FolderStorage(settings.data_dir / "twins")

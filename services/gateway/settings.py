@@ -26,6 +26,7 @@ class GatewaySettings(Settings):
     sweep_seconds: float = 1.5
     outbox_seconds: float = 5.0
     step_deadline_seconds: float = 3600.0
+    stream_bytes: int = 512 << 20
     max_attempts: int = 5
     max_admitted: int = 64
     max_admitted_per_library: int = 16

@@ -1,7 +1,7 @@
 """NATS JetStream through FastStream: streams and consumers, publishing with an awaited ack, manual acks.
 
-Traps this module exists for (each was reproduced): the default ack policy destroys messages on errors; consumer
-settings are create-only; `publish()` without a stream is unacknowledged; reconnects end silently after two minutes.
+Traps this module exists for (each was reproduced): the default ack policy destroys messages on errors; `publish()` without
+a stream is unacknowledged; reconnects end silently after two minutes.
 """
 
 from __future__ import annotations
@@ -18,24 +18,17 @@ from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
 from faststream.nats.annotations import NatsMessage
 from nats.errors import Error as NatsError
-from nats.js.api import (
-    AckPolicy as JsAckPolicy,
-)
-from nats.js.api import ConsumerConfig, DeliverPolicy, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import NoStreamResponseError, NotFoundError
+from nats.js.errors import NoStreamResponseError
 
 from shared import route
-from shared.errors import ConfigurationError, TransientError
+from shared.adapters.nats_streams import ACK_WAIT, STREAM_BYTES, durable_name, make_right
+from shared.errors import TransientError
 from shared.events import JobEvent, decode, encode
 from shared.gates import Verdict
 from shared.phase import Ack, Disposition, Phase
 from shared.ticket import Ticket
 
 logger = logging.getLogger("bus")
-
-ACK_WAIT = 8.0
-"""Seconds without a sign of life after which a message is delivered again: a worker that dies between taking a message
-and claiming its step is found as soon as one that dies later."""
 
 STOP_SECONDS = 20.0
 """How long running handlers may take when the process stops."""
@@ -44,44 +37,6 @@ GATE_SECONDS = 3.0
 """How long the gateway waits for a service's verdict."""
 
 Handler = Callable[[JobEvent], Awaitable[Disposition]]
-
-
-def durable_name(leg: route.Leg) -> str:
-    """The durable consumer of a leg."""
-    return f"{leg.consumer}_{leg.subject.replace('.', '_')}"
-
-
-def stream_configs() -> list[StreamConfig]:
-    """The streams as they must be: on file, refusing when full, deduplicating for two minutes."""
-    limits: dict[str, Any] = {
-        "retention": RetentionPolicy.LIMITS,
-        "storage": StorageType.FILE,
-        "discard": DiscardPolicy.NEW,
-        "max_age": 7 * 86400,
-        "max_bytes": 512 * 1024 * 1024,
-    }
-    advisories = ["$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"]
-    return [
-        StreamConfig(name=route.STREAM, subjects=list(route.SUBJECTS), duplicate_window=120, **limits),
-        StreamConfig(
-            name=route.ADVISORY_STREAM,
-            subjects=advisories,
-            **{**limits, "discard": DiscardPolicy.OLD, "max_bytes": 16 * 1024 * 1024},
-        ),
-    ]
-
-
-def consumer_config(leg: route.Leg) -> ConsumerConfig:
-    """The durable consumer of a leg as it must be."""
-    return ConsumerConfig(
-        durable_name=durable_name(leg),
-        filter_subject=leg.subject,
-        deliver_policy=DeliverPolicy.ALL,
-        ack_policy=JsAckPolicy.EXPLICIT,
-        ack_wait=ACK_WAIT,
-        max_deliver=20,
-        max_ack_pending=256,
-    )
 
 
 class _Advisory(msgspec.Struct, frozen=True):
@@ -103,11 +58,11 @@ class DeadMessage(NamedTuple):
 class NatsBus:
     """One broker connection of a process. Reconnects for ever; if the client gives up, the process ends."""
 
-    def __init__(self, url: str, name: str, *, owner: bool = False) -> None:
+    def __init__(self, url: str, name: str, *, owner: bool = False, stream_bytes: int = STREAM_BYTES) -> None:
         self.connected = asyncio.Event()
         self.ready = asyncio.Event()
         """Set while streams and consumers are known to be right (owner only)."""
-        self._owner = owner
+        self._owner, self._stream_bytes = owner, stream_bytes
         self._ensuring: asyncio.Task[None] | None = None
         self._closing = False
         self.broker = NatsBroker(
@@ -198,42 +153,13 @@ class NatsBus:
         when what the server runs is not what we want."""
         while True:
             try:
-                await self._ensure()
+                await make_right(self._connection.jetstream(), self._stream_bytes)
             except (NatsError, OSError, TimeoutError) as error:
                 logger.warning("streams are not ready yet", extra={"reason": type(error).__name__})
                 await asyncio.sleep(0.5)
                 continue
             self.ready.set()
             return
-
-    async def _ensure(self) -> None:
-        manager = self._connection.jetstream()
-        for wanted in stream_configs():
-            try:
-                live = (await manager.stream_info(wanted.name or "")).config
-            except NotFoundError:
-                await manager.add_stream(wanted)
-                continue
-            if set(live.subjects or []) != set(wanted.subjects or []):
-                await manager.update_stream(wanted)
-        for leg in route.ROUTE:
-            if leg.consumer:
-                await self._ensure_consumer(manager, leg)
-
-    async def _ensure_consumer(self, manager: Any, leg: route.Leg) -> None:
-        wanted = consumer_config(leg)
-        try:
-            live = (await manager.consumer_info(route.STREAM, wanted.durable_name)).config
-        except NotFoundError:
-            await manager.add_consumer(route.STREAM, wanted)
-            return
-        for field in ("ack_policy", "ack_wait", "max_deliver", "max_ack_pending", "filter_subject"):
-            if getattr(live, field) != getattr(wanted, field):
-                raise ConfigurationError(
-                    "misconfigured",
-                    f"Consumer {wanted.durable_name} runs with {field}={getattr(live, field)!r}, "
-                    f"wanted {getattr(wanted, field)!r}. Delete the consumer; it is made again at the next start.",
-                )
 
     async def free_pulls(self) -> dict[str, int | None]:
         """For each service the pulls that wait for a message: none means that nobody is free to take work."""

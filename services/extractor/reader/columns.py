@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 
+from services.extractor.reader.margins import beside_margin
 from services.extractor.reader.sheet import Segment
 
 _INFINITE = 1e9
@@ -21,19 +22,25 @@ def regions(segments: list[Segment], depth: int = 0) -> list[list[Segment]]:
         return [segments] if segments else []
     out: list[list[Segment]] = []
     plain: list[Segment] = []
-    for group, gutters in _groups(_strips(segments)):
+    for group, gutters in _groups(_strips(segments), dense=_is_dense(segments)):
         real = [gutter for gutter in gutters if _is_gutter(group, gutter)]
-        if not real:
+        beside = None if real or not gutters else beside_margin(group, gutters[0])
+        if not real and beside is None:
             plain.extend(group)
             continue
         if plain:
             out.append(plain)
             plain = []
-        for column in _columns(group, real):
+        for column in beside or _columns(group, real):
             out.extend(regions(column, depth + 1))
     if plain:
         out.append(plain)
     return out
+
+
+def _is_dense(segments: list[Segment]) -> bool:
+    """Whether the page is full of lines of text, as in a gazette: there columns may stand very close."""
+    return len(segments) > 60 and _mean_length(segments) > 25
 
 
 def _strips(segments: list[Segment]) -> list[list[Segment]]:
@@ -58,7 +65,7 @@ def _left(segment: Segment) -> float:
     return segment.x0
 
 
-def _gaps(strip: list[Segment]) -> list[Gap]:
+def _gaps(strip: list[Segment], reach: float) -> list[Gap]:
     """Where no text stands in a strip, the outer margins included."""
     gaps: list[Gap] = []
     right = -_INFINITE
@@ -66,7 +73,7 @@ def _gaps(strip: list[Segment]) -> list[Gap]:
         strip = sorted(strip, key=_left)
     for segment in strip:
         if segment.x0 > right:
-            if segment.x0 - right > (0.6 if len(segment.text) > 15 else 0.8) * min(segment.size, 12.0):
+            if segment.x0 - right > reach * min(segment.size, 12.0):
                 gaps.append((right, segment.x0))
             right = segment.x1
         elif segment.x1 > right:
@@ -75,12 +82,12 @@ def _gaps(strip: list[Segment]) -> list[Gap]:
     return gaps
 
 
-def _common(left: list[Gap], right: list[Gap]) -> list[Gap]:
+def _common(left: list[Gap], right: list[Gap], least: float) -> list[Gap]:
     out = []
     for a0, a1 in left:
         for b0, b1 in right:
             start, end = (a0 if a0 > b0 else b0), (a1 if a1 < b1 else b1)
-            if end - start > 4.0:
+            if end - start > least:
                 out.append((start, end))
     return out
 
@@ -89,15 +96,15 @@ def _inner(gaps: list[Gap]) -> list[Gap]:
     return [gap for gap in gaps if gap[0] > -_INFINITE and gap[1] < _INFINITE]
 
 
-def _groups(strips: list[list[Segment]]) -> list[tuple[list[Segment], list[Gap]]]:
+def _groups(strips: list[list[Segment]], *, dense: bool) -> list[tuple[list[Segment], list[Gap]]]:
     """Consecutive strips through which the same gutters run, with those gutters."""
     groups: list[tuple[list[Segment], list[Gap]]] = []
     members: list[Segment] = []
     free: list[Gap] = [(-_INFINITE, _INFINITE)]
     inner: list[Gap] = []
     for strip in strips:
-        gaps = _gaps(strip)
-        both = _common(free, gaps)
+        gaps = _gaps(strip, 0.6 if dense else 0.8)
+        both = _common(free, gaps, 4.0 if dense else 7.0)
         left = _inner(both)
         if members and ((inner and not left) or (not inner and len(gaps) > 2 and not left)):
             parted = any(_is_gutter(members, gutter) for gutter in inner)
@@ -136,12 +143,19 @@ def _is_gutter(group: list[Segment], gutter: Gap) -> bool:
     right = [segment for segment in group if segment.x0 >= middle]
     if len(left) < 3 or len(right) < 3:
         return False
+    if gutter[1] - gutter[0] <= 7.0 and (min(len(left), len(right)) < 6 or not _are_lines(left, right)):
+        return False
     if _shared(left, right) < 0.65 * min(len(left), len(right)):
         return True
     sides = [segment.x0 >= middle for segment in sorted(group, key=lambda s: s.order)]
     crossings = sum(a != b for a, b in itertools.pairwise(sides))
     fewer = min(len(left), len(right))
     return crossings <= max(2, 0.3 * fewer) and _is_prose(left, right)
+
+
+def _are_lines(left: list[Segment], right: list[Segment]) -> bool:
+    """Lines of text that fill their columns; only these stand as close as a word's width."""
+    return min(_mean_length(left), _mean_length(right)) > 25
 
 
 def _is_prose(left: list[Segment], right: list[Segment]) -> bool:

@@ -16,13 +16,15 @@ _OUTLINE_LIMIT = 10_000
 def describe_document(doc: pymupdf.Document) -> DocumentInfo:
     """What is known of `doc` without reading its pages; damage in these parts is survived and told."""
     outline, warnings = read_outline(doc)
+    repaired = bool(getattr(doc, "is_repaired", False))
     return DocumentInfo(
         pages=doc.page_count,
         metadata=_metadata(doc),
         outline=outline,
         encrypted=bool((doc.metadata or {}).get("encryption")),
         permissions=_permissions(doc),
-        warnings=warnings,
+        warnings=[*warnings, "pdf_repaired"] if repaired else warnings,
+        repaired=repaired,
     )
 
 

@@ -12,7 +12,7 @@ from services.extractor.reader.columns import regions
 from services.extractor.reader.describe import read_outline
 from services.extractor.reader.forms import field_lines
 from services.extractor.reader.grids import take_grids
-from services.extractor.reader.language import confidence_of, language_of
+from services.extractor.reader.language import confidence_of, garbled_letters, language_of
 from services.extractor.reader.markdown import write
 from services.extractor.reader.piece import Piece
 from services.extractor.reader.rows import rows_of
@@ -23,6 +23,7 @@ from services.extractor.reader.styles import Styles
 
 _SAMPLE = 12
 _REACH = 2
+_GARBLED = 0.7
 
 
 class Reader:
@@ -100,9 +101,12 @@ class Reader:
         markdown, blocks = write(pieces)
         markdown, blocks = self._with_fields(index, markdown, blocks, sheet)
         language = language_of(markdown)
+        confidence = confidence_of(markdown, language)
+        if len(markdown) > 20 and (confidence < _GARBLED or garbled_letters(markdown) > 2):
+            sheet.warnings.append("text_garbled")
         warnings = [*self.warnings, *sheet.warnings] if index == 0 else sheet.warnings
         return Page(
-            sheet.number, markdown, len(markdown), confidence_of(markdown, language), language, sheet.width,
+            sheet.number, markdown, len(markdown), confidence, language, sheet.width,
             sheet.height, sheet.rotation, blocks, header, footer, label, warnings,
         )  # fmt: skip
 

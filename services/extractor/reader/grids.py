@@ -229,10 +229,10 @@ def _cut(band: list[Segment], walls: list[float]) -> list[Segment]:
 
 def _halves(segment: Segment, wall: float) -> tuple[Segment | None, Segment]:
     if segment.parts:
-        left = [part for part in segment.parts if part[0] + part[1] < 2 * wall]
-        right = [part for part in segment.parts if part[0] + part[1] >= 2 * wall]
-        if left and right and not any(_crosses(part, wall) for part in segment.parts):
-            return _of_parts(segment, left), _of_parts(segment, right)
+        before = [part for part in segment.parts if part[0] + part[1] < 2 * wall]
+        behind = [part for part in segment.parts if part[0] + part[1] >= 2 * wall]
+        if before and behind and _is_open(before, behind, wall, segment.size):
+            return _of_parts(segment, before), _of_parts(segment, behind)
     text = segment.text
     width = (segment.x1 - segment.x0) / len(text)
     at = (wall - segment.x0) / width
@@ -245,9 +245,14 @@ def _halves(segment: Segment, wall: float) -> tuple[Segment | None, Segment]:
     return left, right
 
 
-def _crosses(part: Part, wall: float) -> bool:
-    reach = 0.35 * (part[1] - part[0])
-    return part[0] + reach < wall < part[1] - reach
+def _is_open(before: list[Part], behind: list[Part], wall: float, size: float) -> bool:
+    """Whether a blank lies between the parts on both sides of a wall, and none runs through it."""
+    near, far = max(before, key=lambda part: part[1]), min(behind, key=lambda part: part[0])
+    for x0, x1, _ in (near, far):
+        reach = 0.35 * (x1 - x0)
+        if x0 + reach < wall < x1 - reach:
+            return False
+    return far[0] - near[1] > 0.17 * size or near[2] != near[2].strip() or far[2] != far[2].strip()
 
 
 def _of_parts(segment: Segment, parts: list[Part]) -> Segment:

@@ -14,11 +14,20 @@ _FOLIO = re.compile(
     r"^(?:\W*|(?:page|seite|p\.|s\.|página|pagina|pág\.)\s*)(\d{1,4}|[ivxlc]{1,6})(?:\s*(?:/|of|von|de|di|sur)\s*\d+)?\W*$",
     re.I,
 )
+_PAGE_NUMBER = re.compile(
+    r"(?<=page )\d+|(?<=seite )\d+|(?<=página )\d+|\d+(?: (?:of|von|de|di|sur) |\s?/\s?)\d+", re.I
+)
+_MARKING = re.compile(
+    r"^\W*(?:(?:top |streng )?secret|confidential|restricted|unclassified|cui|fouo|for official use only|"
+    r"controlled unclassified information|internal use only|(?:streng )?vertraulich|nur für den dienstgebrauch|"
+    r"vs-nfd|confidentiel|confidencial|riservato)\b",
+    re.I,
+)
 _ZONE = 0.15
 
 
 class Margins:
-    """The lines near the top and bottom edge of one sheet."""
+    """The lines near the top and bottom edge of one sheet; keys of the bottom end with a line break."""
 
     __slots__ = ("bottom", "keys", "top")
 
@@ -26,20 +35,28 @@ class Margins:
         top_end, bottom_start = sheet.height * _ZONE, sheet.height * (1 - _ZONE)
         self.top = rows_of([s for s in sheet.segments if s.y1 < top_end])[:4]
         self.bottom = rows_of([s for s in sheet.segments if s.y0 > bottom_start])[-4:]
-        self.keys: dict[str, float] = {
-            key(segment): segment.base for row in [*self.top, *self.bottom] for segment in row.cells
-        }
+        self.keys = _places(self.top) | _places(self.bottom, "\n")
 
 
-def key(segment: Segment) -> str:
-    """A line's text with its numbers levelled, so that "Page 3" equals "Page 4"."""
-    return _levelled(segment.text)
+def _places(rows: list[Row], mark: str = "") -> dict[str, float]:
+    """The baselines of lines by their text, both with all numbers and with only page numbers levelled."""
+    cells = [cell for row in rows for cell in row.cells]
+    places = {_foliated(cell.text) + mark: cell.base for cell in cells}
+    places.update((_levelled(cell.text) + mark, cell.base) for cell in cells)
+    return places
 
 
 @lru_cache(1024)
 def _levelled(text: str) -> str:
+    """A line's text with its numbers levelled, so that "Page 3" equals "Page 4"."""
     text = _DIGITS.sub("#", text)
     return "#" if _ROMAN.match(text) else text.casefold()
+
+
+@lru_cache(1024)
+def _foliated(text: str) -> str:
+    """A line's text with page numbers levelled but other numbers kept: "Exhibit 3" is not "Exhibit 4"."""
+    return "#" if _folio(text) else _PAGE_NUMBER.sub("#", text).casefold()
 
 
 class Running:
@@ -49,17 +66,18 @@ class Running:
         self.slots: dict[tuple[int, str], int] = {}
         for index, margins in enumerate(sample):
             others = sample[:index] + sample[index + 1 :]
-            for row in [*margins.top, *margins.bottom]:
-                for cell in row.cells:
-                    if _returns(cell, others):
-                        slot = (round(cell.base / 3), cell.font)
-                        self.slots[slot] = self.slots.get(slot, 0) + 1
+            lines = [(_levelled(c.text), c) for row in margins.top for c in row.cells]
+            lines += [(_levelled(c.text) + "\n", c) for row in margins.bottom for c in row.cells]
+            for name, cell in lines:
+                if _returns(name, cell, others):
+                    slot = (round(cell.base / 3), cell.font)
+                    self.slots[slot] = self.slots.get(slot, 0) + 1
         self.enough = max(2, len(sample) // 3)
 
     def take(self, sheet: Sheet, own: Margins, neighbours: list[Margins]) -> tuple[str, str, str]:
         """Remove the running lines of `sheet`; header, footer and the printed folio come back."""
-        header, gone_top = self._side(own.top, neighbours, sheet)
-        footer, gone_bottom = self._side(own.bottom[::-1], neighbours, sheet)
+        header, gone_top = self._side(own.top, own.bottom, neighbours, sheet)
+        footer, gone_bottom = self._side(own.bottom[::-1], own.top, neighbours, sheet)
         gone = [*gone_top, *gone_bottom]
         if gone:
             boxes = [(s.x0 - 1, s.y0 - 1, s.x1 + 1, s.y1 + 1) for s in gone]
@@ -73,30 +91,46 @@ class Running:
         label = next((found for cell in gone if (found := _folio(cell.text))), "")
         return " ".join(header), " ".join(footer[::-1]), label
 
-    def _side(self, rows: list[Row], neighbours: list[Margins], sheet: Sheet) -> tuple[list[str], list[Segment]]:
+    def _side(
+        self, rows: list[Row], opposite: list[Row], neighbours: list[Margins], sheet: Sheet
+    ) -> tuple[list[str], list[Segment]]:
         texts: list[str] = []
         gone: list[Segment] = []
+        mark = "\n" if rows and rows[0].y0 > 0.5 * sheet.height else ""
+        across = {cell.text for row in opposite for cell in row.cells}
         for row in rows:
-            hits = [cell for cell in row.cells if self._is_running(cell, neighbours)]
-            lone = not texts and len(row.cells) == 1 and _is_lone_folio(row.cells[0], sheet)
-            if (len(hits) * 2 < len(row.cells) or not (hits or lone)) and not lone:
+            outer = abs(row.base - rows[0].base) < 1.6 * max(row.size, rows[0].size)
+            hits = [cell for cell in row.cells if self._is_running(cell, mark, neighbours, outer=outer)]
+            if len(row.cells) > 3:  # the numbers of a table return by chance
+                hits = [cell for cell in hits if any(map(str.isalpha, cell.text))]
+            alone = row is rows[0] and len(row.cells) == 1
+            lone = alone and (_is_lone_folio(row.cells[0], sheet) or _is_marking(row.cells[0], across, sheet))
+            if (len(hits) * 2 < len(row.cells) or not hits) and not lone:
                 break
             texts.append(row.text)
             gone.extend(row.cells)
         return texts, gone
 
-    def _is_running(self, cell: Segment, neighbours: list[Margins]) -> bool:
+    def _is_running(self, cell: Segment, mark: str, neighbours: list[Margins], *, outer: bool) -> bool:
         if len(cell.text) > 150:
             return False
-        if _returns(cell, neighbours):
+        if not outer:
+            return _returns(_foliated(cell.text) + mark, cell, neighbours)
+        if _returns(_levelled(cell.text) + mark, cell, neighbours):
             return True
         base = round(cell.base / 3)
         return any(self.slots.get((base + step, cell.font), 0) >= self.enough for step in (-1, 0, 1)) and cell.size < 20
 
 
-def _returns(cell: Segment, others: list[Margins]) -> bool:
-    name = key(cell)
+def _returns(name: str, cell: Segment, others: list[Margins]) -> bool:
     return any(abs(margins.keys.get(name, -99.0) - cell.base) < 4.0 for margins in others)
+
+
+def _is_marking(cell: Segment, across: set[str], sheet: Sheet) -> bool:
+    """A classification, or words that stand at the upper and the lower edge of the same sheet."""
+    if len(cell.text) > 60 or (sheet.height * 0.07 < cell.y1 and cell.y0 < sheet.height * 0.93):
+        return False
+    return _MARKING.match(cell.text) is not None or (cell.text in across and any(map(str.isalpha, cell.text)))
 
 
 def _within(segment: Segment, box: tuple[float, float, float, float]) -> bool:

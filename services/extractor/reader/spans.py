@@ -9,7 +9,7 @@ import msgspec
 
 from services.extractor.reader.bidi import compose
 from services.extractor.reader.sheet import Segment
-from services.extractor.reader.text import clean, is_rtl, is_wide
+from services.extractor.reader.text import clean, find_lost_leaders, is_rtl, is_wide
 
 SCALE = 10
 _MONO = re.compile(r"mono|courier|consol|typewriter|cmtt|sftt|ectt|lettergothic|menlo|code", re.I)
@@ -75,6 +75,7 @@ def segments_of(lines: list[Line]) -> list[Segment]:
     for segment in found:
         segment.text = segment.text.strip()
         if not segment.text.isascii():
+            segment.text = find_lost_leaders(segment.text)
             segment.rtl = is_rtl(segment.text)
             if segment.rtl and segment.parts and not all(is_rtl(part[2]) for part in segment.parts):
                 segment.text = compose(segment.parts, segment.size)

@@ -93,6 +93,8 @@ def _build(rows: list[Row]) -> Table | None:
         return None
     if columns == 2 and (_is_contents(many) or not _is_aligned(many)):
         return None
+    if columns <= 3 and _flows(placed):
+        return None
     x0, x1 = min(row.x0 for row in rows), max(row.x1 for row in rows)
     merged = _merge_lines(rows, placed)
     if len(merged) < 2:
@@ -121,6 +123,18 @@ def _is_aligned(rows: list[Row]) -> bool:
         if common >= 0.5 * len(cells):
             return True
     return False
+
+
+def _flows(placed: list[list[str]]) -> bool:
+    """Whether long cells go on from row to row while the cells beside them do too: text in columns."""
+    beside = went_on = 0
+    for above, row in pairwise(placed):
+        if sum(map(bool, row)) < 2 or sum(map(bool, above)) < 2:
+            continue
+        pairs = [(a, b) for a, b in zip(above, row, strict=True) if len(a) > 30 and b]
+        beside += 1
+        went_on += any(a[-1] not in ".:;!?" and b[0].islower() for a, b in pairs)
+    return beside > 0 and went_on > 0.5 * beside
 
 
 def _is_pair_list(placed: list[list[str]]) -> bool:

@@ -45,6 +45,7 @@ _LAM_ALEF = re.compile(
 )  # "al-" before hamza, its ligature taken apart backwards
 _HYPHENATED = re.compile(r"[^\W\d_]{2,}[-\u2010\u00ad]$")
 _KEEP_HYPHEN = frozenset(["und", "oder", "or", "and", "bzw", "et", "ou", "y", "o", "e", "ed", "sowie", "als"])
+_LOST_LEADERS = re.compile(r"(?<=[\w)\].,:%])\s?\ufffd{4,}\s?(?=\d|$)")
 _LEADERS = re.compile(r"(?:[.·…_]\s?){4,}")
 
 
@@ -89,6 +90,11 @@ def shorten_leaders(text: str) -> str:
     if "...." in text or ". . " in text or "…" in text or "___" in text or "···" in text:
         return _LEADERS.sub(" ... ", text)
     return text
+
+
+def find_lost_leaders(text: str) -> str:
+    """`text` with the leaders made short that were set in a font without a character map."""
+    return _LOST_LEADERS.sub(" ... ", text).strip() if "\ufffd\ufffd\ufffd\ufffd" in text else text
 
 
 def join(left: str, right: str) -> str:
