@@ -67,7 +67,7 @@ CATALOGUE: dict[str, Entry] = {
     "artefact_changed": Entry(
         500, "A stored artefact does not match its recorded hash.", "Requeue the job from the phase that makes it."
     ),
-    "storage_write_failed": Entry(500, "The twin could not be stored.", "Check disk space and rights, then requeue."),
+    "storage_write_failed": Entry(507, "The twin could not be stored.", "Check disk space and rights, then requeue."),
     "conservation_violated": Entry(
         500, "What was stored does not add up with what was made.", "Requeue the job; if it repeats, report it."
     ),

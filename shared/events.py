@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+Id = Annotated[str, msgspec.Meta(max_length=100)]
+"""An id that came over the broker: anything longer is none of ours, and would become part of a request's path."""
 
 
 class JobEvent(msgspec.Struct, frozen=True, rename="camel"):
     """A message of the route. Without `process_id` it was published by hand and asks for a requeue from its phase."""
 
-    job_id: str
-    process_id: str = ""
+    job_id: Id
+    process_id: Id = ""
     attempt: int = 0
     document_id: str = ""
     library_id: str = ""

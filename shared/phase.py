@@ -62,6 +62,9 @@ class Gateway(Protocol):
     async def heartbeat(self, ticket: Ticket) -> None:
         """Show life; raises Gone when the attempt is over."""
 
+    async def left(self, ticket: Ticket) -> None:
+        """This attempt was given up and may have written files after the job's last clean-up."""
+
     async def requeue(self, job_id: str, step: StepName) -> None:
         """Ask for a new run from this step (an event published by hand)."""
 
@@ -156,6 +159,8 @@ async def _run(ticket: Ticket, phase: Phase, gateway: Gateway) -> Disposition:
             body = await _gate_and_work(ticket, phase, report)
     except Gone as gone:
         logger.info("attempt given up", extra={"reason": gone.reason})
+        with contextlib.suppress(TransientError, Gone):
+            await gateway.left(ticket)
         return Ack()
     except asyncio.CancelledError:
         with contextlib.suppress(Exception):

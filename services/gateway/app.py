@@ -24,6 +24,8 @@ def create_app(gateway: Gateway | None) -> FastAPI:
     install_errors(app)
     if gateway is not None:
         app.add_middleware(BodyLimit, limit=gateway.settings.max_upload_bytes + FORM_BYTES)
+    if gateway is not None:
+        app.router.routes[:0] = workers.hot(workers.routes(gateway))
     for module in (batches, jobs, inspection, workers, documents, system):
         app.include_router(module.routes(gateway))
     return app

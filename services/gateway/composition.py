@@ -57,7 +57,7 @@ class Gateway:
     ) -> None:
         self.settings, self.jobs, self.documents, self.storage = settings, jobs, documents, storage
         self.vectors, self._bus = vectors, bus
-        delivery = Delivery(jobs, documents, storage, vectors, embedder.dimension)
+        self.delivery = delivery = Delivery(jobs, documents, storage, vectors, embedder.dimension)
         self.orchestrator = Orchestrator(jobs, delivery, bus)
         self.sweeper = Sweeper(jobs, self.orchestrator, settings)
         self.search = Search(documents, vectors, embedder)
@@ -94,6 +94,17 @@ class Gateway:
     async def free_workers(self) -> dict[str, int | None]:
         """Pulls that wait for work, by service; None where the broker cannot say."""
         return await self._bus.free_pulls() if isinstance(self._bus, NatsBus) else {}
+
+    async def clean_after(self, job_id: str) -> bool:
+        """Remove attempt files that were written after a job's end; not while a job of its document is open."""
+        job = await self.jobs.get(job_id)
+        if job is None or job.open:
+            return False
+        page = await self.jobs.find(JobQuery(document_id=job.document_id, limit=5))
+        if any(other.open for other in page.jobs):
+            return False
+        await self.delivery.clean(job)
+        return True
 
     async def rebuild_broker(self) -> int:
         """Make streams and consumers, and tell what every open job waits for, at once; how many jobs."""
@@ -177,7 +188,14 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
         if not reading:
             assert bus is not None
             dead_letters = DeadLetters(made.orchestrator, bus)
-            work = (made.serve_bus, made.sweeper.run, made.admission.run, dead_letters.run, vectors.open)
+            work = (
+                made.intake.sweep_uploads,
+                made.serve_bus,
+                made.sweeper.run,
+                made.admission.run,
+                dead_letters.run,
+                vectors.open,
+            )
             tasks = [asyncio.create_task(_supervised(each)) for each in work]
         yield made
     finally:

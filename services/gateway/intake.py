@@ -14,6 +14,7 @@ from services.gateway.admission import Admission
 from services.gateway.creation import JobRequest, digest_of, new_job, request_fingerprint
 from services.gateway.orchestrator import Orchestrator
 from services.gateway.planning import Plan, Planner
+from services.gateway.received import MAGIC_WITHIN, UPLOADS, abandoned, check_magic, place
 from shared import twin
 from shared.document import Document, DocumentStatus, document_id_for
 from shared.errors import DocumentError, RequestError, ShadowtwinError, TransientError
@@ -23,9 +24,6 @@ from shared.ports import DocumentStore, IdempotencyKeyTaken, JobQuery, JobStore,
 logger = logging.getLogger("intake")
 
 MOST_RACES = 50
-
-MAGIC_WITHIN = 1024
-"""Bytes at the start of a file within which `%PDF-` must stand."""
 
 
 class Accepted(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -59,17 +57,27 @@ class Intake:
         self._jobs, self._documents, self._storage = jobs, documents, storage
         self._orchestrator, self._admission, self._planner = orchestrator, admission, planner
         self._max_bytes = max_bytes
+        self._place = place()
+        """Where this process receives uploads: named so that a later one can tell that it is gone."""
 
     async def upload(self, name: str, content: AsyncIterator[bytes], request: JobRequest) -> Accepted:
         """Take a PDF and start its job. Raises RequestError/DocumentError; then no object and no record remains."""
         library = twin.library_id(request.library_id)
         self._admission.check_room()
-        received = f"uploads/{uuid.uuid4().hex}"
+        received = f"{UPLOADS}/{self._place}/{uuid.uuid4().hex}"
         try:
             artefact = await self._storage.write(received, self._checked(content))
             return await self._admit(twin.display_name(name), library, artefact, request)
         finally:
             await self._storage.delete(received)
+
+    async def sweep_uploads(self) -> None:
+        """Remove what gateways that are gone have received and not finished; its senders got no answer."""
+        places = {key.split("/")[1] async for key in self._storage.keys(UPLOADS)}
+        for former in places:
+            if former != self._place and abandoned(former):
+                logger.info("unfinished uploads removed", extra={"place": former})
+                await self._storage.delete_prefix(f"{UPLOADS}/{former}")
 
     async def again(self, request: JobRequest) -> Accepted:
         """Process a document that is stored already."""
@@ -97,12 +105,12 @@ class Intake:
             if len(head) < MAGIC_WITHIN:
                 head += piece[: MAGIC_WITHIN - len(head)]
                 if len(head) == MAGIC_WITHIN:
-                    _check_magic(head)
+                    check_magic(head)
             size += len(piece)
             if size > self._max_bytes:
                 raise DocumentError("pdf_too_large", f"The file is larger than {self._max_bytes >> 20} MB.")
             yield piece
-        _check_magic(head)
+        check_magic(head)
 
     async def _admit(self, name: str, library: str, received: Artefact, request: JobRequest) -> Accepted:
         """The document of the upload, whoever else uploads at the same time; then its job."""
@@ -248,34 +256,6 @@ def _repeated(document: Document, request: JobRequest, made: Job) -> Accepted:
     if made.idempotency_digest != digest_of(document, request):
         raise RequestError("conflict", "This Idempotency-Key was used for another request.", hint="Use a new key.")
     return _answer(document, str(made.status), made.job_id, existing=True)
-
-
-def _check_magic(head: bytes) -> None:
-    if not head:
-        raise DocumentError("pdf_empty")
-    if b"%PDF-" not in head:
-        raise DocumentError("pdf_not_a_pdf", f"The file is not a PDF; it looks like {_looks_like(head)}.")
-
-
-_KINDS = (
-    (b"PK\x03\x04", "a ZIP or Office file"),
-    (b"\x89PNG", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"GIF8", "a GIF image"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"{\\rtf", "an RTF file"),
-    (b"\xd0\xcf\x11\xe0", "an old Office file"),
-)
-
-
-def _looks_like(head: bytes) -> str:
-    for magic, kind in _KINDS:
-        if head.startswith(magic):
-            return kind
-    start = head.lstrip().lower()
-    if start.startswith((b"<!doctype html", b"<html")):
-        return "an HTML page"
-    return "an XML or SVG file" if start.startswith((b"<?xml", b"<svg")) else "something else"
 
 
 def _answer(document: Document, status: str, job_id: str | None = None, *, existing: bool = False) -> Accepted:

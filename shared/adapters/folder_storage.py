@@ -113,7 +113,7 @@ class FolderStorage:
         unfinished = self._new_name()
         try:
             with self._start(unfinished) as file, told():
-                file.write(content)
+                _write_all(file, content)
                 _flush(file)
             self._place(unfinished, target)
         finally:
@@ -126,7 +126,7 @@ class FolderStorage:
         def store(piece: bytes, *, last: bool = False) -> None:
             digest.update(piece)
             with told():
-                file.write(piece)
+                _write_all(file, piece)
                 if last:
                     _flush(file)
 
@@ -202,6 +202,13 @@ def _open(path: Path) -> BinaryIO:
 def _next_piece(key: str, file: BinaryIO, chunk: int) -> bytes:
     with read(key):
         return file.read(chunk)
+
+
+def _write_all(file: BinaryIO, content: bytes) -> None:
+    """An unbuffered write may store a part only and say so by its result alone: on a nearly full disk it does."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _flush(file: BinaryIO) -> None:

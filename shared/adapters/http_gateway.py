@@ -50,6 +50,11 @@ class HttpGateway:
         if status != 200:
             raise _refusal(status, answer)
 
+    async def left(self, ticket: Ticket) -> None:
+        """See shared.phase.Gateway."""
+        path = f"/api/internal/jobs/{ticket.job_id}/left"
+        await self._post(path, self._service, {"step": ticket.step})
+
     async def requeue(self, job_id: str, step: StepName) -> None:
         """See shared.phase.Gateway."""
         status, answer = await self._post(f"/api/internal/jobs/{job_id}/requeue", self._service, {"from": step})

@@ -1,7 +1,7 @@
 """NATS JetStream through FastStream: streams and consumers, publishing with an awaited ack, manual acks.
 
-Traps this module exists for (each was reproduced): the default ack policy destroys messages on errors; `publish()` without
-a stream is unacknowledged; reconnects end silently after two minutes.
+Traps this module exists for (each was reproduced): the default ack policy destroys messages on errors; `publish()`
+without a stream is unacknowledged; reconnects end silently after two minutes.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ async def _thawed(world: World, one: Accepted, step: str) -> None:
 
 async def hang(bench: Bench) -> None:
     """The child that reads stands still while its worker sends heartbeats: the step's deadline ends the attempt."""
-    settings = {"SHADOWTWIN_STEP_DEADLINE_SECONDS": "5"}
+    settings = {"SHADOWTWIN_STEP_DEADLINE_SECONDS": "5", "SHADOWTWIN_MAX_ATTEMPTS": "3"}
     async with bench.world(settings) as world:
         once = await _hanging(world, bench, times=1)
         await world.ended(once)

@@ -24,7 +24,7 @@ def regions(segments: list[Segment], depth: int = 0) -> list[list[Segment]]:
     plain: list[Segment] = []
     for group, gutters in _groups(_strips(segments), dense=_is_dense(segments)):
         real = [gutter for gutter in gutters if _is_gutter(group, gutter)]
-        beside = None if real or not gutters else beside_margin(group, gutters[0])
+        beside = beside_margin(group, gutters[0]) if gutters and (not real or real[0] == gutters[0]) else None
         if not real and beside is None:
             plain.extend(group)
             continue
@@ -163,7 +163,9 @@ def _is_prose(left: list[Segment], right: list[Segment]) -> bool:
     letters = min(_mean_length(left), _mean_length(right))
     if letters > 18:
         return True
-    return _shared(left, right) < 0.8 * min(len(left), len(right)) or len(left) > 12
+    if _shared(left, right) < 0.8 * min(len(left), len(right)):
+        return True
+    return len(left) > 12 and letters > 8
 
 
 def _shared(left: list[Segment], right: list[Segment]) -> int:

@@ -24,6 +24,7 @@ from services.extractor.reader.styles import Styles
 _SAMPLE = 12
 _REACH = 2
 _GARBLED = 0.7
+_STAMP = 60.0
 
 
 class Reader:
@@ -69,6 +70,9 @@ class Reader:
 
     def pages(self, first: int, last: int) -> Iterator[Page]:
         """Sheets `first` to `last`, counted from 1."""
+        for index in range(max(0, first - 1 - _REACH), first - 1):  # a part reads like the same part of the whole
+            self._sheet(index)
+            self.sheets.pop(index, None)
         for index in range(first - 1, last):
             yield self._page(index)
             self.sheets.pop(index, None)
@@ -101,8 +105,9 @@ class Reader:
         markdown, blocks = write(pieces)
         markdown, blocks = self._with_fields(index, markdown, blocks, sheet)
         language = language_of(markdown)
-        confidence = confidence_of(markdown, language)
-        if len(markdown) > 20 and (confidence < _GARBLED or garbled_letters(markdown) > 2):
+        garbled = garbled_letters(markdown)
+        confidence = confidence_of(markdown, language, garbled)
+        if len(markdown) > 20 and (confidence < _GARBLED or garbled > 2):
             sheet.warnings.append("text_garbled")
         warnings = [*self.warnings, *sheet.warnings] if index == 0 else sheet.warnings
         return Page(
@@ -130,8 +135,20 @@ class Reader:
         return (f"{markdown}\n\n{text}" if markdown else text), [*blocks, block]
 
 
+def _lift_stamps(sheet: Sheet) -> None:
+    """Put aside huge words that lie over the text, such as "DRAFT"; they would join what they cover."""
+    for stamp in [s for s in sheet.segments if s.y1 - s.y0 > _STAMP and len(s.text) < 40]:
+        covered = sum(
+            stamp.x0 < s.x1 and s.x0 < stamp.x1 and stamp.y0 < (s.y0 + s.y1) / 2 < stamp.y1 for s in sheet.segments
+        )
+        if covered > 6:
+            sheet.segments = [s for s in sheet.segments if s is not stamp]
+            sheet.aside.append(stamp)
+
+
 def layout(sheet: Sheet, styles: Styles) -> list[Piece]:
     """The blocks of a sheet in reading order."""
+    _lift_stamps(sheet)
     sheet.segments = take_grids(sheet)
     pieces: list[Piece] = []
     for region in regions(sheet.segments):

@@ -32,9 +32,10 @@ for _code, _words in _STOP_WORDS.items():
         _BY_WORD.setdefault(_word, []).append(_code)
 _WORD = re.compile(r"[^\W\d_]+")
 _BAD = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff]")
-_GREEK_WORD = re.compile("[^\\W\\d_]*[\u0370-\u03ff][^\\W\\d_]*")
+_GREEK = re.compile("[\u0370-\u03ff]")
 _COPTIC = re.compile("[\u03d7-\u03ef\u03f2-\u03f4\u03f7-\u03ff]")
 _WRONG_BYTES = re.compile("(?:[ÃÂØÙ][\u00a0-\u00bf\u0152-\u0192\u02c6-\u2122]){3,}|(?:â€.){2,}")
+_WRONG_START = re.compile("[ÃÂØÙ]|â€")
 _LATIN = re.compile("[a-zà-öø-ÿ]")
 _VOWEL = re.compile("[aeiouyà-æè-ïò-öø-ýÿ]")
 _VOWEL_SHARE = (0.2, 0.62)
@@ -90,22 +91,22 @@ def garbled_letters(text: str) -> int:
     """How many letters of `text` stand in words of mixed alphabets, as from a font without a character map."""
     if text.isascii():
         return 0
-    count = sum(len(found) for found in _WRONG_BYTES.findall(text))
-    for word in _GREEK_WORD.findall(text):
-        greek = sum("\u0370" <= char <= "\u03ff" for char in word)
-        foreign = len(word) - greek
-        if (len(word) > 2 and _COPTIC.search(word)) or (greek > 2 and foreign > 2):
-            count += len(word)
+    count = sum(len(found) for found in _WRONG_BYTES.findall(text)) if _WRONG_START.search(text) else 0
+    if _GREEK.search(text):
+        for word in _WORD.findall(text):
+            greek = 0 if word.isascii() else len(_GREEK.findall(word))
+            if greek and ((len(word) > 2 and _COPTIC.search(word)) or (greek > 2 and len(word) - greek > 2)):
+                count += len(word)
     return count
 
 
-def confidence_of(text: str, language: str) -> float:
-    """How far extracted `text` can be trusted, from 0 (nothing or garbage) to 1."""
+def confidence_of(text: str, language: str, garbled: int = 0) -> float:
+    """How far extracted `text` can be trusted, from 0 (nothing or garbage) to 1; `garbled` letters count as bad."""
     letters = len(text) - text.count(" ") - text.count("\n")
     if letters < 1:
         return 0.0
     bad = len(_BAD.findall(text)) if not text.isascii() or not text.isprintable() else 0
-    value = max(0.0, 1.0 - 5.0 * (bad + garbled_letters(text)) / letters)
+    value = max(0.0, 1.0 - 5.0 * (bad + garbled) / letters)
     if language == "und" and not _VOWEL_SHARE[0] < _vowel_share(text) < _VOWEL_SHARE[1]:
         value = min(value, 0.3)
     if letters < 20:

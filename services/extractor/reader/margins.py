@@ -6,6 +6,8 @@ from services.extractor.reader.sheet import Segment
 
 Gap = tuple[float, float]
 _LONG = 30
+_NOTE_LINES = 6
+_NOTE_LETTERS = 90
 
 
 def beside_margin(group: list[Segment], gutter: Gap) -> list[list[Segment]] | None:
@@ -21,6 +23,8 @@ def beside_margin(group: list[Segment], gutter: Gap) -> list[list[Segment]] | No
         return None
     notes = _notes(left)
     letters = sum(len(s.text) for s in left)
+    if max(map(len, notes)) > _NOTE_LINES or letters > _NOTE_LETTERS * len(notes):
+        return None
     if sum(s.bold for s in left) < 0.3 * letters and len(left) < 1.8 * len(notes):
         return None
     if sum(char.isalpha() for s in left for char in s.text) < 0.5 * letters:

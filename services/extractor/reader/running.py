@@ -97,7 +97,7 @@ class Running:
         texts: list[str] = []
         gone: list[Segment] = []
         mark = "\n" if rows and rows[0].y0 > 0.5 * sheet.height else ""
-        across = {cell.text for row in opposite for cell in row.cells}
+        across = set() if neighbours else {cell.text for row in opposite for cell in row.cells}
         for row in rows:
             outer = abs(row.base - rows[0].base) < 1.6 * max(row.size, rows[0].size)
             hits = [cell for cell in row.cells if self._is_running(cell, mark, neighbours, outer=outer)]
@@ -127,7 +127,7 @@ def _returns(name: str, cell: Segment, others: list[Margins]) -> bool:
 
 
 def _is_marking(cell: Segment, across: set[str], sheet: Sheet) -> bool:
-    """A classification, or words that stand at the upper and the lower edge of the same sheet."""
+    """A classification, or words that stand at both edges of the only sheet."""
     if len(cell.text) > 60 or (sheet.height * 0.07 < cell.y1 and cell.y0 < sheet.height * 0.93):
         return False
     return _MARKING.match(cell.text) is not None or (cell.text in across and any(map(str.isalpha, cell.text)))

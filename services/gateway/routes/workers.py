@@ -6,8 +6,10 @@ import asyncio
 
 import msgspec
 from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
 from msgspec.structs import replace
 from starlette.responses import Response
+from starlette.routing import Route
 
 from services.gateway.callbacks import Credentials
 from services.gateway.composition import Gateway
@@ -21,6 +23,8 @@ from shared.job import StepName
 from shared.ticket import Callback, ClaimRequest
 from shared.transitions import Refused
 
+HOT = ("/claim", "/heartbeat", "/external/jobs/{jobId}")
+
 LARGE = 1 << 20
 """Bodies from this size on are read beside the event loop."""
 
@@ -30,6 +34,12 @@ class HeartbeatRequest(msgspec.Struct, frozen=True, rename="camel"):
 
     process_id: str
     attempt: int
+
+
+class LeftRequest(msgspec.Struct, frozen=True, rename="camel"):
+    """Which step's attempt was given up."""
+
+    step: StepName
 
 
 def routes(gateway: Gateway) -> APIRouter:
@@ -61,6 +71,13 @@ def routes(gateway: Gateway) -> APIRouter:
         await gateway.callbacks.heartbeat(jobId, bearer(request), body.process_id, body.attempt)
         return answer({"alive": True})
 
+    @router.post("/internal/jobs/{jobId}/left", summary="An attempt that was given up may have left files")
+    async def left(jobId: str, request: Request) -> Response:
+        """With the service's own credential. While the job is open nothing is removed: its end does that."""
+        body = await body_of(request, LeftRequest)
+        gateway.callbacks.check_service(bearer(request), body.step)
+        return answer({"removed": await gateway.clean_after(jobId)})
+
     @router.post("/internal/jobs/{jobId}/requeue", status_code=202, summary="A message without a run was taken")
     async def requeue_by_hand(jobId: str, request: Request) -> Response:
         """With the service's own credential: an operator published the subject by hand; start a run from its step."""
@@ -88,6 +105,19 @@ def routes(gateway: Gateway) -> APIRouter:
         return answer({"applied": True, "status": job.status, "revision": job.revision})
 
     return router
+
+
+def hot(router: APIRouter) -> list[Route]:
+    """The three routes of every step once more, plain: FastAPI's handling costs more than their work (ADR 8)."""
+    return [_plain(route) for route in router.routes if isinstance(route, APIRoute) and route.path.endswith(HOT)]
+
+
+def _plain(route: APIRoute) -> Route:
+    async def endpoint(request: Request) -> Response:
+        response: Response = await route.endpoint(request.path_params["jobId"], request)
+        return response
+
+    return Route(route.path, endpoint, methods=["POST"])
 
 
 async def _content(request: Request, limit: int) -> bytes:
