@@ -282,14 +282,14 @@ class Job(Record, frozen=True, kw_only=True):
         return {"job": self.job_id, "run": self.process_id, "document": self.document_id}
 
 
-def utc_now() -> datetime:
-    """This machine's time in UTC, cut to milliseconds. For decisions use the store's clock instead."""
-    return to_milliseconds(datetime.now(UTC))
-
-
 def to_milliseconds(moment: datetime) -> datetime:
     """The moment as every store can keep it."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def utc_now() -> datetime:
+    """This machine's time in UTC, cut to milliseconds. For decisions use the store's clock instead."""
+    return to_milliseconds(datetime.now(UTC))
 
 
 def to_document(job: msgspec.Struct) -> dict[str, Any]:

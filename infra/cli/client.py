@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from infra.cli.failure import CliError
-from infra.stack import running_stack
+from infra.stack_files import running_stack
 
 AWAY_SECONDS = 60.0
 """How long a gateway may be away before a question to it fails."""

@@ -19,7 +19,8 @@ from infra.cli import report
 from infra.cli.client import Client, remote
 from infra.cli.failure import CliError
 from infra.cli.parser import DEFAULT_DATA
-from infra.stack import AlreadyRunning, Stack, StackError, guest, wait_for_guests
+from infra.stack import AlreadyRunning, Stack, StackError
+from infra.stack_files import guest, wait_for_guests
 
 POLL_SECONDS = 0.15
 READY_SECONDS = 90.0

@@ -23,7 +23,8 @@ from infra.faults.observer import Observer
 from infra.faults.snapshot import Row
 from infra.faults.tcp_proxy import NatsProxy
 from infra.faults.visitor import FORCE, LIBRARY, Violated, Visitor
-from infra.stack import REPO, WORKERS, Stack
+from infra.stack import REPO, Stack
+from infra.stack_files import WORKERS
 
 __all__ = ["FORCE", "LIBRARY", "QUICK", "Violated", "World"]
 

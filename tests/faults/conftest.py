@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from infra.faults.bench import Bench, Reference
 from infra.faults.world import World
-from infra.stack import WORKERS
+from infra.stack_files import WORKERS
 
 
 @pytest_asyncio.fixture

@@ -13,7 +13,7 @@ from infra.faults.checker import Accepted
 from infra.faults.http_proxy import Exchange, Stage
 from infra.faults.trap import Trap
 from infra.faults.world import World
-from infra.stack import WORKERS
+from infra.stack_files import WORKERS
 
 STEPS = {"extractor": "extract_pdf", "transformer": "transform_template", "ingestor": "ingest_rag"}
 CONSUMERS = {

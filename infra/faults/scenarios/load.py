@@ -19,7 +19,7 @@ from infra.faults.bench import Bench
 from infra.faults.checker import Undisturbed
 from infra.faults.scenarios.kills import POINTS, STEPS
 from infra.faults.world import Violated, World
-from infra.stack import WORKERS
+from infra.stack_files import WORKERS
 
 SOAK_SECONDS = "SHADOWTWIN_FAULTS_SOAK_SECONDS"
 """How long chance reigns; 45 s by default."""

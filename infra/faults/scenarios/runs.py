@@ -16,7 +16,7 @@ from infra.faults.scenarios.kills import STEPS
 from infra.faults.snapshot import Json
 from infra.faults.trap import Trap
 from infra.faults.world import FORCE, Violated, World
-from infra.stack import WORKERS
+from infra.stack_files import WORKERS
 
 
 async def requeue(bench: Bench) -> None:
