@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections import Counter
 
 from services.gateway.orchestrator import Orchestrator
@@ -24,6 +25,10 @@ logger = logging.getLogger("admission")
 
 ROUND_SECONDS = 1.0
 """A round at least so often, for what another gateway has changed."""
+
+
+PAUSE_SECONDS = 0.03
+"""Between rounds: under load one of them serves every job that has ended meanwhile."""
 
 
 class QueueFull(TransientError):
@@ -41,6 +46,7 @@ class Admission:
         self._admitted: Counter[str] = Counter()
         self._waiting: Counter[str] = Counter()
         self._queued = 0
+        self._counted_at = -ROUND_SECONDS
         self._changed = asyncio.Event()
 
     def check_room(self) -> None:
@@ -72,6 +78,7 @@ class Admission:
             self._changed.clear()
             try:
                 await self.round()
+                await asyncio.sleep(PAUSE_SECONDS)
             except TransientError:
                 await asyncio.sleep(ROUND_SECONDS)
             except Exception:
@@ -81,14 +88,23 @@ class Admission:
     async def round(self) -> None:
         """Admit what fits."""
         self._admitted = Counter(await self._jobs.admitted())
-        waiting = await self._jobs.waiting(self._settings.max_admitted_per_library)
+        share = self._settings.max_admitted_per_library
+        waiting = await self._jobs.waiting(share)
+        left = Counter(job.library_id for job in waiting)
+        # a library of which no more is known than its share may have more
+        behind = {library for library, count in left.items() if count >= share}
         for job in waiting:
-            if self._admitted.total() >= self._settings.max_admitted:
-                break
-            if self._admitted[job.library_id] < self._settings.max_admitted_per_library and await self._admit(job):
-                self._admitted[job.library_id] += 1
-        self._waiting = Counter(job.library_id for job in await self._jobs.waiting(1))
-        self._queued = (await self._jobs.counts(JobQuery(status="queued"))).get("queued", 0) if self._waiting else 0
+            library = job.library_id
+            room = self._admitted.total() < self._settings.max_admitted and self._admitted[library] < share
+            if room and await self._admit(job):
+                self._admitted[library] += 1
+                left[library] -= 1
+        self._waiting = +left + Counter(behind)
+        if not waiting:
+            self._queued = 0
+        elif time.monotonic() - self._counted_at > ROUND_SECONDS or self._queued >= self._settings.max_queued:
+            self._counted_at = time.monotonic()
+            self._queued = (await self._jobs.counts(JobQuery(status="queued"))).get("queued", 0)
 
     async def _admit(self, job: Job) -> bool:
         try:

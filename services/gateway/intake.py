@@ -24,6 +24,7 @@ from shared.ports import DocumentStore, IdempotencyKeyTaken, JobQuery, JobStore,
 logger = logging.getLogger("intake")
 
 MOST_RACES = 50
+SMALL_BYTES = 4 << 20
 
 
 class Accepted(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -238,12 +239,18 @@ class Intake:
         """The upload under the document's stable name, read back whole before it counts as uploaded."""
         key = f"{twin.folder(library, document_id)}/{name}"
         await self._storage.copy(received.key, key)
+        if await self._digest(key, received.size) != received.sha256:
+            raise ShadowtwinError("storage_write_failed", "The upload could not be read back as it was sent.")
+        return replace(received, key=key)
+
+    async def _digest(self, key: str, size: int) -> str:
+        """SHA-256 of what is stored there now; small files in one piece."""
+        if size <= SMALL_BYTES:
+            return hashlib.sha256(await self._storage.read(key)).hexdigest()
         digest = hashlib.sha256()
         async for piece in self._storage.stream(key):
             digest.update(piece)
-        if digest.hexdigest() != received.sha256:
-            raise ShadowtwinError("storage_write_failed", "The upload could not be read back as it was sent.")
-        return replace(received, key=key)
+        return digest.hexdigest()
 
     async def _put(self, document: Document) -> Document | None:
         """The record as stored, None when another request was first."""

@@ -124,7 +124,8 @@ class Region:
             return True
         if BULLET.match(text) or _SECTION.match(text):
             return True
-        if len(row.cells) == len(before.cells) == 2 and abs(row.cells[1].x0 - before.cells[1].x0) < 2:
+        filled = before.x1 > self.right - 0.06 * (self.right - self.left)
+        if not filled and len(row.cells) == len(before.cells) == 2 and abs(row.cells[1].x0 - before.cells[1].x0) < 2:
             return True  # a term and what it means
         if _NUMBER.match(text) and (last.kind == "list" or _SENTENCE_END.search(last.text) is not None):
             return True

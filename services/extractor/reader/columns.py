@@ -24,7 +24,7 @@ def regions(segments: list[Segment], depth: int = 0) -> list[list[Segment]]:
     plain: list[Segment] = []
     for group, gutters in _groups(_strips(segments), dense=_is_dense(segments)):
         real = [gutter for gutter in gutters if _is_gutter(group, gutter)]
-        beside = beside_margin(group, gutters[0]) if gutters and (not real or real[0] == gutters[0]) else None
+        beside = beside_margin(group, gutters[0]) if gutters else None
         if not real and beside is None:
             plain.extend(group)
             continue
@@ -145,6 +145,8 @@ def _is_gutter(group: list[Segment], gutter: Gap) -> bool:
         return False
     if gutter[1] - gutter[0] <= 7.0 and (min(len(left), len(right)) < 6 or not _are_lines(left, right)):
         return False
+    if _are_cells(left, right) or _are_cells(right, left):
+        return False
     if _shared(left, right) < 0.65 * min(len(left), len(right)):
         return True
     sides = [segment.x0 >= middle for segment in sorted(group, key=lambda s: s.order)]
@@ -158,6 +160,11 @@ def _are_lines(left: list[Segment], right: list[Segment]) -> bool:
     return min(_mean_length(left), _mean_length(right)) > 25
 
 
+def _are_cells(cells: list[Segment], beside: list[Segment]) -> bool:
+    """Short cells that all stand on lines of what is beside them: numbers of a table or of paragraphs."""
+    return _mean_length(cells) < 8 and _shared(beside, cells) >= 0.9 * len(cells)
+
+
 def _is_prose(left: list[Segment], right: list[Segment]) -> bool:
     """Short cells on common baselines are a table written column by column."""
     letters = min(_mean_length(left), _mean_length(right))
@@ -165,7 +172,7 @@ def _is_prose(left: list[Segment], right: list[Segment]) -> bool:
         return True
     if _shared(left, right) < 0.8 * min(len(left), len(right)):
         return True
-    return len(left) > 12 and letters > 8
+    return len(left) > 12
 
 
 def _shared(left: list[Segment], right: list[Segment]) -> int:

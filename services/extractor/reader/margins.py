@@ -19,7 +19,7 @@ def beside_margin(group: list[Segment], gutter: Gap) -> list[list[Segment]] | No
         return None
     if max(s.x1 for s in left) - min(s.x0 for s in left) > 0.45 * (right_edge(right) - middle):
         return None
-    if len({round(s.base) for s in left}) > 0.7 * len({round(s.base) for s in right}) or any(s.mono for s in left):
+    if len({round(s.base) for s in left}) > 0.8 * len({round(s.base) for s in right}) or any(s.mono for s in left):
         return None
     notes = _notes(left)
     letters = sum(len(s.text) for s in left)
@@ -27,7 +27,7 @@ def beside_margin(group: list[Segment], gutter: Gap) -> list[list[Segment]] | No
         return None
     if sum(s.bold for s in left) < 0.3 * letters and len(left) < 1.8 * len(notes):
         return None
-    if sum(char.isalpha() for s in left for char in s.text) < 0.5 * letters:
+    if sum(char.isalpha() for s in left for char in s.text) < 0.3 * letters:
         return None
     if any(not any(abs(s.base - note[0].base) < 0.6 * s.size for s in right) for note in notes):
         return None

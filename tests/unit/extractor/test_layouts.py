@@ -165,4 +165,5 @@ def test_terms_and_their_meanings_keep_their_lines() -> None:
     for number, line in enumerate(prose(4, 2, 5)):
         paper.line(60, 80 + 12 * number, f"key{number}", 10, "cour")
         paper.line(140, 80 + 12 * number, line)
-    assert len(paper.pages()[0].blocks) == 4
+    paper.lines(60, 200, prose(4))
+    assert len(paper.pages()[0].blocks) == 5
