@@ -55,13 +55,16 @@ class Tally:
             "characters": self._chars,
         }
         metadata = {f"pdf_{key}": value for key, value in info.metadata.items() if value}
-        return Found(pages=info.pages, metadata=metadata, counts=counts, warnings=self._warnings())
+        return Found(pages=info.pages, metadata=metadata, counts=counts, warnings=self._warnings(info))
 
-    def _warnings(self) -> list[dict[str, Any]]:
+    def _warnings(self, info: DocumentInfo) -> list[dict[str, Any]]:
         warnings: list[dict[str, Any]] = [
             {"code": code, "message": f"Page {number} could not be read.", "page": number}
             for number, code in self._failed
         ]
+        if info.repaired:
+            message = "The PDF was damaged and has been repaired; something may be missing."
+            warnings.append({"code": "pdf_repaired", "message": message})
         if not self._chars:
             warnings.append({"code": "pdf_no_text", "message": DocumentError("pdf_no_text").message})
         if self._repeats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-READER = "fast-1"
+READER = "fast-2"
 """Name and version of the reader; part of every transcript's fingerprint, so that a better one makes it stale."""
 
 

@@ -85,7 +85,7 @@ def test_words_at_both_edges_of_a_single_sheet_are_running_lines() -> None:
 def test_signs_and_numbers_between_hebrew_words_are_put_in_their_place() -> None:
     left, right = "לנפש", "הכל"
     assert compose([(0, 15, left), (16.8, 21, "- "), (21, 32, right)], 7) == f"{right} - {left}"
-    bracketed = [(0, 15, left), (17, 21, "( "), (21, 28, "1)  "), (28, 40, right)]
+    bracketed: list[tuple[float, float, str]] = [(0, 15, left), (17, 21, "( "), (21, 28, "1)  "), (28, 40, right)]
     assert compose(bracketed, 7) == f"{right} (1) {left}"
     assert compose([(0, 40, "Python "), (40, 60, right), (-20, 0, left)], 10) == f"{right}Python {left}"
 
