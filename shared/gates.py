@@ -16,6 +16,9 @@ from shared.document import Document
 from shared.job import Policy
 from shared.policies import parse_directive
 
+DESYNC = "Error: Status was completed but no data found in DB"
+"""The source's text for a step that is recorded as done but whose data is gone."""
+
 
 class Verdict(msgspec.Struct, frozen=True):
     """Whether the phase runs, in a word why, and whether its gate exists."""
@@ -39,6 +42,14 @@ def judge(policy: Policy, enabled: bool, exists: bool, exists_reason: str) -> Ve
     if policy == Policy.FORCE:
         return Verdict(True, "policy_force", exists)
     return Verdict(False, exists_reason, exists) if exists else Verdict(True, "no_artefact", exists)
+
+
+def judge_verified(policy: Policy, enabled: bool, recorded: bool, present: bool, exists_reason: str) -> Verdict:
+    """Status first, then the data: what is recorded as made but is not there any more is made again, and the reason
+    says so in the source's words (checklist A2.9)."""
+    verdict = judge(policy, enabled, recorded and present, exists_reason)
+    lost = recorded and not present and verdict.reason == "no_artefact"
+    return Verdict(True, DESYNC, False) if lost else verdict
 
 
 def template_decision(word: str, exists: bool, callback: bool, frontmatter_complete: bool) -> Verdict:

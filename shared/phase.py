@@ -178,7 +178,7 @@ async def _gate_and_work(ticket: Ticket, phase: Phase, report: Report) -> dict[s
     if not verdict.run:
         report.mark(f"{name}_gate_skip", verdict.reason, gateExists=verdict.exists)
         return {"phase": "completed", "data": {"skipped": True, "reason": verdict.reason}}
-    if phase.step != StepName.EXTRACT or verdict.exists:
+    if phase.step != StepName.EXTRACT or verdict.reason != "no_artefact":
         report.mark(f"{name}_gate_plan", f"will run: {verdict.reason}", gateExists=verdict.exists)
     outcome = await phase.work(ticket, report)
     logger.info("work done", extra={"seconds": round(time.monotonic() - started, 3)})

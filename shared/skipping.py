@@ -20,11 +20,10 @@ import msgspec
 from msgspec.structs import replace
 
 from shared.errors import RequestError
-from shared.gates import Verdict, judge
+from shared.gates import DESYNC, Verdict, judge
 from shared.job import Policy
 
 COMPLETED = "completed"
-DESYNC = "Error: Status was completed but no data found in DB"
 FILE_GONE = "file not found"
 
 Row = Mapping[str, Any]

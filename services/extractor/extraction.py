@@ -15,7 +15,7 @@ from services.extractor.settings import ExtractorSettings
 from services.extractor.task import READER, Task
 from shared.child import ChildFailed, Children, Limits
 from shared.errors import DocumentError, TransientError
-from shared.gates import Verdict, extract_gate, fingerprint, judge
+from shared.gates import Verdict, extract_gate, fingerprint, judge_verified
 from shared.job import StepName
 from shared.manifest import Outputs
 from shared.phase import Report
@@ -43,11 +43,13 @@ class Extraction:
     async def gate(self, ticket: Ticket) -> Verdict:
         """`gateExtractPdf`: skip if a transcript of these bytes and options is stored (checklist A3.7)."""
         parameters = ticket.parameters
-        exists = extract_gate(ticket.document, made_from(ticket))
-        if exists:
+        recorded = extract_gate(ticket.document, made_from(ticket))
+        present = recorded
+        if recorded:
             transcript = ticket.document.artefacts["transcript"]
-            exists = transcript.size == await self._storage.stat(transcript.key)
-        return judge(parameters.policies.extract, parameters.phases.extract, exists, "shadow_twin_exists")
+            present = transcript.size == await self._storage.stat(transcript.key)
+        policies, phases = parameters.policies, parameters.phases
+        return judge_verified(policies.extract, phases.extract, recorded, present, "shadow_twin_exists")
 
     async def work(self, ticket: Ticket, report: Report) -> Outcome:
         """Read the PDF in a child process and store what it sends, page by page."""

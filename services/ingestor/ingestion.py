@@ -21,7 +21,7 @@ from shared import frontmatter, reading
 from shared.anchors import split_pages
 from shared.document import Document
 from shared.errors import ShadowtwinError
-from shared.gates import Verdict, fingerprint, ingest_gate, judge
+from shared.gates import Verdict, fingerprint, ingest_gate, judge_verified
 from shared.job import Artefact, StepName
 from shared.manifest import Outputs
 from shared.phase import Report
@@ -50,10 +50,13 @@ class Ingestion:
     async def gate(self, ticket: Ticket) -> Verdict:
         """`gateIngestRag`: skip only if the doc exists AND chunkCount >= 1, made from the current twin."""
         parameters = ticket.parameters
-        exists = ingest_gate(ticket.document, self._made_from(ticket))
-        if exists:
-            exists = await self._vectors.get_doc(ticket.document.document_id) is not None
-        return judge(parameters.policies.ingest, parameters.phases.ingest, exists, "ingest_exists")
+        document = ticket.document
+        recorded = ingest_gate(document, self._made_from(ticket))
+        present = recorded
+        if recorded:
+            present = await self._vectors.get_doc(document.document_id) is not None
+        policies, phases = parameters.policies, parameters.phases
+        return judge_verified(policies.ingest, phases.ingest, recorded, present, "ingest_exists")
 
     async def work(self, ticket: Ticket, report: Report) -> Outcome:
         """Chunk, embed, store, count what can be read back."""

@@ -14,7 +14,7 @@ from services.transformer.task import Task
 from shared import frontmatter, reading, twin
 from shared.child import ChildFailed, Children, Limits
 from shared.errors import DocumentError, ShadowtwinError, TransientError
-from shared.gates import Verdict, fingerprint, judge, template_gate
+from shared.gates import Verdict, fingerprint, judge_verified, template_gate
 from shared.job import StepName
 from shared.manifest import Outputs
 from shared.phase import Report
@@ -37,8 +37,9 @@ class Transformation:
         complete = False
         if "transformation" in ticket.document.artefacts:
             complete = is_complete(await self._former(ticket), template)
-        exists = template_gate(ticket.document, made_from(ticket, template), complete)
-        return judge(parameters.policies.metadata, parameters.phases.template, exists, "frontmatter_complete")
+        recorded = template_gate(ticket.document, made_from(ticket, template), frontmatter_complete=True)
+        policies, phases = parameters.policies, parameters.phases
+        return judge_verified(policies.metadata, phases.template, recorded, complete, "frontmatter_complete")
 
     async def work(self, ticket: Ticket, report: Report) -> Outcome:
         """Analyse the transcript, merge the answer into the frontmatter, store the transformation."""

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from services.extractor import extraction
 from services.gateway import callbacks, reports, secrets
 from services.ingestor import ingestion
-from services.transformer import templates, transformation
-from shared import edits, gates, policies, skipping, transitions
+from services.transformer import templates
+from shared import edits, gates, policies, runs, skipping, transitions
 from shared.commands import Report, Requeue
 from shared.gates import Verdict
 from shared.job import JobStatus, Policy
@@ -96,7 +95,7 @@ def judge_that_runs(only: Callable[[Policy, bool], bool]) -> Callable[..., Verdi
 
 def judged_everywhere(judge: Callable[..., Verdict]) -> Callable[[Patch], None]:
     def change(patch: Patch) -> None:
-        for module in (gates, skipping, extraction, transformation, ingestion):
+        for module in (gates, skipping):
             patch.setattr(module, "judge", judge)
 
     return change
@@ -217,7 +216,7 @@ MUTATIONS: dict[str, Mutation] = {
     "progress goes back": Mutation("callbacks", ("late_lower_progress",), backwards),
     "a requeue forgets the log": Mutation("requeue", ("new_identity",), forgetful_requeue),
     "a living run is requeued": Mutation(
-        "requeue", ("may_start",), lambda patch: patch.setattr(transitions, "_heard_of", lambda *given: False)
+        "requeue", ("may_start",), lambda patch: patch.setattr(runs, "_heard_of", lambda *given: False)
     ),
 }
 

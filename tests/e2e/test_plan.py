@@ -70,3 +70,16 @@ def test_a_plan_without_any_force_on_a_processed_file_skips_all_and_so_does_the_
         "shadow_twin_exists", "frontmatter_complete", "ingest_exists",
     ]  # fmt: skip
     assert running.submit(sample, libraryId="plan-skip")["status"] == "skipped"
+
+
+def test_a_twin_that_is_gone_is_made_again_and_the_log_says_why(running: Running, sample: Path):
+    first = running.submit(sample, libraryId="desync")
+    running.ended(first["jobId"])
+    running.twin_file(first["documentId"], "transcript").unlink()
+    again = running.submit(sample, libraryId="desync")
+    assert again["status"] == "queued"
+    job = running.ended(again["jobId"])
+    assert (job["status"], job["steps"][0]["skipped"]) == ("completed", False)
+    said = [entry["message"] for entry in job["logs"] if entry["phase"] == "extract_gate_plan"]
+    assert any("Status was completed but no data found in DB" in message for message in said)
+    assert running.twin_file(first["documentId"], "transcript").exists()
