@@ -20,7 +20,8 @@ import msgspec
 from msgspec.structs import replace
 
 from shared.errors import RequestError
-from shared.gates import DESYNC, Verdict, judge
+from shared.gates import DESYNC as DESYNC
+from shared.gates import Verdict, judge
 from shared.job import Policy
 
 COMPLETED = "completed"
