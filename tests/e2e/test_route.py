@@ -80,6 +80,7 @@ def test_bad_pdfs_fail_with_a_code_and_a_hint_and_the_workers_live_on(running: R
         assert job["error"]["code"] in codes
         assert job["error"]["hint"]
         assert job["steps"][0]["status"] == "failed"
+        running.wait_until(job["jobId"], lambda now: not now["outbox"])
         document = running.http.get(f"/api/documents/{job['documentId']}").json()
         assert document["status"] == "error"
     assert running.process(sample, library="after-bad")["status"] == "completed"
