@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from msgspec.structs import replace
 from services.gateway import callbacks, reports, secrets
 from services.ingestor import ingestion
 from services.transformer import templates
-from shared import edits, gates, policies, runs, skipping, transitions
+from shared import anchors, edits, gates, policies, runs, skipping, transitions, twin
+from shared.anchors import page_count, split_pages
 from shared.commands import Report, Requeue
 from shared.gates import Verdict
 from shared.job import JobStatus, Policy
@@ -22,6 +24,8 @@ from shared.testing.memory import MemoryDocuments, MemoryJobs
 from tests.conformance import (
     test_callbacks,
     test_gates,
+    test_names,
+    test_page_split,
     test_policies,
     test_requeue,
     test_skip_pipeline,
@@ -52,6 +56,8 @@ def place(tmp_path: Path, monkeypatch: Patch) -> Path:
 
 
 CHECKS: dict[str, Callable[[dict[str, Any], Path], Awaitable[None] | None]] = {
+    "names": lambda row, place: test_names.check(row),
+    "page_split": lambda row, place: test_page_split.check(row),
     "policies": lambda row, place: test_policies.check(row),
     "skip_unit": lambda row, place: test_skip_unit.check(row),
     "skip_pipeline": lambda row, place: test_skip_pipeline.check(row),
@@ -155,6 +161,10 @@ def no_cascade(patch: Patch) -> None:
     patch.setattr(skipping, "UPSTREAM", {})
 
 
+def anchors_like(pattern: str) -> Callable[[Patch], None]:
+    return lambda patch: patch.setattr(anchors, "_LINE", re.compile(pattern, re.MULTILINE))
+
+
 FORCED = ("status_and_data", "status_only", "is_forced")
 PIPELINE = ("one_document",)
 GATES = ("directive_x_gate",)
@@ -204,6 +214,45 @@ MUTATIONS: dict[str, Mutation] = {
         "policies",
         ("ingest_policy_back",),
         lambda patch: patch.setitem(policies.DIRECTIVES, "skip", Policy.DO),
+    ),
+    "anchors may stand inside a line": Mutation(
+        "page_split", ("anchor_split",), anchors_like(r"-{3,}[ \t]*Seite[ \t]+([0-9]+)[ \t]*-{3,}")
+    ),
+    "anchors may run over lines": Mutation(
+        "page_split", ("anchor_split",), anchors_like(r"^-{3,}\s*Seite\s+([0-9]+)\s*-{3,}")
+    ),
+    "anchors are hyphens only": Mutation(
+        "page_split", ("dash_variants_and_indent",), anchors_like(r"^-{3}[ ]*Seite[ ]+([0-9]+)[ ]*-{3}[ ]*$")
+    ),
+    "the text before the first anchor is lost": Mutation(
+        "page_split",
+        ("anchor_split",),
+        lambda patch: patch.setattr(anchors, "split_pages", lambda body: ("", split_pages(body)[1])),
+    ),
+    "declared pages are ignored": Mutation(
+        "page_split",
+        ("page_count",),
+        lambda patch: patch.setattr(anchors, "page_count", lambda body, declared: page_count(body)),
+    ),
+    "names without a language": Mutation(
+        "names",
+        ("build_and_parse_back",),
+        lambda patch: patch.setattr(twin, "artefact_name", lambda source, *more: f"{twin.stem(source)}.md"),
+    ),
+    "names end at the first dot": Mutation(
+        "names",
+        ("build_and_parse_back",),
+        lambda patch: patch.setattr(twin, "stem", lambda name: name.partition(".")[0]),
+    ),
+    "a transformation needs no template": Mutation(
+        "names",
+        ("template_needed",),
+        lambda patch: patch.setattr(twin, "artefact_name", lambda source, kind, language, template: language),
+    ),
+    "a core field is forgotten": Mutation(
+        "names",
+        ("core_frontmatter_missing",),
+        lambda patch: patch.setattr(twin, "CORE_FIELDS", twin.CORE_FIELDS[:-1]),
     ),
     "no secret check": Mutation(
         "callbacks", SECRETS, lambda patch: patch.setattr(secrets, "matches", lambda *given: True)
