@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-READER = "fast-2"
+READER = "fast-3"
 """Name and version of the reader; part of every transcript's fingerprint, so that a better one makes it stale."""
 
 

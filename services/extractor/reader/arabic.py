@@ -12,7 +12,7 @@ import re
 from pymupdf import mupdf
 
 _LINE = re.compile(r"<line .*?</line>", re.S)
-_CHAR = re.compile(r'<char quad="(\S+) \S+ (\S+) [^"]*"[^>]* c="([^"]*)"/>')
+_CHAR = re.compile(r'<char c="([^"]*)" quad="(\S+) \S+ (\S+) ')
 _LETTER = re.compile("[ء-غف-يٮ-ۓ]")
 _NO_WIDTH = 0.05
 
@@ -33,7 +33,7 @@ def repaired_lines(stext: mupdf.FzStextPage) -> list[str]:
 
 
 def _repaired(line: str) -> str:
-    chars = [(float(x1) - float(x0), html.unescape(char)) for x0, x1, char in _CHAR.findall(line)]
+    chars = [(float(x1) - float(x0), html.unescape(char)) for char, x0, x1 in _CHAR.findall(line)]
     text = "".join(char for _, char in chars)
     thin = [abs(width) < _NO_WIDTH and _LETTER.match(char) is not None for width, char in chars]
     if len(text) != len(chars) or True not in thin:

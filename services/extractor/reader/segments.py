@@ -22,7 +22,7 @@ _FLAGS = mupdf.FZ_STEXT_PRESERVE_SPANS | mupdf.FZ_STEXT_CLIP | mupdf.FZ_STEXT_US
 _FLAGS |= (
     mupdf.FZ_STEXT_COLLECT_VECTORS | mupdf.FZ_STEXT_PRESERVE_LIGATURES
 )  # Arabic ones would be taken apart backwards
-_EMPTY_BLOCKS = re.compile(rb',{2,}(?=\{"type":")')  # a vector is printed as an empty entry
+_VECTOR = b'"type":"vector"'
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 GRAPHICS_LIMIT = 4000
 
@@ -51,7 +51,7 @@ def read_sheet(page: pymupdf.Page) -> Sheet:
     if sheet.rotation or any(line.bbox.h > 2 * line.bbox.w and len(line.text) > 2 for line in lines):
         lines = _turn(stext, lines, sheet)
     sheet.segments = segments_of(lines)
-    if sheet.segments and raw.count(b",,") + raw.count(b"[,") > 0:
+    if sheet.segments and _VECTOR in raw:
         _read_rules(stext, sheet)
     return sheet
 
@@ -79,14 +79,10 @@ def _print(stext: mupdf.FzStextPage) -> bytes:
 
 
 def _decode(raw: bytes) -> _Stext:
-    tidy = _EMPTY_BLOCKS.sub(b",", raw).replace(b'{"blocks":[,', b'{"blocks":[', 1)
-    if tidy.endswith(b",]}"):
-        tidy = tidy[:-2].rstrip(b",") + b"]}"
-    tidy = tidy.replace(b'{"blocks":[,', b'{"blocks":[', 1)
     try:
-        return _DECODER.decode(tidy)
+        return _DECODER.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):  # lone surrogates from a broken ToUnicode map
-        text = _SURROGATE.sub(rb"\\ufffd", tidy).decode("utf-8", "replace")
+        text = _SURROGATE.sub(rb"\\ufffd", raw).decode("utf-8", "replace")
         return _DECODER.decode(text)
 
 

@@ -92,7 +92,7 @@ def test_signs_and_numbers_between_hebrew_words_are_put_in_their_place() -> None
 
 def test_letters_of_an_arabic_ligature_are_put_in_order() -> None:
     def char(x0: float, x1: float, letter: str) -> str:
-        return f'<char quad="{x0} 0 {x1} 0 0 0 0 0" c="{letter}"/>'
+        return f'<char c="{letter}" quad="{x0} 0 {x1} 0 0 0 0 0"/>'
 
     assert _repaired(char(20, 24, "ا") + char(10, 10, "م") + char(10, 20, "ل") + char(0, 10, "ص")) == "المص"
 
