@@ -1,18 +1,27 @@
-"""Embedded images turned into bytes: passed through where they already are a file, written as PNG elsewhere."""
+"""Embedded images turned into files: as they stand in the PDF where a file can hold that, as PNG elsewhere (ADR 16)."""
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
-import struct
-import zlib
 
 import pymupdf
 from pymupdf import mupdf
 
+from services.extractor.reader import png
+from services.extractor.reader.colours import Colours
+from services.extractor.reader.jpeg import read_frame
+
 MAX_PIXELS = 50_000_000
 MIN_SIDE = 32
 _FLAT_BYTES_PER_PIXEL = 0.03
-_PASSED_THROUGH = {mupdf.FZ_IMAGE_JPEG: "jpg", mupdf.FZ_IMAGE_JPX: "jp2"}
+_FLAT_VALUES = 8
+_CODESTREAM = b"\xff\x4f\xff\x51"
+_INVERTED = bytes(255 - value for value in range(256))
+_SAMPLED = {
+    mupdf.FZ_IMAGE_RAW, mupdf.FZ_IMAGE_FLATE, mupdf.FZ_IMAGE_LZW,
+    mupdf.FZ_IMAGE_RLD, mupdf.FZ_IMAGE_FAX, mupdf.FZ_IMAGE_JBIG2,
+}  # fmt: skip
 
 
 class Dropped(Exception):
@@ -51,64 +60,106 @@ def encoded(image: mupdf.FzImage) -> tuple[bytes, int]:
 
 
 def fingerprint(image: mupdf.FzImage, raw: bytes) -> str:
-    """A hash of the image in its encoded form, its mask included."""
-    digest = hashlib.sha256(raw)
-    digest.update(b"%d %d %d" % (image.w(), image.h(), _has_mask(image)))
-    if image.m_internal.mask:
+    """A hash of the image in its encoded form and of what decides about its look: colours, depth, masks."""
+    digest, inner = hashlib.sha256(raw), image.m_internal
+    colours = Colours(image)
+    key = bytes((ctypes.c_int * (2 * inner.n)).from_address(int(inner.colorkey))) if inner.use_colorkey else b""
+    digest.update(repr((image.w(), image.h(), inner.bpc, colours.identity, key)).encode())
+    if inner.mask:
         digest.update(encoded(_mask_of(image))[0])
     return digest.hexdigest()
 
 
 def picture(image: mupdf.FzImage, raw: bytes, kind: int) -> Picture:
     """The image as a file of its own; Dropped when it is one flat colour."""
-    width, height = image.w(), image.h()
-    if kind == mupdf.FZ_IMAGE_JPEG:
-        _check_jpeg(raw)
-    if kind in _PASSED_THROUGH and not _has_mask(image):
-        if len(raw) < _FLAT_BYTES_PER_PIXEL * width * height and _is_flat(_pixmap(image)):
-            raise Dropped("single_colour")
-        return Picture(width, height, _PASSED_THROUGH[kind], raw)
+    colours = Colours(image)
+    mask = _soft_mask(image)
+    if mask is None and not image.m_internal.use_colorkey:
+        found = _as_it_stands(image, raw, kind, colours)
+        if found is not None:
+            if len(found.data) < _FLAT_BYTES_PER_PIXEL * found.width * found.height and _is_flat(_pixmap(image)):
+                raise Dropped("single_colour")
+            return found
+    elif kind == mupdf.FZ_IMAGE_JPEG:
+        _jpeg_frame(raw)
     pixmap = _pixmap(image)
     if _is_flat(pixmap):
         raise Dropped("single_colour")
-    if image.m_internal.mask:
-        pixmap = _masked(pixmap, _mask_of(image))
-    return Picture(pixmap.width, pixmap.height, "png", write_png(pixmap))
+    pixmap = colours.displayed(pixmap)
+    if mask is not None:
+        pixmap = _masked(pixmap, mask)
+    return Picture(pixmap.width, pixmap.height, "png", png.from_pixmap(pixmap))
 
 
-def _check_jpeg(raw: bytes) -> None:
-    """Raise Dropped when a JPEG has no frame header, or one that claims more pixels than allowed."""
-    at = 2
-    while at + 9 <= len(raw) and raw[at] == 0xFF:
-        marker, length = raw[at + 1], int.from_bytes(raw[at + 2 : at + 4], "big")
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack(">HH", raw[at + 5 : at + 9])
-            if width * height > MAX_PIXELS:
-                raise Dropped("too_large")
-            return
-        at += 1 if marker == 0xFF else 2 + length
-    raise Dropped("unreadable")
+def _as_it_stands(image: mupdf.FzImage, raw: bytes, kind: int, colours: Colours) -> Picture | None:
+    """The image without a change of its samples; None when no common file would show it as the PDF does."""
+    if kind == mupdf.FZ_IMAGE_JPEG:
+        width, height, components, adobe = _jpeg_frame(raw)
+        shown = (colours.inverted and adobe) if components == 4 else (colours.plain and not colours.inverted)
+        return Picture(width, height, "jpg", raw) if shown else None
+    if kind == mupdf.FZ_IMAGE_JPX:
+        ext = "j2k" if raw.startswith(_CODESTREAM) else "jp2"
+        shown = colours.simple and not colours.inverted
+        return Picture(image.w(), image.h(), ext, raw) if shown else None
+    colour = colours.png_type(image.m_internal.bpc)
+    if kind not in _SAMPLED or colour is None:
+        return None
+    shape = png.Shape(image.w(), image.h(), image.m_internal.bpc, colour)
+    palette = colours.palette(shape.bits)
+    if kind == mupdf.FZ_IMAGE_FLATE and not colours.inverted:
+        data = png.predicted(raw, shape)
+        if data is not None:
+            return Picture(*shape[:2], "png", png.write(shape, data, palette))
+    samples = _samples(image, shape)
+    if samples is None:
+        return None
+    if colours.inverted:
+        samples = samples.translate(_INVERTED)
+    if len(set(samples[:: max(1, len(samples) >> 12)])) <= _FLAT_VALUES and _is_flat(_pixmap(image)):
+        raise Dropped("single_colour")
+    return Picture(*shape[:2], "png", png.write(shape, png.deflate(samples, shape.row), palette))
 
 
-def _has_mask(image: mupdf.FzImage) -> bool:
-    return bool(image.m_internal.mask) or bool(image.m_internal.use_colorkey)
+def _jpeg_frame(raw: bytes) -> tuple[int, int, int, bool]:
+    """The frame of a JPEG; Dropped when it has none, or one that claims more pixels than allowed."""
+    frame = read_frame(raw)
+    if frame is None or not frame.width * frame.height:
+        raise Dropped("unreadable")
+    if frame.width * frame.height > MAX_PIXELS:
+        raise Dropped("too_large")
+    return frame
+
+
+def _samples(image: mupdf.FzImage, shape: png.Shape) -> bytes | None:
+    """The decoded samples, packed as in the file; None when the stream gives less than the image needs."""
+    size = shape.row * shape.height
+    stream = mupdf.fz_open_compressed_buffer(image.fz_compressed_image_buffer())
+    buffer, cut = mupdf.FzStream.fz_read_best(stream, size, size + (1 << 20))
+    data = bytes(buffer.fz_buffer_extract_copy())
+    return None if cut or len(data) < size else data[:size]
 
 
 def _mask_of(image: mupdf.FzImage) -> mupdf.FzImage:
     return mupdf.FzImage(mupdf.ll_fz_keep_image(image.m_internal.mask))
 
 
-def _pixmap(image: mupdf.FzImage) -> pymupdf.Pixmap:
-    pixmap = pymupdf.Pixmap("raw", image.fz_get_unscaled_pixmap_from_image())
-    if pixmap.colorspace is not None and pixmap.colorspace.n not in (1, 3):
-        pixmap = pymupdf.Pixmap(pymupdf.csRGB, pixmap)
-    return pixmap
-
-
-def _masked(pixmap: pymupdf.Pixmap, mask: mupdf.FzImage) -> pymupdf.Pixmap:
+def _soft_mask(image: mupdf.FzImage) -> pymupdf.Pixmap | None:
+    """The decoded mask; None when there is none, or one that hides nothing."""
+    if not image.m_internal.mask:
+        return None
+    mask = _mask_of(image)
     if mask.w() * mask.h() > MAX_PIXELS:
-        return pixmap
+        return None
     alpha = pymupdf.Pixmap("raw", mask.fz_get_unscaled_pixmap_from_image())
+    samples = alpha.samples
+    return None if samples.count(b"\xff") == len(samples) else alpha
+
+
+def _pixmap(image: mupdf.FzImage) -> pymupdf.Pixmap:
+    return pymupdf.Pixmap("raw", image.fz_get_unscaled_pixmap_from_image())
+
+
+def _masked(pixmap: pymupdf.Pixmap, alpha: pymupdf.Pixmap) -> pymupdf.Pixmap:
     if (alpha.width, alpha.height) != (pixmap.width, pixmap.height):
         alpha = pymupdf.Pixmap(alpha, pixmap.width, pixmap.height, None)
     if pixmap.alpha:
@@ -126,25 +177,3 @@ def _is_flat(pixmap: pymupdf.Pixmap) -> bool:
         return False
     row = first * pixmap.width
     return all(samples[at : at + len(row)] == row for at in range(0, len(samples), pixmap.stride))
-
-
-def write_png(pixmap: pymupdf.Pixmap) -> bytes:
-    """The pixmap as PNG, compressed for speed: MuPDF's own writer takes five times as long."""
-    kind = {1: 0, 2: 4, 3: 2, 4: 6}[pixmap.n]
-    stride, samples = pixmap.stride, pixmap.samples_mv
-    packer = zlib.compressobj(2)
-    parts = [
-        packer.compress(
-            b"".join(
-                b"\0" + samples[at : at + stride] for at in range(start, min(start + 64 * stride, len(samples)), stride)
-            )
-        )
-        for start in range(0, len(samples), 64 * stride)
-    ]
-    head = struct.pack(">IIBBBBB", pixmap.width, pixmap.height, 8, kind, 0, 0, 0)
-    body = b"".join([*parts, packer.flush()])
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
-
-
-def _chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))
