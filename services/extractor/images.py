@@ -20,6 +20,7 @@ from services.extractor.reader.pixels import MAX_PIXELS, Dropped, check, encoded
 from services.extractor.reader.segments import text_boxes
 
 _PER_PAGE_LIMIT = 2_000
+_SMALLEST = 12.0
 _CAPTION = re.compile(r"^(?:fig|abb|figur|plate|photo|bild|image|図|图|圖|그림)[\w.]*\s*[\d(]", re.I)
 _CAPTION_LIMIT = 300
 _CAPTION_REACH = 60.0
@@ -57,6 +58,8 @@ def page_images(doc: pymupdf.Document, page_number: int, seen: Seen) -> Iterator
         bounds = block.m_internal.bbox
         box = (round(bounds.x0, 1), round(bounds.y0, 1), round(bounds.x1, 1), round(bounds.y1, 1))
         try:
+            if max(box[2] - box[0], box[3] - box[1]) < _SMALLEST:
+                raise Dropped("tiny")
             found = _read(block.i_image(), page_number, index, box, seen)
         except Dropped as reason:
             seen.dropped[str(reason)] += 1

@@ -10,12 +10,14 @@ from pymupdf import mupdf
 
 from services.extractor.reader import png
 from services.extractor.reader.colours import Colours
+from services.extractor.reader.decorations import is_flat, is_glow, is_shadow
 from services.extractor.reader.jpeg import read_frame
 
 MAX_PIXELS = 50_000_000
 MIN_SIDE = 32
 _FLAT_BYTES_PER_PIXEL = 0.03
-_FLAT_VALUES = 8
+_SMOOTH_BYTES_PER_PIXEL = 0.15
+_HEAD_BYTES = 1500
 _CODESTREAM = b"\xff\x4f\xff\x51"
 _INVERTED = bytes(255 - value for value in range(256))
 _SAMPLED = {
@@ -77,17 +79,19 @@ def picture(image: mupdf.FzImage, raw: bytes, kind: int) -> Picture:
     if mask is None and not image.m_internal.use_colorkey:
         found = _as_it_stands(image, raw, kind, colours)
         if found is not None:
-            if len(found.data) < _FLAT_BYTES_PER_PIXEL * found.width * found.height and _is_flat(_pixmap(image)):
-                raise Dropped("single_colour")
+            _check_content(image, len(found.data), found.ext)
             return found
     elif kind == mupdf.FZ_IMAGE_JPEG:
         _jpeg_frame(raw)
     pixmap = _pixmap(image)
-    if _is_flat(pixmap):
+    flat = is_flat(pixmap)
+    if flat and mask is None:
         raise Dropped("single_colour")
     pixmap = colours.displayed(pixmap)
     if mask is not None:
         pixmap = _masked(pixmap, mask)
+        if is_glow(pixmap, flat=flat):
+            raise Dropped("decoration")
     return Picture(pixmap.width, pixmap.height, "png", png.from_pixmap(pixmap))
 
 
@@ -115,9 +119,17 @@ def _as_it_stands(image: mupdf.FzImage, raw: bytes, kind: int, colours: Colours)
         return None
     if colours.inverted:
         samples = samples.translate(_INVERTED)
-    if len(set(samples[:: max(1, len(samples) >> 12)])) <= _FLAT_VALUES and _is_flat(_pixmap(image)):
-        raise Dropped("single_colour")
     return Picture(*shape[:2], "png", png.write(shape, png.deflate(samples, shape.row), palette))
+
+
+def _check_content(image: mupdf.FzImage, size: int, ext: str) -> None:
+    """Raise Dropped for what packs so well that it may be no picture, and is none."""
+    pixels = image.w() * image.h()
+    if size < _FLAT_BYTES_PER_PIXEL * pixels + _HEAD_BYTES and is_flat(_pixmap(image)):
+        raise Dropped("single_colour")
+    smooth = ext == "png" and image.m_internal.bpc > 1 and size < _SMOOTH_BYTES_PER_PIXEL * pixels + _HEAD_BYTES
+    if smooth and is_shadow(_pixmap(image)):
+        raise Dropped("decoration")
 
 
 def _jpeg_frame(raw: bytes) -> tuple[int, int, int, bool]:
@@ -167,13 +179,3 @@ def _masked(pixmap: pymupdf.Pixmap, alpha: pymupdf.Pixmap) -> pymupdf.Pixmap:
     masked = pymupdf.Pixmap(pixmap, 1)
     masked.set_alpha(alpha.samples, premultiply=0)
     return masked
-
-
-def _is_flat(pixmap: pymupdf.Pixmap) -> bool:
-    """Whether all pixels have one colour."""
-    samples, size = pixmap.samples_mv, pixmap.n
-    first = bytes(samples[:size])
-    if bytes(samples[-size:]) != first or bytes(samples[len(samples) // 2 // size * size :][:size]) != first:
-        return False
-    row = first * pixmap.width
-    return all(samples[at : at + len(row)] == row for at in range(0, len(samples), pixmap.stride))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pymupdf
+import pytest
 
 from services.extractor.images import Seen, page_images
 from services.extractor.pages import Image
@@ -85,3 +86,38 @@ def test_one_bad_image_does_not_stop_the_others() -> None:
     paper.doc.xref_set_key(bad, "Width", "-5")
     found, _ = _images(paper)
     assert len(found) == 1
+
+
+def test_a_shadow_is_a_decoration_and_a_silhouette_is_a_picture() -> None:
+    paper = Paper()
+    black = pymupdf.Pixmap(pymupdf.csRGB, 60, 60, bytes(60 * 60 * 3), False)
+    glow, silhouette = pymupdf.Pixmap(black, 1), pymupdf.Pixmap(black, 1)
+    glow.set_alpha(bytes(max(0, 4 * min(x, y, 59 - x, 59 - y)) for y in range(60) for x in range(60)))
+    silhouette.set_alpha(bytes(255 * (x // 10 + y // 10) % 510 for y in range(60) for x in range(60)))
+    paper.page.insert_image(pymupdf.Rect(60, 60, 180, 180), pixmap=glow)
+    paper.page.insert_image(pymupdf.Rect(60, 260, 180, 380), pixmap=silhouette)
+    found, seen = _images(paper)
+    assert [image.bbox[1] for image, _ in found] == [260]
+    assert seen.dropped == {"decoration": 1}
+
+
+def test_an_image_that_is_shown_as_small_as_a_sign_is_dropped() -> None:
+    paper = Paper()
+    paper.page.insert_image(pymupdf.Rect(60, 60, 70, 70), pixmap=_picture(60, 60))
+    found, seen = _images(paper)
+    assert (found, seen.dropped) == ([], {"tiny": 1})
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_boxes_are_those_of_the_page_as_it_is_shown(rotation: int) -> None:
+    """Also for an image inside a form: the box is where the drawn page is not white."""
+    inner, paper = Paper(), Paper()
+    inner.page.insert_image(pymupdf.Rect(100, 100, 220, 180), pixmap=_picture())
+    paper.page.show_pdf_page(pymupdf.Rect(50, 60, 350, 480), inner.doc, 0)
+    paper.page.set_rotation(rotation)
+    [(image, _)], _ = _images(paper)
+    shown = paper.reopened()[0].get_pixmap()
+    rows = [y for y in range(shown.height) if any(shown.pixel(x, y) != (255, 255, 255) for x in range(shown.width))]
+    columns = [x for x in range(shown.width) if any(shown.pixel(x, y) != (255, 255, 255) for y in rows)]
+    box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+    assert all(abs(ours - theirs) <= 1 for ours, theirs in zip(image.bbox, box, strict=True))
