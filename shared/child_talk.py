@@ -180,6 +180,10 @@ class Conversation:
             return ChildFailed("lost", "the forkserver died, or could not start it", self._last)
         if code == MEMORY_EXIT:
             return ChildFailed("memory", "out of memory", self._last)
+        if code == -signal.SIGKILL:  # not ours: then nobody would be listening any more
+            return ChildFailed(
+                "memory", "killed from outside, probably because the machine ran out of memory", self._last
+            )
         if code == -signal.SIGXCPU:
             return ChildFailed("cpu", "used up its CPU seconds", self._last)
         if code >= 0:

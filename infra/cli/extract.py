@@ -10,15 +10,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from infra.cli.failure import CliError
 from services.extractor.app import PRELOAD
-from services.extractor.extraction import CHILD_FAULTS
+from services.extractor.pages import DocumentInfo, Image, Page
+from services.extractor.session import Session
 from services.extractor.settings import ExtractorSettings
+from services.extractor.tally import Found, Tally
 from services.extractor.task import Task
 from shared import twin
 from shared.anchors import anchor, escape_anchors
-from shared.child import ChildFailed, Children, Limits
-from shared.errors import CATALOGUE, ShadowtwinError
+from shared.child import Children
+from shared.errors import DocumentError, ShadowtwinError
 
 
 def extract(arguments: argparse.Namespace) -> int:
@@ -27,7 +31,7 @@ def extract(arguments: argparse.Namespace) -> int:
         raise CliError("not_found", f"There is no file {arguments.file}.", "Check the path.", 2)
     started = time.monotonic()
     try:
-        pages, images = asyncio.run(_extract(arguments.file, arguments.output))
+        found = asyncio.run(_extract(arguments.file, arguments.output))
     except ShadowtwinError as error:
         raise CliError(error.code, error.message, error.hint, 2) from error
     except OSError as error:
@@ -36,57 +40,63 @@ def extract(arguments: argparse.Namespace) -> int:
         ) from error
     said = {
         "file": str(arguments.output / f"{twin.stem(arguments.file.name)}.md"),
-        "pages": pages,
+        "pages": found.pages,
+        "pagesFailed": found.counts["pagesFailed"],
         "seconds": round(time.monotonic() - started, 3),
         "method": arguments.method,
-        "images": images,
+        "images": found.counts["images"],
+        "warnings": found.warnings,
     }
-    print(json.dumps(said) if arguments.json else f"{said['file']}: {pages} pages, {images} images")
+    if arguments.json:
+        print(json.dumps(said, ensure_ascii=False))
+        return 0
+    for warning in found.warnings:
+        print(f"shadowtwin: {warning['message']}", file=sys.stderr)
+    print(f"{said['file']}: {said['pages']} pages, {said['images']} images")
     return 0
 
 
-async def _extract(pdf: Path, folder: Path) -> tuple[int, int]:
+class _Folder:
+    """Takes a session's messages into a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._parts: list[str] = []
+        self._tally = Tally()
+        self._info: DocumentInfo | None = None
+
+    async def take(self, message: dict[str, Any]) -> None:
+        """One message of the session."""
+        if "info" in message:
+            self._info = self._info or msgspec.convert(message["info"], DocumentInfo)
+        elif "image" in message:
+            self._tally.image(msgspec.convert(message["image"], Image))
+            if message["content"]:
+                name = twin.display_name(message["image"]["name"])
+                await asyncio.to_thread((self._folder / "images" / name).write_bytes, message["content"])
+        elif "page" in message:
+            page = msgspec.convert(message["page"], Page)
+            self._tally.page(page)
+            self._tally.dropped.update(message["dropped"])
+            self._parts.append(f"{anchor(page.number)}\n\n{escape_anchors(page.markdown)}\n\n")
+
+    def finish(self, name: str) -> Found:
+        """Write the transcript; raises DocumentError when nothing could be read."""
+        if self._info is None:
+            raise DocumentError("pdf_no_pages")
+        found = self._tally.found(self._info)
+        (self._folder / f"{twin.stem(name)}.md").write_text("".join(self._parts), encoding="utf-8")
+        return found
+
+
+async def _extract(pdf: Path, folder: Path) -> Found:
     settings = ExtractorSettings()
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    parts: list[str] = []
-    failed: list[str] = []
-    images = 0
-
-    async def take(message: dict[str, Any]) -> None:
-        nonlocal images
-        if "image" in message and message["content"]:
-            images += 1
-            name = twin.display_name(message["image"]["name"])
-            await asyncio.to_thread((folder / "images" / name).write_bytes, message["content"])
-        elif "page" in message:
-            page = message["page"]
-            failed.extend([page["error"]] if page["error"] else [])
-            parts.append(f"{anchor(page['number'])}\n\n{escape_anchors(page['markdown'])}\n\n")
-
+    into = _Folder(folder)
     children = Children(PRELOAD)
-    limits = Limits(
-        memory_bytes=settings.child_memory_bytes,
-        wall_seconds=settings.child_seconds,
-        idle_seconds=settings.page_seconds,
-    )
-    task = Task(path=str(pdf.resolve()), max_pages=settings.max_pages)
     try:
         await children.start()
-        await children.run("services.extractor.child_extract:extract", _plain(task), limits, take)
-    except ChildFailed as error:
-        raise ShadowtwinError(CHILD_FAULTS.get(error.kind, "internal")) from error
+        await Session(children, settings, into.take).read(Task(path=str(pdf.resolve()), max_pages=settings.max_pages))
     finally:
         await children.close()
-    if len(failed) == len(parts):
-        raise ShadowtwinError("pdf_page_failed" if parts else "pdf_no_pages")
-    (folder / f"{twin.stem(pdf.name)}.md").write_text("".join(parts), encoding="utf-8")
-    if failed:
-        print(f"{len(failed)} pages: {CATALOGUE['pdf_page_failed'].message}", file=sys.stderr)
-    return len(parts), images
-
-
-def _plain(task: Task) -> dict[str, Any]:
-    import msgspec
-
-    plain: dict[str, Any] = msgspec.to_builtins(task)
-    return plain
+    return into.finish(pdf.name)

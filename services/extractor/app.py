@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
 from services.extractor.extraction import Extraction
 from services.extractor.settings import ExtractorSettings
+from services.extractor.workspace import Workspace
 from shared.adapters.folder_storage import FolderStorage
 from shared.child import Children
 from shared.worker import run
@@ -21,10 +23,12 @@ async def serve() -> None:
 
     @contextlib.asynccontextmanager
     async def opened() -> AsyncIterator[Extraction]:
+        workspace = Workspace()
+        await asyncio.to_thread(workspace.sweep)
         children = Children(PRELOAD)
         await children.start()
         try:
-            yield Extraction(FolderStorage(settings.data_dir / "twins"), children, settings)
+            yield Extraction(FolderStorage(settings.data_dir / "twins"), children, settings, workspace)
         finally:
             await children.close()
 

@@ -89,10 +89,14 @@ class Assembly:
                 self._outputs.adopt(file)
 
     async def take(self, message: dict[str, Any]) -> None:
-        """One message of the child: info, image or page. Once in a while what is finished is saved and reported."""
+        """One message: info, image, page, or what was lost. Once in a while what is finished is saved and reported."""
         for write in self._writes:
             if write.done():
                 write.result()
+        if "lost" in message:
+            self._checkpoint = replace(self._checkpoint, lost=dict(message["lost"]))
+            await self._tell()
+            return
         if message.get("content"):
             name = f"images/{twin.display_name(message['image']['name'])}"
             self._unsaved_files.append(await self._outputs.write_file(name, message["content"]))
@@ -109,6 +113,9 @@ class Assembly:
         part = await self._outputs.aside(f"parts/{self.pages_done:06d}.msgpack", content)
         self._checkpoint = replace(self._checkpoint, last_page=self.pages_done, parts=[*self._checkpoint.parts, part])
         self._unsaved, self._unsaved_files = [], []
+        await self._tell()
+
+    async def _tell(self) -> None:
         total = self._info.pages if self._info else 0
         await self._report.progress(
             100 * self.pages_done / max(total, 1),
@@ -127,6 +134,7 @@ class Assembly:
             self._tally.image(image)
             await self._feeds["images"].put(msgspec.json.encode(image) + b"\n")
         else:
+            self._tally.dropped.update(msgspec.convert(message.get("dropped", {}), dict[str, int]))
             await self._write_page(msgspec.convert(message["page"], Page))
 
     async def _write_info(self, info: DocumentInfo) -> None:

@@ -26,11 +26,16 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """What is stored so far: parts in order, the last finished page, and what the parts were made from."""
+    """What is stored so far: parts in order, the last finished page, and what the parts were made from.
+
+    `lost` are places that no later attempt of the run touches again, with the error code of each; a requeue is a new
+    run and tries them again.
+    """
 
     made_from: str = ""
     last_page: int = 0
     parts: list[Artefact] = []
+    lost: dict[str, str] = {}
 
 
 def read_checkpoint(stored: dict[str, Any], made_from: str) -> Checkpoint:

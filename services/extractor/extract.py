@@ -8,6 +8,7 @@ from pathlib import Path
 import pymupdf
 
 from services.extractor.pages import Page
+from services.extractor.places import Lost, Touch, untold
 from services.extractor.reader.describe import describe_document
 from services.extractor.reader.document import Reader
 from services.extractor.reader.opening import open_pdf
@@ -15,11 +16,21 @@ from services.extractor.reader.opening import open_pdf
 __all__ = ["describe_document", "open_pdf", "pdf_to_markdown", "read_pages", "transcript"]
 
 
-def read_pages(doc: pymupdf.Document, *, first: int = 1, last: int | None = None) -> Iterator[Page]:
-    """The pages of `doc` one by one; a page that cannot be read comes with an error code, the next follows."""
+def read_pages(
+    doc: pymupdf.Document,
+    *,
+    first: int = 1,
+    last: int | None = None,
+    lost: Lost | None = None,
+    touch: Touch = untold,
+) -> Iterator[Page]:
+    """The pages of `doc` one by one; a page that cannot be read comes with an error code, the next follows.
+
+    `touch` is told every place before it is read; the places of `lost` are not read (`services.extractor.places`).
+    """
     end = min(last or doc.page_count, doc.page_count)
     if first <= end:
-        yield from Reader(doc).pages(max(1, first), end)
+        yield from Reader(doc, lost, touch).pages(max(1, first), end)
 
 
 def transcript(pages: Iterable[Page]) -> str:

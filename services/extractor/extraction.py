@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 from datetime import UTC, datetime
-from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from services.extractor.assembly import Assembly
 from services.extractor.checkpoint import Checkpoint, Part, read_checkpoint, read_parts
+from services.extractor.session import Session
 from services.extractor.settings import ExtractorSettings
 from services.extractor.task import READER, Task
-from shared.child import ChildFailed, Children, Limits
-from shared.errors import DocumentError, TransientError
+from services.extractor.workspace import Workspace
+from shared.child import Children
 from shared.gates import Verdict, extract_gate, fingerprint, judge_verified
 from shared.job import StepName
 from shared.manifest import Outputs
@@ -22,23 +20,17 @@ from shared.phase import Report
 from shared.ports import Storage
 from shared.ticket import Outcome, Ticket
 
-CHILD_FAULTS = {
-    "crash": "pdf_crashed",
-    "timeout": "pdf_timeout",
-    "cpu": "pdf_timeout",
-    "idle": "pdf_page_timeout",
-    "memory": "pdf_memory_limit",
-}
-"""Error code for each way in which a child can end badly."""
-
 
 class Extraction:
     """The phase's gate and work (shared.phase.Phase)."""
 
     step = StepName.EXTRACT
 
-    def __init__(self, storage: Storage, children: Children, settings: ExtractorSettings) -> None:
+    def __init__(
+        self, storage: Storage, children: Children, settings: ExtractorSettings, workspace: Workspace | None = None
+    ) -> None:
         self._storage, self._children, self._settings = storage, children, settings
+        self._workspace = workspace or Workspace()
 
     async def gate(self, ticket: Ticket) -> Verdict:
         """`gateExtractPdf`: skip if a transcript of these bytes and options is stored (checklist A3.7)."""
@@ -57,7 +49,7 @@ class Extraction:
         source = ticket.document.artefacts["source"]
         outputs = Outputs(self._storage, ticket.output_prefix)
         report.mark("running", "reading the PDF from storage", progress=10)
-        with tempfile.TemporaryDirectory(prefix="shadowtwin-") as folder:
+        with self._workspace.folder() as folder:
             path = await self._storage.local_path(source.key, folder)
             report.mark("running", "the PDF is here", progress=30, bytes=source.size)
             task = Task(
@@ -79,7 +71,7 @@ class Extraction:
             assembly = Assembly(ticket, outputs, report, datetime.now(UTC), checkpoint)
             async with assembly:
                 await assembly.restore(parts)
-                result = await self._read(_behind(task, checkpoint, parts), assembly)
+                await Session(self._children, self._settings, assembly.take).read(_behind(task, checkpoint, parts))
         found = assembly.check()
         report.mark("running", "all pages answered (no proof of success)", progress=75)
         report.mark("running", f"{found.pages} pages recognised", progress=85, pages=found.pages)
@@ -94,27 +86,8 @@ class Extraction:
                 "counts": found.counts,
             },
             counts=found.counts,
-            warnings=[*found.warnings, *_dropped(result)],
+            warnings=found.warnings,
         )
-
-    async def _read(self, task: Task, assembly: Assembly) -> dict[str, Any]:
-        settings = self._settings
-        limits = Limits(
-            memory_bytes=settings.child_memory_bytes,
-            wall_seconds=settings.child_seconds,
-            idle_seconds=settings.page_seconds,
-        )
-        try:
-            result: dict[str, Any] = await self._children.run(
-                "services.extractor.child_extract:extract", msgspec.to_builtins(task), limits, assembly.take
-            )
-            return result
-        except ChildFailed as failed:
-            code = CHILD_FAULTS.get(failed.kind)
-            if code is None:
-                raise TransientError("unavailable", "The reader's process was lost.") from failed
-            where = f" (after page {assembly.pages_done})" if assembly.pages_done else ""
-            raise DocumentError(code, f"{DocumentError(code).message}{where}") from failed
 
 
 def _behind(task: Task, checkpoint: Checkpoint, parts: list[Part]) -> Task:
@@ -125,6 +98,7 @@ def _behind(task: Task, checkpoint: Checkpoint, parts: list[Part]) -> Task:
         first=checkpoint.last_page + 1,
         seen={message["fingerprint"]: message["image"]["name"] for message in images},
         hashes={message["image"]["name"]: message["image"]["sha256"] for message in images},
+        lost=checkpoint.lost,
     )
 
 
@@ -132,12 +106,3 @@ def made_from(ticket: Ticket) -> str:
     """Fingerprint of everything the transcript depends on."""
     parameters = ticket.parameters
     return fingerprint(ticket.document.sha256, parameters.extraction_method, parameters.include_images, READER)
-
-
-def _dropped(result: dict[str, Any]) -> list[dict[str, Any]]:
-    dropped: dict[str, int] = result.get("imagesDropped", {})
-    return [
-        {"code": "images_dropped", "message": f"{count} images dropped: {reason}.", "count": count, "reason": reason}
-        for reason, count in sorted(dropped.items())
-        if count
-    ]

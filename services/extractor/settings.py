@@ -6,10 +6,19 @@ from shared.settings import Settings
 
 
 class ExtractorSettings(Settings):
-    """Sizes in bytes, times in seconds."""
+    """Sizes in bytes, times in seconds.
+
+    `child_seconds` is the wall clock of a document over all its children, `page_seconds` the longest time without a
+    word of the child, which speaks at every page. `child_*` are the kernel's limits for one child: address space, CPU
+    time, size of a written file, open descriptors. `max_restarts` bounds how many readers a document may kill.
+    """
 
     concurrency: int = 2
     max_pages: int = 5000
+    max_restarts: int = 100
     child_memory_bytes: int = 3 << 30
+    child_cpu_seconds: int = 1800
+    child_file_bytes: int = 1 << 30
+    child_open_files: int = 256
     child_seconds: float = 1800.0
     page_seconds: float = 60.0

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import msgspec
 
 from services.extractor.pages import DocumentInfo, Image, Page
-from shared.errors import DocumentError
+from shared.errors import CATALOGUE, DocumentError
+
+_NAMED = {
+    "images_lost": "Images of page {} could not be read within the limits; its text was kept.",
+    "graphics_limit": "Page {} has more drawn lines than are looked at; its ruled tables may be missing.",
+    "text_capped": "Page {} holds more text than a page may have; the rest was cut off.",
+}
+"""Warnings of single pages that the result names, with their sentence."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -24,7 +32,10 @@ class Tally:
 
     def __init__(self) -> None:
         self.pages = 0
+        self.dropped: Counter[str] = Counter()
+        """Images that were left out, by reason."""
         self._failed: list[tuple[int, str]] = []
+        self._warned: dict[str, list[int]] = {}
         self._chars = self._placements = self._repeats = 0
 
     def page(self, page: Page) -> None:
@@ -33,6 +44,8 @@ class Tally:
         self._chars += page.chars
         if page.error:
             self._failed.append((page.number, page.error))
+        for code in _NAMED.keys() & set(page.warnings):
+            self._warned.setdefault(code, []).append(page.number)
 
     def image(self, image: Image) -> None:
         """Count an image's placement."""
@@ -46,7 +59,7 @@ class Tally:
         if self.pages != info.pages:
             raise DocumentError("pdf_page_failed", f"{self.pages} of {info.pages} pages were answered by the reader.")
         if len(self._failed) == self.pages:
-            raise DocumentError("pdf_page_failed", "None of the pages could be read.")
+            raise none_read([code for _, code in self._failed])
         counts = {
             "pages": info.pages,
             "pagesFailed": len(self._failed),
@@ -59,9 +72,13 @@ class Tally:
 
     def _warnings(self, info: DocumentInfo) -> list[dict[str, Any]]:
         warnings: list[dict[str, Any]] = [
-            {"code": code, "message": f"Page {number} could not be read.", "page": number}
+            {"code": code, "message": f"Page {number} could not be read: {_sentence(code)}", "page": number}
             for number, code in self._failed
         ]
+        for code, numbers in sorted(self._warned.items()):
+            warnings.extend({"code": code, "message": _NAMED[code].format(n), "page": n} for n in numbers)
+        if "outline_lost" in info.warnings:
+            warnings.append({"code": "outline_lost", "message": "The outline could not be read within its limits."})
         if info.repaired:
             message = "The PDF was damaged and has been repaired; something may be missing."
             warnings.append({"code": "pdf_repaired", "message": message})
@@ -70,4 +87,17 @@ class Tally:
         if self._repeats:
             message = f"{self._repeats} placements repeat an image stored already; images.jsonl names the first."
             warnings.append({"code": "images_repeated", "message": message, "count": self._repeats})
+        for reason, count in sorted(self.dropped.items()):
+            message = f"{count} images dropped: {reason}."
+            warnings.append({"code": "images_dropped", "message": message, "count": count, "reason": reason})
         return warnings
+
+
+def none_read(codes: list[str]) -> DocumentError:
+    """The error of a document of which no page could be read: the code that most pages failed with."""
+    code = Counter(codes).most_common(1)[0][0]
+    return DocumentError(code, f"None of the {len(codes)} pages could be read: {_sentence(code)}")
+
+
+def _sentence(code: str) -> str:
+    return CATALOGUE[code].message if code in CATALOGUE else code

@@ -12,7 +12,8 @@ class Task(msgspec.Struct, frozen=True):
     """What the child is asked for: a local file, its expected SHA-256 ("" to skip the check), and limits.
 
     When pages up to `first` - 1 are known from an earlier attempt, `seen` and `hashes` hold the images found on them:
-    name by fingerprint, SHA-256 by name.
+    name by fingerprint, SHA-256 by name. `lost` names places where earlier children died, with the error code of each:
+    they are not touched again (`services.extractor.places`).
     """
 
     path: str
@@ -21,5 +22,6 @@ class Task(msgspec.Struct, frozen=True):
     first: int = 1
     seen: dict[str, str] = {}
     hashes: dict[str, str] = {}
+    lost: dict[str, str] = {}
     max_pages: int = 5000
     password: str = ""

@@ -13,9 +13,9 @@ _TITLE_LIMIT = 500
 _OUTLINE_LIMIT = 10_000
 
 
-def describe_document(doc: pymupdf.Document) -> DocumentInfo:
+def describe_document(doc: pymupdf.Document, *, with_outline: bool = True) -> DocumentInfo:
     """What is known of `doc` without reading its pages; damage in these parts is survived and told."""
-    outline, warnings = read_outline(doc)
+    outline, warnings = read_outline(doc) if with_outline else ([], ["outline_lost"])
     repaired = bool(getattr(doc, "is_repaired", False))
     return DocumentInfo(
         pages=doc.page_count,

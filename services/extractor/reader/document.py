@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pymupdf
 
 from services.extractor.pages import Block, OutlineEntry, Page
+from services.extractor.places import OUTLINE, Lost, LostPage, Touch, untold
 from services.extractor.reader.blocks import Region, join_across
 from services.extractor.reader.columns import regions
 from services.extractor.reader.describe import read_outline
@@ -28,15 +29,20 @@ _STAMP = 60.0
 
 
 class Reader:
-    """Reads the pages of one document; sheets around the current page are kept for a moment."""
+    """Reads the pages of one document; sheets around the current page are kept for a moment.
 
-    def __init__(self, doc: pymupdf.Document) -> None:
+    `touch` is told each place before it is read; the places of `lost` are left alone, when they are looked at too.
+    """
+
+    def __init__(self, doc: pymupdf.Document, lost: Lost | None = None, touch: Touch = untold) -> None:
         self.doc = doc
+        self.lost, self.touch = lost or {}, touch
         self.count: int = doc.page_count
         self.sheets: dict[int, Sheet | Exception] = {}
         self.margins: dict[int, Margins] = {}
         self.form = self._has_form()
-        outline, self.warnings = read_outline(doc)
+        touch(OUTLINE)
+        outline, self.warnings = ([], ["outline_lost"]) if OUTLINE in self.lost else read_outline(doc)
         self._sample(outline)
 
     def _has_form(self) -> bool:
@@ -59,6 +65,7 @@ class Reader:
         found = self.sheets.get(index)
         if found is None:
             try:
+                self._approach(index)
                 found = read_sheet(self.doc.load_page(index))
                 self.margins[index] = Margins(found)
             except MemoryError:
@@ -67,6 +74,12 @@ class Reader:
                 found = exc
             self.sheets[index] = found
         return found
+
+    def _approach(self, index: int) -> None:
+        place = str(index + 1)
+        if place in self.lost:
+            raise LostPage(self.lost[place])
+        self.touch(place)
 
     def pages(self, first: int, last: int) -> Iterator[Page]:
         """Sheets `first` to `last`, counted from 1."""
@@ -89,7 +102,8 @@ class Reader:
                 sheet = exc
         return Page(
             index + 1, "", 0, 0.0, "und", 0.0, 0.0, 0, [],
-            warnings=[f"page_failed: {type(sheet).__name__}"], error="pdf_page_failed",
+            warnings=[f"page_failed: {type(sheet).__name__}"],
+            error=sheet.code if isinstance(sheet, LostPage) else "pdf_page_failed",
         )  # fmt: skip
 
     def _read(self, sheet: Sheet, index: int) -> Page:
@@ -97,6 +111,7 @@ class Reader:
         for other in around:
             if other > index:
                 self._sheet(other)
+        self.touch(str(sheet.number))
         neighbours = [self.margins[other] for other in around if other in self.margins]
         header, footer, label = self.running.take(sheet, self.margins[index], neighbours)
         pieces = layout(sheet, self.styles)

@@ -1,0 +1,144 @@
+"""One document read by as many children as it takes: a page that kills its reader costs that page.
+
+    session = Session(children, settings, take)
+    await session.read(Task(path=...))
+
+A child says which place it is about to touch (`services.extractor.places`). When it dies, that place is lost, and a
+new child goes on behind what was taken, with the lost places to be left alone, also in its look-ahead (ADR 13).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from services.extractor.places import is_place
+from services.extractor.settings import ExtractorSettings
+from services.extractor.task import Task
+from shared.child import ChildFailed, ChildRaised, Children, Limits
+from shared.errors import CATALOGUE, DocumentError, TransientError
+
+logger = logging.getLogger("session")
+
+TARGET = "services.extractor.child_extract:extract"
+FAULTS = {
+    "crash": "pdf_crashed",
+    "timeout": "pdf_timeout",
+    "cpu": "pdf_page_timeout",
+    "idle": "pdf_page_timeout",
+    "memory": "pdf_memory_limit",
+}
+"""Error code of the place, for each way in which a child can end badly."""
+_GROWING = ("memory", "cpu")
+"""What a child may also have used up on the pages before: the place is tried once more by a fresh child."""
+
+
+class Session:
+    """Drives the children of one document.
+
+    `take` gets the child's messages in page order, except those about places, and {"lost": {place: code}} whenever
+    that has grown.
+    """
+
+    def __init__(
+        self,
+        children: Children,
+        settings: ExtractorSettings,
+        take: Callable[[dict[str, Any]], Awaitable[None]],
+        target: str = TARGET,
+    ) -> None:
+        self._children, self._settings, self._take, self._target = children, settings, take, target
+        self._left = settings.child_seconds
+        self._taking = 0.0
+        self._suspects: set[str] = set()
+        self._at = ""
+        self._pages = 0
+        self._task = Task(path="")
+
+    @property
+    def lost(self) -> dict[str, str]:
+        """Places at which a child died, with the code of each."""
+        return self._task.lost
+
+    async def read(self, task: Task) -> None:
+        """Read `task` to its end. DocumentError (a code of FAULTS, pdf_timeout) when it cannot be had within limits,
+        and whatever the child says of the document; TransientError when the forkserver is lost."""
+        self._task = task
+        for _ in range(self._settings.max_restarts + 1):
+            if await self._one_child():
+                return
+        raise DocumentError("pdf_crashed", f"The PDF made the reader end {self._settings.max_restarts + 1} times.")
+
+    async def _one_child(self) -> bool:
+        """Whether the document has been read to its end."""
+        self._at, self._pages, self._taking = "", 0, 0.0
+        started = time.monotonic()
+        try:
+            await self._children.run(self._target, msgspec.to_builtins(self._task), self._limits(), self._hear)
+            return True
+        except ChildFailed as failed:
+            await self._mourn(failed.kind, failed.detail)
+        except ChildRaised as raised:
+            logger.warning("the reader raised", extra={"place": self._at, "detail": raised.detail[-2000:]})
+            await self._mourn("raised", raised.message)
+        self._left -= time.monotonic() - started - self._taking
+        return False
+
+    def _limits(self) -> Limits:
+        settings = self._settings
+        return Limits(
+            memory_bytes=settings.child_memory_bytes,
+            cpu_seconds=settings.child_cpu_seconds,
+            file_bytes=settings.child_file_bytes,
+            open_files=settings.child_open_files,
+            wall_seconds=max(self._left, 0.0),
+            idle_seconds=settings.page_seconds,
+        )
+
+    async def _hear(self, message: dict[str, Any]) -> None:
+        if "at" in message:
+            if is_place(message["at"]):
+                self._at = message["at"]
+            return
+        started = time.monotonic()
+        await self._take(message)
+        if message.get("fingerprint"):
+            image = message["image"]
+            self._task.seen[message["fingerprint"]] = image["name"]
+            self._task.hashes[image["name"]] = image["sha256"]
+        elif "page" in message:
+            self._task = replace(self._task, first=message["page"]["number"] + 1)
+            self._pages += 1
+            self._at = ""
+        elif "info" in message:
+            self._task = replace(self._task, sha256="")  # checked once
+        self._taking += time.monotonic() - started
+
+    async def _mourn(self, kind: str, detail: str) -> None:
+        """Decide what the child's death has cost; raises when no single place is at fault, so that every return is a
+        step forward: pages taken, a place lost, or a place that gets its one second try."""
+        code, place = FAULTS.get(kind, "pdf_page_failed"), self._at
+        logger.info("a reader ended", extra={"kind": kind, "detail": detail, "place": place})
+        if kind == "lost":
+            raise TransientError("unavailable", "The reader's process was lost.")
+        if kind == "timeout":
+            raise DocumentError("pdf_timeout", self._sentence("pdf_timeout"))
+        if not place and self._pages:
+            return
+        if not place or place in self._task.lost:
+            code = {"pdf_page_timeout": "pdf_timeout", "pdf_page_failed": "pdf_corrupt"}.get(code, code)
+            raise DocumentError(code, self._sentence(code))
+        if kind in _GROWING and self._pages and place not in self._suspects:
+            self._suspects.add(place)
+            return
+        self._task = replace(self._task, lost={**self._task.lost, place: code})
+        await self._take({"lost": self._task.lost})
+
+    def _sentence(self, code: str) -> str:
+        done = self._task.first - 1
+        return CATALOGUE[code].message + (f" (after page {done})" if done else "")
