@@ -7,23 +7,20 @@ so that each has a place; repeats are told by the hash of their still encoded by
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pymupdf
 from msgspec.structs import replace
 from pymupdf import mupdf
 
+from services.extractor.captions import Line, caption_of
 from services.extractor.pages import Box, Image
 from services.extractor.reader.pixels import MAX_PIXELS, Dropped, check, encoded, fingerprint, picture
 from services.extractor.reader.segments import text_boxes
 
 _PER_PAGE_LIMIT = 2_000
 _SMALLEST = 12.0
-_CAPTION = re.compile(r"^(?:fig|abb|figur|plate|photo|bild|image|図|图|圖|그림)[\w.]*\s*[\d(]", re.I)
-_CAPTION_LIMIT = 300
-_CAPTION_REACH = 60.0
 
 
 class Seen(dict[str, str]):
@@ -35,8 +32,13 @@ class Seen(dict[str, str]):
         self.hashes: dict[str, str] = {}
 
 
-def page_images(doc: pymupdf.Document, page_number: int, seen: Seen) -> Iterator[tuple[Image, bytes]]:
-    """The images of sheet `page_number` (from 1) with their bytes; repeats come with `duplicate_of` and no bytes."""
+def page_images(
+    doc: pymupdf.Document, page_number: int, seen: Seen, furniture: Collection[str] = ()
+) -> Iterator[tuple[Image, bytes]]:
+    """The images of sheet `page_number` (from 1) with their bytes; repeats come with `duplicate_of` and no bytes.
+
+    `furniture` is what can be no caption: the page's header and footer.
+    """
     try:
         page = doc.load_page(page_number - 1)
         listed = page.get_images(full=True)
@@ -49,7 +51,7 @@ def page_images(doc: pymupdf.Document, page_number: int, seen: Seen) -> Iterator
     except Exception:  # a page that cannot be drawn has no images; its text reports the failure
         seen.dropped["page_failed"] += 1
         return
-    lines = text_boxes(stext)
+    lines = [Line(*found) for found in text_boxes(stext)]
     index = 0
     for count, block in enumerate(block for block in stext if block.m_internal.type == mupdf.FZ_STEXT_BLOCK_IMAGE):
         if count >= _PER_PAGE_LIMIT:
@@ -71,7 +73,7 @@ def page_images(doc: pymupdf.Document, page_number: int, seen: Seen) -> Iterator
             seen.dropped["unreadable"] += 1
             continue
         index += 1
-        yield _captioned(found[0], lines), found[1]
+        yield replace(found[0], caption=caption_of(box, lines, furniture)), found[1]
 
 
 def _drawn(page: pymupdf.Page) -> mupdf.FzStextPage:
@@ -98,18 +100,3 @@ def _read(image: mupdf.FzImage, page: int, index: int, box: Box, seen: Seen) -> 
     seen[key] = name
     seen.hashes[name] = sha256
     return Image(page, index, name, found.width, found.height, box, found.ext, sha256, len(found.data), ""), found.data
-
-
-def _captioned(image: Image, lines: list[tuple[Box, str]]) -> Image:
-    """`image` with the nearest text that stands below or above it."""
-    x0, y0, x1, y1 = image.bbox
-    best, caption = _CAPTION_REACH, ""
-    for (a0, b0, a1, b1), text in lines:
-        if not text or a1 < x0 or a0 > x1 or len(text) > _CAPTION_LIMIT:
-            continue
-        distance = b0 - y1 if b0 >= y1 - 3 else y0 - b1 + 8 if b1 <= y0 + 3 else _CAPTION_REACH
-        if _CAPTION.match(text):
-            distance -= 40
-        if distance < best:
-            best, caption = distance, text
-    return replace(image, caption=caption) if caption else image

@@ -42,12 +42,12 @@ def is_shadow(pixmap: pymupdf.Pixmap) -> bool:
 
 def edges(pixmap: pymupdf.Pixmap) -> float:
     """Share of neighbours in some rows that differ much in the last channel, which is the alpha where there is one."""
-    found = 0
+    found: int = 0
     rows = range(0, pixmap.height, max(1, pixmap.height // _ROWS))
     for y in rows:
         row = bytes(pixmap.samples_mv[y * pixmap.stride : (y + 1) * pixmap.stride])[pixmap.n - 1 :: pixmap.n]
         found += sum(abs(a - b) > _EDGE for a, b in itertools.pairwise(row))
-    return found / max(1, len(rows) * pixmap.width)
+    return found / max(1, len(rows) * int(pixmap.width))
 
 
 def _thumb(pixmap: pymupdf.Pixmap) -> list[tuple[int, ...]]:
@@ -56,4 +56,5 @@ def _thumb(pixmap: pymupdf.Pixmap) -> list[tuple[int, ...]]:
 
 
 def _range(pixels: list[tuple[int, ...]]) -> int:
-    return max(max(channel) - min(channel) for channel in zip(*pixels, strict=True))
+    ranges: list[int] = [max(channel) - min(channel) for channel in zip(*pixels, strict=True)]
+    return max(ranges)

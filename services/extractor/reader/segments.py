@@ -150,8 +150,8 @@ def _turned(rule: Rule, sheet: Sheet) -> Rule:
     return Rule(sheet.width - rule.x1, sheet.height - rule.y1, sheet.width - rule.x0, sheet.height - rule.y0)
 
 
-def text_boxes(stext: mupdf.FzStextPage) -> list[tuple[Box, str]]:
-    """The text blocks of a page with their places."""
+def text_boxes(stext: mupdf.FzStextPage) -> list[tuple[Box, list[str]]]:
+    """The text blocks of a page with their places and lines."""
     return [
         (
             (
@@ -160,7 +160,7 @@ def text_boxes(stext: mupdf.FzStextPage) -> list[tuple[Box, str]]:
                 (block.bbox.x + block.bbox.w) / SCALE,
                 (block.bbox.y + block.bbox.h) / SCALE,
             ),
-            " ".join(clean(line.text).strip() for line in block.lines).strip(),
+            [clean(line.text).strip() for line in block.lines],
         )
         for block in _decode(_print(stext)).blocks
         if block.lines and block.bbox
