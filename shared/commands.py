@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from shared.job import Artefact, Ingestion, JobError, Payload, Policies, StepName
+from shared.stages import StageReport
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +53,7 @@ class Report(Command, frozen=True, kw_only=True):
     pages_total: int = 0
     message: str = ""
     checkpoint: dict[str, Any] | None = None
+    stages: list[StageReport] = []
 
 
 MARKS = frozenset({5, 10, 30, 60, 75, 85, 90, 95, 100})
@@ -75,6 +77,7 @@ class Settle(Command, frozen=True, kw_only=True):
     warnings: list[dict[str, Any]] = []
     meta: dict[str, Any] | None = None
     payload: Payload | None = None
+    stages: list[StageReport] = []
 
 
 class Delivered(Command, frozen=True, kw_only=True):
@@ -119,6 +122,7 @@ class Release(Command, frozen=True, kw_only=True):
     delay: float = 0.0
     lost: bool = True
     entries: list[dict[str, Any]] = []
+    stages: list[StageReport] = []
 
 
 class Fail(Command, frozen=True, kw_only=True):
@@ -126,6 +130,7 @@ class Fail(Command, frozen=True, kw_only=True):
 
     error: JobError
     entries: list[dict[str, Any]] = []
+    stages: list[StageReport] = []
 
 
 class Cancel(Command, frozen=True, kw_only=True):

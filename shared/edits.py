@@ -91,8 +91,8 @@ def with_template_picked(job: Job, now: datetime) -> Job:
 
 
 def new_steps() -> list[Step]:
-    """The four steps of a fresh run, all pending."""
-    return [Step(name=name) for name in StepName]
+    """The four steps of a fresh run, all pending. Stages appear when they are reported (shared.stages)."""
+    return [Step(name=name) for name in (StepName.EXTRACT, StepName.STORE, StepName.TRANSFORM, StepName.INGEST)]
 
 
 def failure(step: str, code: str, category: str, message: str, hint: str = "", *, retryable: bool = False) -> JobError:

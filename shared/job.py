@@ -36,12 +36,18 @@ class StepStatus(StrEnum):
 
 
 class StepName(StrEnum):
-    """The four steps every job has, in the order of the route."""
+    """The four steps every job has, in the order of the route; then the stages, which a job has when they run."""
 
     EXTRACT = "extract_pdf"
     STORE = "store_shadow_twin"
     TRANSFORM = "transform_template"
     INGEST = "ingest_rag"
+    DISCOVER = "discover_products"
+    IMAGES = "process_images"
+    RECORDS = "extract_records"
+    REFINE = "refine_records"
+    LINK = "link_entities"
+    QUALITY = "enhance_quality"
 
 
 class Policy(StrEnum):

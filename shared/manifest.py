@@ -44,6 +44,11 @@ class Outputs:
         await self.write(name, content)
         return self._files[-1]
 
+    @property
+    def files(self) -> list[File]:
+        """The rows so far, in the order in which they were written or taken over."""
+        return list(self._files)
+
     async def aside(self, name: str, content: bytes) -> Artefact:
         """Store something of the attempt that is no part of the twin."""
         return await self._storage.write(f"{self._prefix}/{name}", content)

@@ -18,8 +18,9 @@ import msgspec
 from shared.errors import ShadowtwinError, TransientError, describe
 from shared.events import JobEvent
 from shared.gates import Verdict
-from shared.job import StepName
+from shared.job import StepName, StepStatus
 from shared.log import context
+from shared.stages import StageReport
 from shared.ticket import ClaimRequest, Outcome, Ticket
 
 logger = logging.getLogger("phase")
@@ -90,12 +91,17 @@ class Report:
         self._sent_at = 0.0
         self._marks = 0
         self._last: dict[str, Any] = {}
+        self._stages: dict[StepName, StageReport] = {}
 
     def mark(self, phase: str, message: str = "", **fields: Any) -> None:
         """Append a log entry; it travels with the next report, at the latest with the final one. Entries are numbered
         within the attempt, so that one that is sent again because an answer was lost is logged once."""
         self._marks += 1
         self._entries.append({"phase": phase, "message": message, **fields, "n": self._marks})
+
+    def stage(self, name: StepName, status: StepStatus, reason: str = "", *, skipped: bool = False) -> None:
+        """Show a stage of this step as a step of the job (shared.stages); it travels like a log entry."""
+        self._stages[name] = StageReport(name=name, status=status, reason=reason, skipped=skipped)
 
     def due(self) -> bool:
         """Whether the interval has passed, so that the next `progress` will be sent."""
@@ -121,16 +127,19 @@ class Report:
         """Send what waits. A passing failure of the gateway is no failure of the work: it goes with the next one."""
         self._sent_at = time.monotonic()
         entries, self._entries = self._entries, []
-        body = {"phase": "running", "logs": entries, **self._last}
+        stages, self._stages = self._stages, {}
+        body = {"phase": "running", "logs": entries, "stages": list(stages.values()), **self._last}
         try:
             await self._gateway.callback(self._ticket, body)
         except TransientError:
             self._entries = entries + self._entries
+            self._stages = {**stages, **self._stages}
 
-    def rest(self) -> list[dict[str, Any]]:
-        """Entries not sent yet, for the final report."""
+    def rest(self) -> dict[str, Any]:
+        """What was not sent yet, for the final report."""
         entries, self._entries = self._entries, []
-        return entries
+        stages, self._stages = self._stages, {}
+        return {"logs": entries, "stages": list(stages.values())}
 
 
 async def handle(event: JobEvent, phase: Phase, gateway: Gateway, owner: str) -> Disposition:
@@ -163,12 +172,13 @@ async def _run(ticket: Ticket, phase: Phase, gateway: Gateway) -> Disposition:
             await gateway.left(ticket)
         return Ack()
     except asyncio.CancelledError:
+        body = {"phase": "released", "message": "The worker stops.", **report.rest()}
         with contextlib.suppress(Exception):
-            await asyncio.shield(gateway.callback(ticket, {"phase": "released", "message": "The worker stops."}))
+            await asyncio.shield(gateway.callback(ticket, body))
         raise
     except Exception as error:
         body = _failure(error)
-    return await _final(ticket, gateway, {**body, "logs": report.rest()})
+    return await _final(ticket, gateway, {**body, **report.rest()})
 
 
 async def _gate_and_work(ticket: Ticket, phase: Phase, report: Report) -> dict[str, Any]:

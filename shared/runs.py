@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from shared.commands import Requeue
 from shared.edits import Refused, finished, logged
 from shared.job import Job, JobStatus, RunSummary, Step, StepName
+from shared.stages import STEP_OF, phase_of
 
 RUNS_KEPT = 20
 """Summaries of earlier runs kept in the document; the log keeps everything."""
@@ -26,6 +27,7 @@ def requeued(job: Job, command: Requeue, now: datetime) -> Job:
     steps = [
         replace(step, skipped=True, reason="kept_from_earlier_run") if at < start else Step(name=step.name)
         for at, step in enumerate(job.steps)
+        if at < start or step.name not in STEP_OF  # stages of what runs again appear when they are reported again
     ]
     policies = command.policies or job.parameters.policies
     job = replace(
@@ -57,5 +59,5 @@ def requeue_start(job: Job) -> StepName:
     """Where a requeue starts when nobody says: at the first unfinished step that a message can ask for."""
     for step in job.steps:
         if not finished(job, [step]):
-            return StepName.EXTRACT if step.name == StepName.STORE else step.name
+            return phase_of(step.name)
     return StepName.EXTRACT

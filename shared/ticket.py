@@ -8,6 +8,7 @@ import msgspec
 
 from shared.document import Document
 from shared.job import Artefact, Parameters, StepName
+from shared.stages import StageReport
 
 
 class ClaimRequest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -56,7 +57,8 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True):
     """Body of `POST /api/external/jobs/{jobId}`: the source's payload (FORMATS D4) and our workers' additions.
 
     `data` carries `extracted_text`, `images_archive_url`, `metadata` (foreign workers) or `outputs`, `facts`,
-    `counts`, `warnings`, `meta`, `skipped`, `reason` (ours); `logs` are entries to append.
+    `counts`, `warnings`, `meta`, `skipped`, `reason` (ours); `logs` are entries to append, `stages` the
+    states of the step's stages that have changed.
     """
 
     phase: str = ""
@@ -69,6 +71,7 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True):
     pages_done: int = 0
     pages_total: int = 0
     logs: list[dict[str, Any]] = []
+    stages: list[StageReport] = []
     checkpoint: dict[str, Any] | None = None
     data: dict[str, Any] = {}
     error: dict[str, Any] | None = None

@@ -55,6 +55,7 @@ from shared.job import (
     StepStatus,
 )
 from shared.runs import requeue_start, requeued
+from shared.stages import closed, given_back, with_stages
 
 __all__ = ["TRANSITIONS", "Refused", "admitted", "decide", "requeue_start"]
 
@@ -122,6 +123,7 @@ def _claim(job: Job, command: Claim, now: datetime) -> Job:
 def _report(job: Job, command: Report, now: datetime) -> Job:
     if command.checkpoint is not None:
         job = replace(job, checkpoint={str(command.step): command.checkpoint})
+    job = with_stages(job, command.step, command.stages, now)
     if job.lease is not None:
         job = replace(job, lease=replace(job.lease, heartbeat_at=max(job.lease.heartbeat_at, now)))
     entries = [] if command.coalesced and _page_progress_since(job, now - COALESCED) else command.entries
@@ -153,6 +155,7 @@ def _page_progress_since(job: Job, moment: datetime) -> bool:
 
 def _settle(job: Job, command: Settle, now: datetime) -> Job:
     job = _logged_once(job, now, command.entries)
+    job = closed(with_stages(job, command.step, command.stages, now), command.step, now)
     job = with_step(
         job,
         command.step,
@@ -226,6 +229,8 @@ def _restart(job: Job, command: Restart | Release, now: datetime) -> Job:
     delay, lost = timedelta(0), True
     if isinstance(command, Release):
         job, delay, lost = _logged_once(job, now, command.entries), timedelta(seconds=command.delay), command.lost
+        job = with_stages(job, command.step, command.stages, now)
+    job = given_back(job, command.step)
     job = replace(job, attempt=job.attempt + 1, losses=job.losses + lost, lease=None, job_secret_hash="")
     job = logged(job, now, {"phase": "restarted", "message": command.reason, "step": command.step})
     return with_event(job, route.subject_starting(command.step), command.step, now + delay)
@@ -235,6 +240,7 @@ def _fail(job: Job, command: Fail, now: datetime) -> Job:
     error, lost = command.error, undelivered(job)
     if finished(job, [job.step(command.step)]):
         raise Refused("settled")
+    job = with_stages(job, command.step, command.stages, now)
     job = logged(
         _logged_once(job, now, command.entries),
         now,

@@ -199,7 +199,9 @@ class History:
     def _compare(self, job_id: str, earlier: Json, job: Json) -> None:
         if earlier["status"] in ("completed", "failed") and job["status"] != earlier["status"]:
             self._note(f"job {job_id} was {earlier['status']} and is {job['status']} in the same run")
-        for old, new in zip(earlier["steps"], job["steps"], strict=True):
+        now = {step["name"]: step for step in job["steps"]}
+        for old in earlier["steps"]:
+            new = now[old["name"]]
             again = old["status"] == "running" and new["status"] == "pending" and job["attempt"] > earlier["attempt"]
             if self._RANK[new["status"]] < self._RANK[old["status"]] and not again:
                 self._note(f"job {job_id}: {old['name']} went from {old['status']} to {new['status']}")

@@ -197,7 +197,12 @@ class Callbacks:
         step = body.step or running_step(job)
         if step == StepName.STORE:
             raise RequestError("bad_request", "No worker reports on store_shadow_twin.")
-        who: dict[str, Any] = {"process_id": process_id, "attempt": body.attempt, "step": step}
+        who: dict[str, Any] = {
+            "process_id": process_id,
+            "attempt": body.attempt,
+            "step": step,
+            "stages": body.stages[: len(StepName)],
+        }
         entries = log_entries(body.logs)
         if body.phase in ("failed", "error") or body.status in ("failed", "error"):
             return self._failure(job, body, who, entries)

@@ -20,7 +20,7 @@ from shared.commands import Delivered
 from shared.document import Document, DocumentStatus
 from shared.errors import ShadowtwinError, TransientError
 from shared.job import Artefact, Ingestion, Job, OutboxEntry, StepName, utc_now
-from shared.manifest import Manifest
+from shared.manifest import File, Manifest
 from shared.ports import DocumentStore, JobStore, Storage, VectorRow, VectorStore
 
 logger = logging.getLogger("delivery")
@@ -49,11 +49,17 @@ class Delivery:
             return await self._close_skipped(job, entry)
         manifest = await self._manifest(job, step)
         await self._check_current(job, entry)
-        saved = await self._publish(job, step, manifest)
+        home = twin.folder(job.library_id, job.document_id)
+        gone = await self._gone(home, step, manifest)
+        saved = await self._publish(home, manifest)
         facts = entry.data
         if step == StepName.INGEST:
-            return await self._finish(job, entry, saved)
-        document = await self._record(job, entry, lambda old: _with_twin(old, step, saved, facts))
+            delivered = await self._finish(job, entry, saved)
+            await self._drop(home, step, gone, manifest)
+            return delivered
+        roles = frozenset(file.role for file in gone) - saved.keys()
+        document = await self._record(job, entry, lambda old: _with_twin(old, step, saved, roles, facts))
+        await self._drop(home, step, gone, manifest)
         await self._vectors.put_doc(doc_row(document, self._dimension), insert_only=True)
         main = saved["transcript" if step == StepName.EXTRACT else "transformation"]
         stored = "stored_path" if step == StepName.EXTRACT else "stored_local"
@@ -91,19 +97,19 @@ class Delivery:
             raise ShadowtwinError("artefact_changed", "The attempt's manifest does not match its report.")
         return msgspec.json.decode(content, type=Manifest)
 
-    async def _publish(self, job: Job, step: StepName, manifest: Manifest) -> dict[str, Artefact]:
-        """Copy every file to its stable name, read the twin back, and remove what the former version had more."""
-        home = twin.folder(job.library_id, job.document_id)
+    async def _publish(self, home: str, manifest: Manifest) -> dict[str, Artefact]:
+        """Copy every file to its stable name and read the twin back: the artefacts by role. What lies under its
+        stable name already is kept."""
         saved: dict[str, Artefact] = {}
         for file in manifest.files:
             target = f"{home}/{file.name}"
-            await self._storage.copy(file.key, target)
+            if file.key != target:
+                await self._storage.copy(file.key, target)
             if await self._storage.stat(target) != file.size:
                 raise ShadowtwinError("storage_write_failed", f"{file.name} is not stored as it was written.")
             if file.role:
                 saved[file.role] = Artefact(key=target, sha256=file.sha256, size=file.size)
         await self._read_back(saved)
-        await self._drop_former(home, step, manifest)
         return saved
 
     async def _read_back(self, saved: dict[str, Artefact]) -> None:
@@ -113,16 +119,21 @@ class Delivery:
                 if not content.strip() or hashlib.sha256(content).hexdigest() != saved[role].sha256:
                     raise ShadowtwinError("storage_write_failed", f"The {role} cannot be read back as written.")
 
-    async def _drop_former(self, home: str, step: StepName, manifest: Manifest) -> None:
-        """The stable manifest is replaced after the removal, so that a crash in between repeats the removal."""
+    async def _gone(self, home: str, step: StepName, manifest: Manifest) -> list[File]:
+        """The files that only the former version of this step's results had."""
         key = f"{home}/manifests/{step}.json"
-        if await self._storage.stat(key) is not None:
-            former = msgspec.json.decode(await self._storage.read(key), type=Manifest)
-            kept = {file.name for file in manifest.files}
-            for file in former.files:
-                if file.name not in kept:
-                    await self._storage.delete(f"{home}/{file.name}")
-        await self._storage.write(key, msgspec.json.encode(manifest))
+        if await self._storage.stat(key) is None:
+            return []
+        former = msgspec.json.decode(await self._storage.read(key), type=Manifest)
+        kept = {file.name for file in manifest.files}
+        return [file for file in former.files if file.name not in kept]
+
+    async def _drop(self, home: str, step: StepName, gone: list[File], manifest: Manifest) -> None:
+        """Remove them, after the record has let go of them. The stable manifest is replaced last, so that a crash
+        before repeats all of it."""
+        for file in gone:
+            await self._storage.delete(f"{home}/{file.name}")
+        await self._storage.write(f"{home}/manifests/{step}.json", msgspec.json.encode(manifest))
 
     async def _check_current(self, job: Job, entry: OutboxEntry) -> None:
         """Raise Superseded unless the store still holds this outbox entry: a gateway that was frozen, and thaws after
@@ -187,12 +198,14 @@ def _by(job: Job, document: Document) -> Document:
     return replace(document, updated_at=utc_now(), last_job_id=job.job_id, last_job_at=job.created_at)
 
 
-def _with_twin(old: Document, step: StepName, saved: dict[str, Artefact], facts: dict[str, Any]) -> Document:
+def _with_twin(
+    old: Document, step: StepName, saved: dict[str, Artefact], gone: frozenset[str], facts: dict[str, Any]
+) -> Document:
     phase = "extract" if step == StepName.EXTRACT else "transform"
     changed = replace(
         old,
-        artefacts={**old.artefacts, **saved},
-        made_from={**old.made_from, phase: facts["madeFrom"]},
+        artefacts={role: kept for role, kept in old.artefacts.items() if role not in gone} | saved,
+        made_from={**old.made_from, phase: facts["madeFrom"], **facts.get("stages", {})},
         metadata={**old.metadata, **facts.get("metadata", {})},
         counts={**old.counts, **facts.get("counts", {})},
     )
