@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
+from services.transformer.metadata import Metadata
+from services.transformer.offline_analyzer import OfflineAnalyzer
 from services.transformer.settings import TransformerSettings
 from services.transformer.transformation import Transformation
 from shared.adapters.folder_storage import FolderStorage
@@ -24,7 +26,9 @@ async def serve() -> None:
         children = Children(PRELOAD)
         await children.start()
         try:
-            yield Transformation(FolderStorage(settings.data_dir / "twins"), children, settings)
+            storage = FolderStorage(settings.data_dir / "twins")
+            analyzer = OfflineAnalyzer(children, settings)
+            yield Transformation(storage, [Metadata(storage, analyzer)])
         finally:
             await children.close()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from services.transformer.offline_analyzer import analyze
+from services.transformer.offline import analyze
 from services.transformer.task import Task
 
 

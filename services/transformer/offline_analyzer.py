@@ -1,58 +1,50 @@
-"""The offline analyzer: a template's fields from rules and statistics alone, deterministic, without any account.
-
-Everything it answers stands in the document or its metadata; nothing is invented, and no text of the document is
-ever followed as an instruction.
-"""
+"""The offline analyzer as a port: its rules run in a child process, because the text they read is hostile."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from services.transformer import chapters, dates, keywords, language, people, summary, titles
-from services.transformer.reading import read
+from services.transformer.analyzer import Answer
+from services.transformer.offline import ANALYZER
+from services.transformer.settings import TransformerSettings
+from services.transformer.stage import Material, Work
+from services.transformer.task import Task
 from services.transformer.templates import Template
-
-ANALYZER = "offline-1"
-"""Name and version; part of every result's fingerprint, so raise it when answers change."""
-
-
-class Answer(msgspec.Struct):
-    """What the analysis found: `values` by variable of the template, `chapters` in order, `warnings` as sentences."""
-
-    values: dict[str, Any]
-    chapters: list[dict[str, Any]]
-    warnings: list[str]
+from shared.child import ChildFailed, Children, Limits
+from shared.errors import DocumentError, TransientError
 
 
-def analyze(transcript: str, info: Mapping[str, Any], pages: Sequence[Mapping[str, Any]], template: Template) -> Answer:
-    """Answer the template's questions that rules can answer; the others get null, with one warning.
+class OfflineAnalyzer:
+    """Deterministic, without any account (services.transformer.offline)."""
 
-    `transcript` is Markdown with page anchors, `info` {"pages", "metadata", "outline"}, `pages` the rows of
-    pages.jsonl. Pure: same input, same answer. Raises nothing on document content.
-    """
-    reading = read(transcript, info, pages)
-    text = language.sample(reading, 2 * language.SAMPLE)
-    spoken = language.detect(text[: language.SAMPLE])
-    title = titles.find(reading)
-    warnings: list[str] = [] if title else ["title: nothing on the first pages or in the metadata is one"]
-    authors = people.find(reading, title)
-    found, dropped = chapters.find(reading, title, authors, spoken)
-    known: dict[str, Any] = {
-        "title": title,
-        "authors": authors,
-        "year": dates.year(reading, title),
-        "language": spoken,
-        "keywords": keywords.extract(reading, text, spoken, title),
-        "summary": summary.find(reading, spoken, title),
-        "chapters": found,
-        "pages": reading.pages,
-    }
-    known |= {"tags": known["keywords"], "abstract": known["summary"], "shortTitle": title[:40].strip()}
-    values = {variable: known.get(variable) for variable in template.asked}
-    unknown = [variable for variable in template.asked if variable not in known]
-    if unknown:
-        warnings.append(f"the offline analyzer cannot answer: {', '.join(unknown)[:200]}")
-    return Answer(values=values, chapters=found, warnings=warnings + dropped)
+    name = ANALYZER
+
+    def __init__(self, children: Children, settings: TransformerSettings) -> None:
+        self._children = children
+        self._limits = Limits(
+            memory_bytes=settings.child_memory_bytes,
+            wall_seconds=settings.child_seconds,
+            idle_seconds=settings.child_seconds,
+        )
+
+    async def describe(self, material: Material, template: Template, work: Work) -> Answer:
+        """See Analyzer."""
+        task = Task(transcript=material.body, info=material.info, pages=material.pages, template=template)
+        return msgspec.convert(await self.call("transform", msgspec.to_builtins(task)), Answer)
+
+    async def call(self, function: str, args: Any) -> Any:
+        """Run one function of `child_transform` in a child of its own."""
+        try:
+            return await self._children.run(
+                f"services.transformer.child_transform:{function}", args, self._limits, _ignore
+            )
+        except ChildFailed as failed:
+            if failed.kind == "lost":
+                raise TransientError("unavailable", "The analyzer's process was lost.") from failed
+            raise DocumentError("worker_failed", f"The analysis ended badly ({failed.kind}).") from failed
+
+
+async def _ignore(message: Any) -> None:
+    return None

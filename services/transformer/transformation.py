@@ -1,145 +1,102 @@
-"""The transform phase: transcript in storage -> transformation (merged frontmatter, same body) in storage."""
+"""The transform phase: transcript in storage -> metadata, products, image analyses and records in storage.
+
+The phase is a list of stages (services.transformer.stage), each with a gate of its own. The phase runs when any of
+them does; the published files of those that do not are kept as they are.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from services.transformer import templates
-from services.transformer.offline_analyzer import ANALYZER
-from services.transformer.settings import TransformerSettings
-from services.transformer.task import Task
-from shared import frontmatter, reading, twin
-from shared.child import ChildFailed, Children, Limits
-from shared.errors import DocumentError, ShadowtwinError, TransientError
-from shared.gates import Verdict, fingerprint, judge_verified, template_gate
-from shared.job import StepName
-from shared.manifest import Outputs
+from services.transformer.stage import NOT_ASKED, Done, Stage, Work, kept_files
+from shared.gates import Verdict
+from shared.job import StepName, StepStatus
+from shared.manifest import File, Outputs
 from shared.phase import Report
 from shared.ports import Storage
 from shared.ticket import Outcome, Ticket
 
 
 class Transformation:
-    """The phase's gate and work (shared.phase.Phase)."""
+    """The phase's gate and work (shared.phase.Phase); the first stage is the metadata."""
 
     step = StepName.TRANSFORM
 
-    def __init__(self, storage: Storage, children: Children, settings: TransformerSettings) -> None:
-        self._storage, self._children, self._settings = storage, children, settings
+    def __init__(self, storage: Storage, stages: Sequence[Stage]) -> None:
+        self._storage, self.stages = storage, stages
 
     async def gate(self, ticket: Ticket) -> Verdict:
-        """`frontmatter_complete`: skip if the transformation is complete and made from the current transcript."""
-        parameters = ticket.parameters
-        template = templates.load(parameters.template)
-        complete = False
-        if "transformation" in ticket.document.artefacts:
-            complete = is_complete(await self._former(ticket), template)
-        recorded = template_gate(ticket.document, made_from(ticket, template), frontmatter_complete=True)
-        policies, phases = parameters.policies, parameters.phases
-        return judge_verified(policies.metadata, phases.template, recorded, complete, "frontmatter_complete")
+        """The metadata's verdict; if only another stage runs, that one's."""
+        verdicts = [verdict for _, verdict in await self._verdicts(ticket)]
+        return verdicts[0] if verdicts[0].run else next((v for v in verdicts if v.run), verdicts[0])
 
     async def work(self, ticket: Ticket, report: Report) -> Outcome:
-        """Analyse the transcript, merge the answer into the frontmatter, store the transformation."""
-        document, template = ticket.document, templates.load(ticket.parameters.template)
-        transcript = (await reading.read(self._storage, document, "transcript")).decode()
-        info = msgspec.json.decode(await reading.read(self._storage, document, "info"), type=dict[str, Any])
-        pages = await reading.rows(self._storage, document, "pages")
-        _, body = frontmatter.parse(transcript)
-        await report.progress(20, "analysing")
-        answer = await self._analyse(Task(transcript=body, info=info, pages=pages, template=template))
-        values = {**answer["values"], "chapters": answer["chapters"]}
-        meta = templates.apply(template, await self._former(ticket), values)
-        language = str(meta.get("language") or ticket.parameters.target_language)
-        meta = {**_core(ticket, len(pages), language), **{k: v for k, v in meta.items() if k not in _CORE}}
-        report.mark(
-            "transform_meta", f"{len(values)} fields, {len(answer['chapters'])} chapters", template=template.name
-        )
-        await report.progress(80, "storing")
+        """Run the stages whose gates say so, in order; finished ones of an earlier attempt are taken over."""
         outputs = Outputs(self._storage, ticket.output_prefix)
-        name = twin.artefact_name(
-            document.name, "transformation", ticket.parameters.target_language, ticket.parameters.template
-        )
-        await outputs.write(name, frontmatter.render(meta, body).encode(), "transformation")
-        warnings = [{"code": "analysis", "message": message} for message in answer["warnings"]]
-        return Outcome(
-            outputs=await outputs.seal(),
-            facts={
-                "madeFrom": made_from(ticket, template),
-                "metadata": shown_metadata(meta),
-                "counts": {"chapters": len(answer["chapters"])},
-            },
-            counts={"chapters": len(answer["chapters"])},
-            warnings=warnings,
-            meta={key: value for key, value in meta.items() if key not in ("chapters",)}
-            | {"chaptersCount": len(answer["chapters"])},
-        )
+        work = Work(ticket, report, self._storage, outputs)
+        before = msgspec.convert(ticket.checkpoint, dict[str, Done])
+        done: dict[str, Done] = {}
+        for at, (stage, verdict) in enumerate(await self._verdicts(ticket)):
+            if not verdict.run:
+                _take_over(outputs, kept_files(ticket, stage))
+                if verdict.reason != NOT_ASKED:
+                    self._show(report, stage, StepStatus.COMPLETED, verdict.reason, skipped=True)
+                continue
+            self._show(report, stage, StepStatus.RUNNING)
+            former = before.get(stage.step)
+            if former is not None and former.made_from == stage.made_from(ticket):
+                _take_over(outputs, former.files)
+                done[stage.step] = former
+            else:
+                done[stage.step] = await _run(stage, work)
+            self._show(report, stage, StepStatus.COMPLETED, verdict.reason)
+            percent = 95.0 * (at + 1) / len(self.stages)
+            await report.progress(percent, f"{stage.step} has ended", checkpoint=msgspec.to_builtins(done))
+            if at + 1 < len(self.stages):
+                await report.flush()  # what is paid for is remembered before more is paid for
+        return _outcome(done, await outputs.seal(), ticket)
 
-    async def _analyse(self, task: Task) -> dict[str, Any]:
-        limits = Limits(
-            memory_bytes=self._settings.child_memory_bytes,
-            wall_seconds=self._settings.child_seconds,
-            idle_seconds=self._settings.child_seconds,
-        )
-        try:
-            answer: dict[str, Any] = await self._children.run(
-                "services.transformer.child_transform:transform", msgspec.to_builtins(task), limits, _ignore
-            )
-            return answer
-        except ChildFailed as failed:
-            if failed.kind == "lost":
-                raise TransientError("unavailable", "The analyzer's process was lost.") from failed
-            raise DocumentError("worker_failed", f"The analysis ended badly ({failed.kind}).") from failed
+    async def _verdicts(self, ticket: Ticket) -> list[tuple[Stage, Verdict]]:
+        verdicts: list[tuple[Stage, Verdict]] = []
+        upstream = False
+        for stage in self.stages:
+            verdict = await stage.gate(ticket, upstream)
+            upstream = upstream or verdict.run
+            verdicts.append((stage, verdict))
+        return verdicts
 
-    async def _former(self, ticket: Ticket) -> dict[str, Any]:
-        """Frontmatter of the stored transformation, if it is of this template and readable."""
-        artefact = ticket.document.artefacts.get("transformation")
-        name = twin.artefact_name(
-            ticket.document.name, "transformation", ticket.parameters.target_language, ticket.parameters.template
-        )
-        if artefact is None or not artefact.key.endswith("/" + name):
-            return {}
-        try:
-            return frontmatter.parse((await self._storage.read(artefact.key)).decode(errors="replace"))[0]
-        except ShadowtwinError:
-            return {}
+    def _show(self, report: Report, stage: Stage, status: StepStatus, reason: str = "", skipped: bool = False) -> None:
+        if stage.step != self.step:
+            report.stage(stage.step, status, reason, skipped=skipped)
 
 
-_CORE = (*twin.CORE_FIELDS, "pages")
+def _take_over(outputs: Outputs, files: Sequence[File]) -> None:
+    for file in files:
+        outputs.adopt(file)
 
 
-def _core(ticket: Ticket, pages: int, language: str) -> dict[str, Any]:
-    return {
-        "type": "transformation",
-        "source_file": ticket.document.name,
-        "template": ticket.parameters.template,
-        "language": language,
-        "generated_by": f"shadowtwin/transformer/{ANALYZER}",
-        "generated_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "pages": pages,
-    }
+async def _run(stage: Stage, work: Work) -> Done:
+    start = len(work.outputs.files)
+    done = await stage.run(work)
+    return msgspec.structs.replace(done, files=work.outputs.files[start:])
 
 
-def is_complete(meta: dict[str, Any], template: templates.Template) -> bool:
-    """Whether a transformation answers everything the template asks; chapters are optional."""
-    if twin.missing_core_fields("transformation", meta):
-        return False
-    return all(template.keys.get(name, name) in meta for name in template.asked if name != "chapters")
-
-
-def made_from(ticket: Ticket, template: templates.Template) -> str:
-    """Fingerprint of everything the transformation depends on."""
-    transcript = ticket.document.artefacts.get("transcript")
-    digest = transcript.sha256 if transcript else ""
-    return fingerprint(digest, template.digest, ANALYZER, ticket.parameters.target_language)
-
-
-def shown_metadata(meta: dict[str, Any]) -> dict[str, Any]:
-    """What the document record shows of the frontmatter: everything short."""
-    return {k: v for k, v in meta.items() if k != "chapters" and (k == "language" or k not in _CORE)}
-
-
-async def _ignore(message: Any) -> None:
-    return None
+def _outcome(done: dict[str, Done], outputs: dict[str, Any], ticket: Ticket) -> Outcome:
+    counts: dict[str, int] = {}
+    metadata: dict[str, Any] = {}
+    for each in done.values():
+        counts |= each.counts
+        metadata |= each.metadata
+    first = done.get(StepName.TRANSFORM)
+    made_from = first.made_from if first else ticket.document.made_from.get("transform", "")
+    stages = {name: each.made_from for name, each in done.items() if name != StepName.TRANSFORM}
+    return Outcome(
+        outputs=outputs,
+        facts={"madeFrom": made_from, "stages": stages, "metadata": metadata, "counts": counts},
+        counts=counts,
+        warnings=[warning for each in done.values() for warning in each.warnings],
+        meta=first.meta if first else None,
+    )

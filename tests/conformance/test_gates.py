@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from services.extractor import extraction
 from services.ingestor.ingestion import Ingestion
-from services.transformer import templates, transformation
+from services.transformer import templates
+from services.transformer.transformation import Transformation
 from shared import frontmatter, log_phases
 from shared.document import Document
 from shared.errors import RequestError
@@ -97,10 +98,12 @@ class Bench:
             output_prefix="",
         )
         ingestion = self.phases[StepName.INGEST]._phase
+        transformation = self.phases[StepName.TRANSFORM]._phase
         assert isinstance(ingestion, Ingestion)
+        assert isinstance(transformation, Transformation)
         current = {
             StepName.EXTRACT: lambda: extraction.made_from(ticket),
-            StepName.TRANSFORM: lambda: transformation.made_from(ticket, templates.load("document")),
+            StepName.TRANSFORM: lambda: transformation.stages[0].made_from(ticket),
             StepName.INGEST: lambda: ingestion._made_from(ticket),
         }[step]()
         name = {StepName.EXTRACT: "extract", StepName.TRANSFORM: "transform", StepName.INGEST: "ingest"}[step]

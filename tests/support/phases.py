@@ -16,6 +16,8 @@ from services.extractor.extraction import Extraction
 from services.extractor.settings import ExtractorSettings
 from services.ingestor.ingestion import Ingestion
 from services.ingestor.settings import IngestorSettings
+from services.transformer.metadata import Metadata
+from services.transformer.offline_analyzer import OfflineAnalyzer
 from services.transformer.settings import TransformerSettings
 from services.transformer.transformation import Transformation
 from shared import route
@@ -92,7 +94,9 @@ def real_phases(world: World) -> dict[StepName, Counted]:
     ingestion = Ingestion(world.storage, world.vectors, embedder, WordTokenizer(), IngestorSettings())
     return {
         StepName.EXTRACT: Counted(Extraction(world.storage, children, ExtractorSettings())),
-        StepName.TRANSFORM: Counted(Transformation(world.storage, children, TransformerSettings())),
+        StepName.TRANSFORM: Counted(
+            Transformation(world.storage, [Metadata(world.storage, OfflineAnalyzer(children, TransformerSettings()))])
+        ),
         StepName.INGEST: Counted(ingestion),
     }
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.document import Document
-from shared.job import Correlation, Job, JobStatus, Lease, Options, OutboxEntry, Parameters, Source, Step, StepName
+from shared.edits import new_steps
+from shared.job import Correlation, Job, JobStatus, Lease, Options, OutboxEntry, Parameters, Source, StepName
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -29,7 +30,7 @@ def make_job(name: str = "1", *, batch: str | None = None, library: str = "lib",
         "created_at": seconds(at),
         "updated_at": seconds(at),
         "parameters": Parameters(),
-        "steps": [Step(name=step) for step in StepName],
+        "steps": new_steps(),
         "process_id": "run-1",
         "document_id": f"doc-{name}",
     }

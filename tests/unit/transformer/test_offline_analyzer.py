@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.transformer import templates
-from services.transformer.offline_analyzer import analyze
+from services.transformer.offline import analyze
 from tests.unit.transformer.documents import PROSE, TEMPLATE, info, transcript
 
 REPORT = transcript(

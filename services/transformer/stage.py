@@ -1,0 +1,104 @@
+"""Stages of the transform phase: what they share, what each gives, and how a finished one survives a crash.
+
+    metadata (the step itself) -> discover_products -> process_images -> extract_records -> refine_records
+
+A stage reads from storage only, writes files of the attempt, and is remembered in the step's checkpoint when it has
+ended: the next attempt takes its files over. Inside a stage, paid answers are artefacts of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from shared import frontmatter, reading
+from shared.gates import Verdict
+from shared.job import StepName
+from shared.manifest import File, Outputs
+from shared.phase import Report
+from shared.ports import Storage
+from shared.ticket import Ticket
+
+NOT_ASKED = "not_asked"
+"""Reason of a stage that the job does not want: it is not shown among the job's steps."""
+
+
+class Material(msgspec.Struct, frozen=True):
+    """What a document's stages read: the transcript's body, and the rows of document.json, pages and images."""
+
+    body: str
+    info: dict[str, Any]
+    pages: list[dict[str, Any]]
+    images: list[dict[str, Any]]
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stage gave. `files` are rows of the attempt's manifest; `metadata` is what the document record shows of
+    it; `meta` replaces the job's consolidated metadata; `marks` are log entries {"phase", "message", ...}."""
+
+    made_from: str
+    files: list[File] = []
+    counts: dict[str, int] = {}
+    metadata: dict[str, Any] = {}
+    meta: dict[str, Any] | None = None
+    warnings: list[dict[str, Any]] = []
+
+
+class Work:
+    """One attempt, as its stages see it."""
+
+    def __init__(self, ticket: Ticket, report: Report, storage: Storage, outputs: Outputs) -> None:
+        self.ticket, self.report, self.storage, self.outputs = ticket, report, storage, outputs
+        self._material: Material | None = None
+
+    async def material(self) -> Material:
+        """The document's stored artefacts, checked against their hashes, read once."""
+        if self._material is None:
+            document = self.ticket.document
+            transcript = (await reading.read(self.storage, document, "transcript")).decode()
+            info = msgspec.json.decode(await reading.read(self.storage, document, "info"), type=dict[str, Any])
+            pages = await reading.rows(self.storage, document, "pages")
+            images = await reading.rows(self.storage, document, "images") if "images" in document.artefacts else []
+            _, body = frontmatter.parse(transcript)
+            self._material = Material(body, info, pages, images)
+        return self._material
+
+    async def write_rows(self, name: str, rows: list[Any], role: str) -> None:
+        """Store a .jsonl file of the attempt: one JSON object a line."""
+        await self.outputs.write(name, b"".join(msgspec.json.encode(row) + b"\n" for row in rows), role)
+
+
+class Stage(Protocol):
+    """One part of the phase's work. `step` is its row in the job, `roles` are the artefacts that it makes."""
+
+    step: StepName
+    roles: tuple[str, ...]
+
+    async def gate(self, ticket: Ticket, upstream: bool) -> Verdict:
+        """Whether it runs; `upstream` says that a stage before it runs in this attempt. Its `made_from` is kept in the
+        document record under the stage's name, so that `current` can compare."""
+
+    def made_from(self, ticket: Ticket) -> str:
+        """Fingerprint of everything its results depend on."""
+
+    async def run(self, work: Work) -> Done:
+        """Do it. An error ends the attempt; what may fail alone (one image, one record) becomes a warning."""
+
+
+def current(ticket: Ticket, stage: Stage) -> bool:
+    """Whether the stage's recorded results were made from the present inputs and are recorded completely."""
+    document = ticket.document
+    made = document.made_from.get(stage.step) == stage.made_from(ticket)
+    return made and all(role in document.artefacts for role in stage.roles)
+
+
+def kept_files(ticket: Ticket, stage: Stage) -> list[File]:
+    """The published files of a stage that does not run, as rows of this attempt's manifest: they stay."""
+    document = ticket.document
+    prefix = f"{ticket.document.library_id}/{document.document_id}/"
+    return [
+        File(artefact.key.removeprefix(prefix), artefact.key, artefact.sha256, artefact.size, role)
+        for role in stage.roles
+        if (artefact := document.artefacts.get(role)) is not None
+    ]
