@@ -13,13 +13,13 @@ from services.transformer.transformation import Transformation
 from shared.gates import Verdict
 from shared.job import Artefact, Parameters, StepName
 from shared.manifest import Manifest
-from shared.phase import Report
+from shared.phase import Gateway, Report
 from shared.testing.memory import MemoryStorage
 from shared.ticket import Ticket
 from tests.support.records import make_document
 
 
-class Told:
+class Told(Gateway):
     """A gateway that remembers what it was told."""
 
     def __init__(self) -> None:
