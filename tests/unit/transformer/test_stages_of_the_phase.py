@@ -15,7 +15,7 @@ from shared.job import Artefact, Parameters, StepName
 from shared.manifest import Manifest
 from shared.phase import Gateway, Report
 from shared.testing.memory import MemoryStorage
-from shared.ticket import Ticket
+from shared.ticket import ClaimRequest, Ticket
 from tests.support.records import make_document
 
 
@@ -27,6 +27,18 @@ class Told(Gateway):
 
     async def callback(self, ticket: Ticket, body: dict[str, Any]) -> None:
         self.bodies.append(body)
+
+    async def claim(self, job_id: str, request: ClaimRequest) -> Ticket:
+        raise NotImplementedError
+
+    async def heartbeat(self, ticket: Ticket) -> None:
+        raise NotImplementedError
+
+    async def left(self, ticket: Ticket) -> None:
+        raise NotImplementedError
+
+    async def requeue(self, job_id: str, step: StepName) -> None:
+        raise NotImplementedError
 
     def checkpoint(self) -> dict[str, Any]:
         return next(body["checkpoint"] for body in reversed(self.bodies) if "checkpoint" in body)
