@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from shared.costs import Charge
 from shared.job import Artefact, Ingestion, JobError, Payload, Policies, StepName
 from shared.stages import StageReport
 
@@ -41,7 +42,7 @@ class Claim(Command, frozen=True, kw_only=True):
 
 
 class Report(Command, frozen=True, kw_only=True):
-    """Progress of the running step, 0-100 within the step, with log entries.
+    """Progress of the running step, 0-100 within the step, with log entries and paid model calls.
 
     `coalesced` entries are page progress: one that follows another within a second is shown but not logged.
     """
@@ -54,6 +55,7 @@ class Report(Command, frozen=True, kw_only=True):
     message: str = ""
     checkpoint: dict[str, Any] | None = None
     stages: list[StageReport] = []
+    costs: list[Charge] = []
 
 
 MARKS = frozenset({5, 10, 30, 60, 75, 85, 90, 95, 100})
@@ -78,6 +80,7 @@ class Settle(Command, frozen=True, kw_only=True):
     meta: dict[str, Any] | None = None
     payload: Payload | None = None
     stages: list[StageReport] = []
+    costs: list[Charge] = []
 
 
 class Delivered(Command, frozen=True, kw_only=True):
@@ -115,14 +118,16 @@ class Restart(Command, frozen=True, kw_only=True):
 
 
 class Release(Command, frozen=True, kw_only=True):
-    """The worker gives the step back (shut-down, or a passing failure): start it again with the next attempt,
-    not earlier than `delay` seconds from now. `lost` says whether it counts as a lost attempt: a shut-down does not."""
+    """The worker gives the step back (shut-down, a resting endpoint, or a passing failure): start it again with the
+    next attempt, not earlier than `delay` seconds from now. `lost` says whether it counts as a lost attempt: a
+    shut-down and a resting endpoint do not."""
 
     reason: str
     delay: float = 0.0
     lost: bool = True
     entries: list[dict[str, Any]] = []
     stages: list[StageReport] = []
+    costs: list[Charge] = []
 
 
 class Fail(Command, frozen=True, kw_only=True):
@@ -131,6 +136,7 @@ class Fail(Command, frozen=True, kw_only=True):
     error: JobError
     entries: list[dict[str, Any]] = []
     stages: list[StageReport] = []
+    costs: list[Charge] = []
 
 
 class Cancel(Command, frozen=True, kw_only=True):

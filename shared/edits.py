@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from shared.costs import Charge, Cost
 from shared.events import event_id
 from shared.job import Job, JobError, MetaEntry, OutboxEntry, Progress, Step, StepName, StepStatus
 
@@ -88,6 +89,35 @@ def with_template_picked(job: Job, now: datetime) -> Job:
     if job.cumulative_meta.get("template") == template:
         return job
     return with_meta(job, {**job.cumulative_meta, "template": template}, "template_pick", now)
+
+
+PAID_MOST = 5_000
+"""Paid calls of a step that are told apart; a step with more is counted on without."""
+
+
+def with_costs(job: Job, step: str, charges: Sequence[Charge]) -> Job:
+    """The job with paid model calls added to its ledger, each once by its id."""
+    rows = {(row.step, row.model, row.purpose): row for row in job.costs}
+    paid = dict.fromkeys(job.paid)
+    for charge in charges:
+        if charge.id in paid:
+            continue
+        paid[charge.id] = None
+        key = (str(step), charge.model, charge.purpose)
+        row = rows.get(key) or Cost(step=key[0], model=charge.model, purpose=charge.purpose)
+        rows[key] = replace(
+            row,
+            calls=row.calls + 1,
+            tokens_in=row.tokens_in + charge.tokens_in,
+            tokens_out=row.tokens_out + charge.tokens_out,
+            usd=row.usd if charge.usd is None else round((row.usd or 0.0) + charge.usd, 9),
+        )
+    return replace(job, costs=list(rows.values()), paid=list(paid)[-PAID_MOST:])
+
+
+def spent(job: Job) -> float:
+    """USD that the job's model calls have cost so far, as far as prices are known."""
+    return sum(row.usd or 0.0 for row in job.costs)
 
 
 def new_steps() -> list[Step]:

@@ -2,9 +2,12 @@
 
     ShadowtwinError            anything the system says on purpose; has a code from CATALOGUE
     ├── DocumentError          the input is at fault: never retried (category "document")
+    │   └── ModelAnswerError   a model's answer cannot be used: refused, cut off, or not what was asked for
     ├── RequestError           the caller is at fault: 4xx (category "request")
     ├── ConfigurationError     the operator must change something (category "configuration")
+    ├── BudgetExceeded         the next paid call would cost more than the job may spend (category "budget")
     └── TransientError         the same call may work later (category "transient")
+        └── Paused             an endpoint rests: the work is given back, which counts for nothing
 
 `describe(exc)` turns any exception into (code, category, retryable, safe message): text of
 unknown exceptions never reaches a caller, because it may quote the document or a secret.
@@ -81,6 +84,25 @@ CATALOGUE: dict[str, Entry] = {
     "index_mismatch": Entry(
         409, "The index was made with another embedder.", "Configure the recorded embedder, or re-embed the library."
     ),
+    # models
+    "model_refused": Entry(422, "The model refused to answer.", "Read the log; another model or template may help."),
+    "model_truncated": Entry(
+        422, "The model's answer was cut off twice.", "Ask for less at once, or use a model with longer answers."
+    ),
+    "model_answer_invalid": Entry(
+        422, "The model's answer does not have the form that was asked for.", "Use a model with structured outputs."
+    ),
+    "model_input_too_large": Entry(
+        422, "The input is longer than the model accepts.", "Use a model with a larger context, or fewer pages."
+    ),
+    "budget_exceeded": Entry(
+        402,
+        "The next model call would exceed the job's budget.",
+        "Submit the document again with a higher budgetUsd: answers that are paid for are not asked for again.",
+    ),
+    "model_paused": Entry(
+        503, "The model endpoint rests after failures.", "The job goes on by itself when the endpoint answers again."
+    ),
     # things around us
     "unavailable": Entry(503, "A service this depends on cannot be reached.", "It is tried again by itself."),
     "rate_limited": Entry(503, "A service this depends on asks to slow down.", "It is tried again by itself."),
@@ -135,6 +157,31 @@ class TransientError(ShadowtwinError):
     def __init__(self, code: str = "unavailable", message: str | None = None, *, retry_after: float | None = None):
         super().__init__(code, message)
         self.retry_after = retry_after
+
+
+class Paused(TransientError):
+    """`endpoint` rests for `retry_after` more seconds, because of `reason`. A worker gives its step back until then;
+    that is no lost attempt, and the job says so (shared.phase)."""
+
+    def __init__(self, endpoint: str, reason: str, retry_after: float) -> None:
+        super().__init__(
+            "model_paused", f"{endpoint} rests for {retry_after:.0f} s: {reason}.", retry_after=retry_after
+        )
+        self.endpoint, self.reason = endpoint, reason
+
+
+class ModelAnswerError(DocumentError):
+    """A model has answered, and the answer cannot be used: model_refused, model_truncated, model_answer_invalid,
+    model_input_too_large. The calls are paid for; asking the same again gives the same."""
+
+
+class BudgetExceeded(ShadowtwinError):
+    """The job's budget does not allow the next call, which was therefore not made."""
+
+    category = "budget"
+
+    def __init__(self, message: str) -> None:
+        super().__init__("budget_exceeded", message)
 
 
 class Description(NamedTuple):

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+
+from shared.costs import Cost
 
 LOGS_KEPT = 100
 """Newest log entries embedded in the document; older ones are spilled to the store's log collection."""
@@ -109,11 +111,12 @@ class Policies(Record, frozen=True, kw_only=True):
 
 
 class Parameters(Options, frozen=True, kw_only=True):
-    """The job's settings, as resolved when it was made."""
+    """The job's settings, as resolved when it was made. `budget_usd` is the most that its model calls may cost."""
 
     template: str = "document"
     phases: Phases = Phases()
     policies: Policies = Policies()
+    budget_usd: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
 
 class Step(Record, frozen=True, kw_only=True):
@@ -257,7 +260,8 @@ class Job(Record, frozen=True, kw_only=True):
     progress: Progress | None = None
     error: JobError | None = None
     warnings: list[dict[str, Any]] = []
-    costs: list[dict[str, Any]] = []
+    costs: list[Cost] = []
+    paid: list[str] = []
     counts: dict[str, int] = {}
     outputs: dict[str, dict[str, Artefact]] = {}
     idempotency_key: str | None = None

@@ -18,6 +18,8 @@ LOG_PHASES: dict[str, str] = {
     "failed": GENERAL,
     "requeued": GENERAL,
     "restarted": GENERAL,
+    "model_paused": GENERAL,
+    "model_price_unknown": GENERAL,
     "extract_gate_plan": StepName.EXTRACT,
     "extract_gate_skip": StepName.EXTRACT,
     "initializing": StepName.EXTRACT,

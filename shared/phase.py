@@ -11,11 +11,13 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
-from shared.errors import ShadowtwinError, TransientError, describe
+from shared.account import Account
+from shared.errors import Paused, ShadowtwinError, TransientError, describe
 from shared.events import JobEvent
 from shared.gates import Verdict
 from shared.job import StepName, StepStatus
@@ -83,10 +85,14 @@ class Phase(Protocol):
 
 
 class Report:
-    """Sends log entries and progress to the job, coalesced: page progress at most every `interval` seconds."""
+    """Sends log entries, progress and costs to the job, coalesced: page progress at most every `interval` seconds.
+
+    `account` is who pays for the attempt's model calls.
+    """
 
     def __init__(self, gateway: Gateway, ticket: Ticket, interval: float = 0.5) -> None:
         self._gateway, self._ticket, self._interval = gateway, ticket, interval
+        self.account = Account.of(ticket)
         self._entries: list[dict[str, Any]] = []
         self._sent_at = 0.0
         self._marks = 0
@@ -126,20 +132,35 @@ class Report:
     async def flush(self) -> None:
         """Send what waits. A passing failure of the gateway is no failure of the work: it goes with the next one."""
         self._sent_at = time.monotonic()
+        self._note()
         entries, self._entries = self._entries, []
         stages, self._stages = self._stages, {}
-        body = {"phase": "running", "logs": entries, "stages": list(stages.values()), **self._last}
+        charges = self.account.take_charges()
+        body = {
+            "phase": "running",
+            "logs": entries,
+            "stages": list(stages.values()),
+            "costs": msgspec.to_builtins(charges),
+            **self._last,
+        }
         try:
             await self._gateway.callback(self._ticket, body)
         except TransientError:
             self._entries = entries + self._entries
             self._stages = {**stages, **self._stages}
+            self.account.give_back(charges)
 
     def rest(self) -> dict[str, Any]:
         """What was not sent yet, for the final report."""
+        self._note()
         entries, self._entries = self._entries, []
         stages, self._stages = self._stages, {}
-        return {"logs": entries, "stages": list(stages.values())}
+        costs = msgspec.to_builtins(self.account.take_charges())
+        return {"logs": entries, "stages": list(stages.values()), "costs": costs}
+
+    def _note(self) -> None:
+        for entry in self.account.take_notes():
+            self.mark(**entry)
 
 
 async def handle(event: JobEvent, phase: Phase, gateway: Gateway, owner: str) -> Disposition:
@@ -165,7 +186,8 @@ async def _run(ticket: Ticket, phase: Phase, gateway: Gateway) -> Disposition:
     report = Report(gateway, ticket)
     try:
         async with _heartbeats(ticket, gateway):
-            body = await _gate_and_work(ticket, phase, report)
+            with report.account.active():
+                body = await _gate_and_work(ticket, phase, report)
     except Gone as gone:
         logger.info("attempt given up", extra={"reason": gone.reason})
         with contextlib.suppress(TransientError, Gone):
@@ -177,7 +199,8 @@ async def _run(ticket: Ticket, phase: Phase, gateway: Gateway) -> Disposition:
             await asyncio.shield(gateway.callback(ticket, body))
         raise
     except Exception as error:
-        body = _failure(error)
+        cause = cause_of(error)
+        body = _released(cause, report) if isinstance(cause, Paused) else _failure(cause)
     return await _final(ticket, gateway, {**body, **report.rest()})
 
 
@@ -197,6 +220,24 @@ async def _gate_and_work(ticket: Ticket, phase: Phase, report: Report) -> dict[s
     data = msgspec.to_builtins(outcome)
     del data["entries"]
     return {"phase": "completed", "data": data}
+
+
+def cause_of(error: Exception) -> Exception:
+    """What to tell of a failure: of several at once the one that no waiting can mend, before one that asks to wait."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    causes = [cause_of(each) for each in error.exceptions]
+    return min(causes, key=lambda cause: (describe(cause).retryable, not isinstance(cause, Paused)))
+
+
+def _released(pause: Paused, report: Report) -> dict[str, Any]:
+    """The step is given back until the endpoint may be tried again; the job says why it waits."""
+    seconds = max(pause.retry_after or 0.0, 1.0)
+    until = datetime.now(UTC) + timedelta(seconds=seconds)
+    fields = {"endpoint": pause.endpoint, "reason": pause.reason, "until": until.isoformat(timespec="seconds")}
+    report.mark("model_paused", pause.message, **fields)
+    logger.warning("step given back", extra=fields)
+    return {"phase": "released", "message": pause.message, "retry_after": seconds}
 
 
 def _failure(error: Exception) -> dict[str, Any]:

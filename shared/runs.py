@@ -46,6 +46,7 @@ def requeued(job: Job, command: Requeue, now: datetime) -> Job:
         outbox=[],
         outputs={name: files for name, files in job.outputs.items() if name in names[:start]},
         checkpoint={},
+        paid=[],
         admitted_at=None,
     )
     return logged(job, now, {"phase": "requeued", "message": command.reason or f"from {command.step}"})

@@ -21,7 +21,10 @@ class ClaimRequest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class Ticket(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """The granted step: token of this attempt, limits in seconds, and references to the inputs in storage."""
+    """The granted step: token of this attempt, limits in seconds, and references to the inputs in storage.
+
+    `spent_usd` is what the job has paid for model calls so far, `paid` the calls of this run's step that are counted.
+    """
 
     token: str
     job_id: str
@@ -34,6 +37,8 @@ class Ticket(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     parameters: Parameters
     output_prefix: str
     checkpoint: dict[str, Any] = {}
+    spent_usd: float = 0.0
+    paid: list[str] = []
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +63,8 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True):
 
     `data` carries `extracted_text`, `images_archive_url`, `metadata` (foreign workers) or `outputs`, `facts`,
     `counts`, `warnings`, `meta`, `skipped`, `reason` (ours); `logs` are entries to append, `stages` the
-    states of the step's stages that have changed.
+    states of the step's stages that have changed, `costs` paid model calls (shared.costs.Charge). A step is given
+    back with `phase: released`, to start again in `retry_after` seconds.
     """
 
     phase: str = ""
@@ -73,6 +79,8 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True):
     logs: list[dict[str, Any]] = []
     stages: list[StageReport] = []
     checkpoint: dict[str, Any] | None = None
+    costs: list[dict[str, Any]] = []
+    retry_after: float = 0.0
     data: dict[str, Any] = {}
     error: dict[str, Any] | None = None
     callback_token: str = ""

@@ -38,6 +38,7 @@ from shared.edits import (
     logged,
     shown,
     undelivered,
+    with_costs,
     with_event,
     with_meta,
     with_step,
@@ -121,6 +122,7 @@ def _claim(job: Job, command: Claim, now: datetime) -> Job:
 
 
 def _report(job: Job, command: Report, now: datetime) -> Job:
+    job = with_costs(job, command.step, command.costs)
     if command.checkpoint is not None:
         job = replace(job, checkpoint={str(command.step): command.checkpoint})
     job = with_stages(job, command.step, command.stages, now)
@@ -154,6 +156,7 @@ def _page_progress_since(job: Job, moment: datetime) -> bool:
 
 
 def _settle(job: Job, command: Settle, now: datetime) -> Job:
+    job = replace(with_costs(job, command.step, command.costs), paid=[])
     job = _logged_once(job, now, command.entries)
     job = closed(with_stages(job, command.step, command.stages, now), command.step, now)
     job = with_step(
@@ -228,7 +231,8 @@ def _restart(job: Job, command: Restart | Release, now: datetime) -> Job:
     job = with_step(job, command.step, status=StepStatus.PENDING)
     delay, lost = timedelta(0), True
     if isinstance(command, Release):
-        job, delay, lost = _logged_once(job, now, command.entries), timedelta(seconds=command.delay), command.lost
+        job = with_costs(_logged_once(job, now, command.entries), command.step, command.costs)
+        delay, lost = timedelta(seconds=command.delay), command.lost
         job = with_stages(job, command.step, command.stages, now)
     job = given_back(job, command.step)
     job = replace(job, attempt=job.attempt + 1, losses=job.losses + lost, lease=None, job_secret_hash="")
@@ -242,7 +246,7 @@ def _fail(job: Job, command: Fail, now: datetime) -> Job:
         raise Refused("settled")
     job = with_stages(job, command.step, command.stages, now)
     job = logged(
-        _logged_once(job, now, command.entries),
+        _logged_once(with_costs(job, command.step, command.costs), now, command.entries),
         now,
         {"phase": "failed", "message": error.message, "code": error.code, "hint": error.hint, "step": command.step},
     )

@@ -17,10 +17,11 @@ from services.gateway import secrets, signatures
 from services.gateway.audit import AuditLog
 from services.gateway.foreign import ForeignResults
 from services.gateway.orchestrator import Orchestrator
-from services.gateway.reports import MESSAGE_MOST, Finished, finished, log_entries, progress_entry, text_of
+from services.gateway.reports import MESSAGE_MOST, Finished, charges, finished, log_entries, progress_entry, text_of
 from services.gateway.secrets import Unauthorized
 from services.gateway.signatures import Signature
 from shared.commands import Claim, Command, Fail, Release, Report, Settle, is_mark
+from shared.edits import spent
 from shared.errors import CATALOGUE, RequestError, TransientError
 from shared.job import Job, JobError, StepName, StepStatus
 from shared.ports import JobStore
@@ -40,6 +41,9 @@ SERVICE_OF: dict[StepName, str] = {
 
 FINAL = ("completed", "template_completed")
 """Phases that end a step; the second is what internal callbacks of the template step say."""
+
+PAUSE_MOST = 3600.0
+"""Seconds after which a step that was given back is tried again at the latest, whatever the worker says."""
 
 PREPARED_AT_ONCE = 4
 """Foreign results whose files are written at the same time: each may hold a whole text in memory."""
@@ -115,6 +119,8 @@ class Callbacks:
             parameters=job.parameters,
             output_prefix=run_folder(job.library_id, job.document_id, job.process_id, job.lease.step, job.attempt),
             checkpoint=job.checkpoint.get(str(job.lease.step), {}),
+            spent_usd=spent(job),
+            paid=job.paid,
         )
 
     async def receive(self, job_id: str, credentials: Credentials, body: Callback | RequestError) -> Job:
@@ -201,6 +207,7 @@ class Callbacks:
             "process_id": process_id,
             "attempt": body.attempt,
             "step": step,
+            "costs": charges(body.costs),
             "stages": body.stages[: len(StepName)],
         }
         entries = log_entries(body.logs)
@@ -208,7 +215,8 @@ class Callbacks:
             return self._failure(job, body, who, entries)
         if body.phase == "released":
             reason = text_of(body.message) or "The worker gave the step back."
-            return Release(**who, reason=reason, entries=entries, lost=False)
+            delay = min(max(body.retry_after, 0.0), PAUSE_MOST)
+            return Release(**who, reason=reason, entries=entries, lost=False, delay=delay)
         if body.phase in FINAL:
             return Settle(**who, entries=entries) if _without_manifest(body) else _settlement(job, body, who, entries)
         entry = progress_entry(body)

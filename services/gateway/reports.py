@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from shared.costs import Charge
 from shared.errors import RequestError
 from shared.job import Artefact
 from shared.ticket import Callback
@@ -16,6 +17,7 @@ ENTRIES_MOST = 500
 VALUE_MOST = 4000
 """Bytes of one further field of a log entry, as JSON."""
 
+CHARGES_MOST = 5000
 COUNTED_MOST = 1 << 31
 _STAMPED = ("seq", "timestamp", "run")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]")
@@ -76,6 +78,28 @@ def progress_entry(body: Callback) -> dict[str, Any]:
     if body.progress is not None:
         entry["progress"] = min(max(body.progress, 0.0), 100.0)
     return entry
+
+
+def charges(costs: list[dict[str, Any]]) -> list[Charge]:
+    """The paid model calls of a report; what is not one is left out, numbers are kept within reason."""
+    found: list[Charge] = []
+    for cost in costs[:CHARGES_MOST]:
+        try:
+            charge = msgspec.convert(cost, Charge)
+        except msgspec.ValidationError:
+            continue
+        usd = charge.usd if charge.usd is not None and 0 <= charge.usd < COUNTED_MOST else None
+        found.append(
+            Charge(
+                id=text_of(charge.id, 64),
+                model=text_of(charge.model, 100),
+                purpose=text_of(charge.purpose, 64),
+                tokens_in=min(max(charge.tokens_in, 0), COUNTED_MOST),
+                tokens_out=min(max(charge.tokens_out, 0), COUNTED_MOST),
+                usd=usd,
+            )
+        )
+    return found
 
 
 def _entry(entry: dict[str, Any]) -> dict[str, Any]:

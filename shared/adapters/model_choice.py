@@ -1,0 +1,78 @@
+"""Which model endpoint the settings name, and the limits that all processes share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.adapters.model_endpoint import ModelEndpoint
+from shared.adapters.model_limits import MemoryLanes, ModelLimits
+from shared.adapters.model_prices import Prices
+from shared.adapters.openai_models import OpenAIModels
+from shared.errors import ConfigurationError
+from shared.models import Models
+from shared.ports import Storage
+from shared.settings import read_secret
+
+
+class ModelSettings(BaseSettings):
+    """Prefix SHADOWTWIN_. Without any of these no model is called: the analyzer is `offline`.
+
+    `model_purposes` maps purposes to other models, as JSON; `model_prices` is a price table, as JSON or a file's path.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", extra="ignore", protected_namespaces=())
+
+    analyzer: Literal["offline", "openai"] = "offline"
+    model_base_url: str = ""
+    model_name: str = ""
+    model_vision_name: str = ""
+    model_purposes: dict[str, str] = {}
+    model_api_key_file: Path | None = None
+    model_requests_per_minute: float = 0.0
+    model_tokens_per_minute: float = 0.0
+    model_in_flight: int = 8
+    model_timeout_seconds: float = 30.0
+    model_open_seconds: float = 15.0
+    model_open_seconds_most: float = 300.0
+    model_prices: str = ""
+    model_budget_usd: float | None = None
+
+
+def choose_limits(nats_url: str | None) -> ModelLimits:
+    """Limits shared over the broker, or of this process alone without one."""
+    if not nats_url:
+        return ModelLimits(MemoryLanes())
+    from shared.adapters.nats_lanes import NatsLanes
+
+    return ModelLimits(NatsLanes(nats_url))
+
+
+def choose_models(settings: ModelSettings, storage: Storage | None, nats_url: str | None) -> Models | None:
+    """The model client; None with the offline analyzer. Raises ConfigurationError for an incomplete setting."""
+    if settings.analyzer == "offline":
+        return None
+    if not (settings.model_base_url and settings.model_name):
+        raise ConfigurationError(
+            "misconfigured", "The openai analyzer needs SHADOWTWIN_MODEL_BASE_URL and SHADOWTWIN_MODEL_NAME."
+        )
+    key = ""
+    if settings.model_api_key_file is not None:
+        key = read_secret(settings.model_api_key_file, "SHADOWTWIN_MODEL_API_KEY_FILE")
+    endpoint = ModelEndpoint(
+        base_url=settings.model_base_url,
+        api_key=key,
+        model=settings.model_name,
+        vision_model=settings.model_vision_name,
+        purposes=settings.model_purposes,
+        requests_per_minute=settings.model_requests_per_minute,
+        tokens_per_minute=settings.model_tokens_per_minute,
+        in_flight=settings.model_in_flight,
+        timeout=settings.model_timeout_seconds,
+        open_seconds=settings.model_open_seconds,
+        open_seconds_most=settings.model_open_seconds_most,
+        budget_usd=settings.model_budget_usd,
+    )
+    return OpenAIModels(endpoint, choose_limits(nats_url), storage, Prices(settings.model_prices))
