@@ -57,6 +57,9 @@ CATALOGUE: dict[str, Entry] = {
     ),
     # the request
     "bad_request": Entry(400, "The request is malformed.", "Compare it with the API description at /docs."),
+    "template_invalid": Entry(
+        422, "The template cannot be used.", "Correct what the message names; POST /api/templates/validate tells."
+    ),
     "unauthorized": Entry(401, "The credential is missing or wrong.", "Send the current credential."),
     "not_found": Entry(404, "There is no such thing here.", "Check the id and the library."),
     "conflict": Entry(409, "The state has changed or forbids this.", "Read the current state and try again."),

@@ -35,6 +35,7 @@ from shared.events import JobEvent
 from shared.job import JobStatus, StepName
 from shared.phase import Ack, Disposition, Retry
 from shared.ports import DocumentStore, Embedder, JobQuery, JobStore, Storage, VectorStore
+from shared.shelf import Shelf
 from shared.transitions import Refused
 
 logger = logging.getLogger("gateway")
@@ -57,6 +58,7 @@ class Gateway:
     ) -> None:
         self.settings, self.jobs, self.documents, self.storage = settings, jobs, documents, storage
         self.vectors, self._bus = vectors, bus
+        self.shelf = Shelf(storage)
         self.delivery = delivery = Delivery(jobs, documents, storage, vectors, embedder.dimension)
         self.orchestrator = Orchestrator(jobs, delivery, bus)
         self.sweeper = Sweeper(jobs, self.orchestrator, settings)

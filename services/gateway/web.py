@@ -41,13 +41,19 @@ def problem(code: str, message: str, status: int, hint: str = "", **more: object
     return Response(msgspec.json.encode(body), status, media_type="application/problem+json")
 
 
-async def body_of(request: Request, kind: type[T], limit: int = 1 << 20) -> T:
-    """The request's JSON body as `kind`; raises RequestError for anything else."""
+async def bounded(request: Request, limit: int) -> bytes:
+    """The request's body; raises RequestError payload_too_large as soon as it is over the limit (bytes)."""
     content = b""
     async for piece in request.stream():
         content += piece
         if len(content) > limit:
             raise RequestError("payload_too_large", f"The body is larger than {limit} bytes.")
+    return content
+
+
+async def body_of(request: Request, kind: type[T], limit: int = 1 << 20) -> T:
+    """The request's JSON body as `kind`; raises RequestError for anything else."""
+    content = await bounded(request, limit)
     try:
         return msgspec.json.decode(content or b"{}", type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from services.transformer.stage import Material, Work
-from services.transformer.templates import Template
+from shared.templates import Template
 
 
 class Answer(msgspec.Struct):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from services.transformer import templates
 from services.transformer.analyzer import Analyzer
 from services.transformer.stage import Done, Work
-from shared import frontmatter, reading, twin
+from shared import frontmatter, reading, templates, twin
 from shared.errors import ShadowtwinError
 from shared.gates import Verdict, fingerprint, judge_verified, template_gate
 from shared.job import StepName
 from shared.ports import Storage
+from shared.shelf import Shelf
 from shared.ticket import Ticket
 
 
@@ -23,23 +23,23 @@ class Metadata:
     roles: tuple[str, ...] = ("transformation",)
 
     def __init__(self, storage: Storage, analyzer: Analyzer) -> None:
-        self._storage, self._analyzer = storage, analyzer
+        self._storage, self._analyzer, self._shelf = storage, analyzer, Shelf(storage)
 
     async def gate(self, ticket: Ticket, upstream: bool) -> Verdict:
         """`frontmatter_complete`: skip if the transformation is complete and made from the current transcript."""
         parameters = ticket.parameters
-        template = templates.load(parameters.template)
+        template = await self._template(ticket)
         complete = False
         if "transformation" in ticket.document.artefacts:
             complete = is_complete(await self._former(ticket), template)
-        recorded = template_gate(ticket.document, self.made_from(ticket), frontmatter_complete=True)
+        recorded = template_gate(ticket.document, await self.made_from(ticket), frontmatter_complete=True)
         policies, phases = parameters.policies, parameters.phases
         return judge_verified(policies.metadata, phases.template, recorded, complete, "frontmatter_complete")
 
-    def made_from(self, ticket: Ticket) -> str:
+    async def made_from(self, ticket: Ticket) -> str:
         """Transcript, template, analyzer and language."""
         transcript = ticket.document.artefacts.get("transcript")
-        template = templates.load(ticket.parameters.template)
+        template = await self._template(ticket)
         return fingerprint(
             transcript.sha256 if transcript else "",
             template.digest,
@@ -50,14 +50,14 @@ class Metadata:
     async def run(self, work: Work) -> Done:
         """Analyse the transcript, merge the answer into the frontmatter, store the transformation."""
         ticket, report = work.ticket, work.report
-        template = templates.load(ticket.parameters.template)
+        template = await self._template(ticket)
         material = await work.material()
         await report.progress(20, "analysing")
         answer = await self._analyzer.describe(material, template, work)
         values = {**answer.values, "chapters": answer.chapters}
         meta = templates.apply(template, await self._former(ticket), values)
         language = str(meta.get("language") or ticket.parameters.target_language)
-        core = self._core_of(ticket, len(material.pages), language)
+        core = self._core_of(ticket, len(material.pages), language, template.digest)
         meta = {**core, **{k: v for k, v in meta.items() if k not in _CORE}}
         report.mark("transform_meta", f"{len(values)} fields, {len(answer.chapters)} chapters", template=template.name)
         await report.progress(80, "storing")
@@ -65,12 +65,15 @@ class Metadata:
         await work.outputs.write(name, frontmatter.render(meta, material.body).encode(), "transformation")
         chapters = len(answer.chapters)
         return Done(
-            made_from=self.made_from(ticket),
+            made_from=await self.made_from(ticket),
             counts={"chapters": chapters},
             metadata=shown_metadata(meta),
             meta={key: value for key, value in meta.items() if key != "chapters"} | {"chaptersCount": chapters},
             warnings=[{"code": "analysis", "message": message} for message in answer.warnings],
         )
+
+    async def _template(self, ticket: Ticket) -> templates.Template:
+        return await self._shelf.load(ticket.document.library_id, ticket.parameters.template)
 
     async def _former(self, ticket: Ticket) -> dict[str, Any]:
         """Frontmatter of the stored transformation, if it is of this template and readable."""
@@ -83,7 +86,7 @@ class Metadata:
         except ShadowtwinError:
             return {}
 
-    def _core_of(self, ticket: Ticket, pages: int, language: str) -> dict[str, Any]:
+    def _core_of(self, ticket: Ticket, pages: int, language: str, digest: str) -> dict[str, Any]:
         return {
             "type": "transformation",
             "source_file": ticket.document.name,
@@ -91,11 +94,12 @@ class Metadata:
             "language": language,
             "generated_by": f"shadowtwin/transformer/{self._analyzer.name}",
             "generated_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "template_hash": digest,
             "pages": pages,
         }
 
 
-_CORE = (*twin.CORE_FIELDS, "pages")
+_CORE = (*twin.CORE_FIELDS, "template_hash", "pages")
 
 
 def _name(ticket: Ticket) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from services.transformer import chapters, dates, keywords, language, people, summary, titles
 from services.transformer.analyzer import Answer
 from services.transformer.reading import read
-from services.transformer.templates import Template
+from shared.templates import Template
 
 ANALYZER = "offline-1"
 """Name and version; part of every result's fingerprint, so raise it when answers change."""

@@ -11,9 +11,9 @@ from services.transformer.offline import ANALYZER
 from services.transformer.settings import TransformerSettings
 from services.transformer.stage import Material, Work
 from services.transformer.task import Task
-from services.transformer.templates import Template
 from shared.child import ChildFailed, Children, Limits
 from shared.errors import DocumentError, TransientError
+from shared.templates import Template
 
 
 class OfflineAnalyzer:

@@ -79,17 +79,17 @@ class Stage(Protocol):
         """Whether it runs; `upstream` says that a stage before it runs in this attempt. Its `made_from` is kept in the
         document record under the stage's name, so that `current` can compare."""
 
-    def made_from(self, ticket: Ticket) -> str:
+    async def made_from(self, ticket: Ticket) -> str:
         """Fingerprint of everything its results depend on."""
 
     async def run(self, work: Work) -> Done:
         """Do it. An error ends the attempt; what may fail alone (one image, one record) becomes a warning."""
 
 
-def current(ticket: Ticket, stage: Stage) -> bool:
+async def current(ticket: Ticket, stage: Stage) -> bool:
     """Whether the stage's recorded results were made from the present inputs and are recorded completely."""
     document = ticket.document
-    made = document.made_from.get(stage.step) == stage.made_from(ticket)
+    made = document.made_from.get(stage.step) == await stage.made_from(ticket)
     return made and all(role in document.artefacts for role in stage.roles)
 
 

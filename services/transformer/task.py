@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from services.transformer.templates import Template
+from shared.templates import Template
 
 
 class Task(msgspec.Struct, frozen=True):

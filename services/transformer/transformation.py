@@ -47,7 +47,7 @@ class Transformation:
                 continue
             self._show(report, stage, StepStatus.RUNNING)
             former = before.get(stage.step)
-            if former is not None and former.made_from == stage.made_from(ticket):
+            if former is not None and former.made_from == await stage.made_from(ticket):
                 _take_over(outputs, former.files)
                 done[stage.step] = former
             else:

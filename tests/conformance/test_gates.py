@@ -14,9 +14,8 @@ from msgspec.structs import replace
 
 from services.extractor import extraction
 from services.ingestor.ingestion import Ingestion
-from services.transformer import templates
 from services.transformer.transformation import Transformation
-from shared import frontmatter, log_phases
+from shared import frontmatter, log_phases, templates
 from shared.document import Document
 from shared.errors import RequestError
 from shared.gates import Verdict, template_decision
@@ -83,7 +82,7 @@ class Bench:
         artefact = await self.world.storage.write(f"{document.library_id}/{document.document_id}/{name}", content)
         return replace(document, artefacts={**document.artefacts, role: artefact})
 
-    def made(self, document: Document, step: StepName) -> Document:
+    async def made(self, document: Document, step: StepName) -> Document:
         """The document with the step recorded as made from what is current."""
         ticket = Ticket(
             token="",
@@ -101,11 +100,10 @@ class Bench:
         transformation = self.phases[StepName.TRANSFORM]._phase
         assert isinstance(ingestion, Ingestion)
         assert isinstance(transformation, Transformation)
-        current = {
-            StepName.EXTRACT: lambda: extraction.made_from(ticket),
-            StepName.TRANSFORM: lambda: transformation.stages[0].made_from(ticket),
-            StepName.INGEST: lambda: ingestion._made_from(ticket),
-        }[step]()
+        if step == StepName.TRANSFORM:
+            current = await transformation.stages[0].made_from(ticket)
+        else:
+            current = extraction.made_from(ticket) if step == StepName.EXTRACT else ingestion._made_from(ticket)
         name = {StepName.EXTRACT: "extract", StepName.TRANSFORM: "transform", StepName.INGEST: "ingest"}[step]
         return replace(document, made_from={**document.made_from, name: current})
 
@@ -157,13 +155,13 @@ STATES = {
 async def with_twin(bench: Bench, document: Document, state: dict[str, Any]) -> Document:
     if state["shadow_twin"]:
         document = await bench.file(document, "transcript", "a.en.md", b"x" * state["twin_bytes"])
-        return bench.made(document, StepName.EXTRACT)
+        return await bench.made(document, StepName.EXTRACT)
     if previous := state.get("previous_job"):
         known(previous, "status", "savedItemId", "twin_readable")
         document = await bench.file(document, "transcript", f"{previous['savedItemId']}.md", b"text")
         if not previous["twin_readable"]:
             await bench.world.storage.delete(document.artefacts["transcript"].key)
-        return bench.made(document, StepName.EXTRACT)
+        return await bench.made(document, StepName.EXTRACT)
     return document
 
 
@@ -181,12 +179,12 @@ async def with_frontmatter(
         }
         text = frontmatter.render({**core, **meta}, "--- Seite 1 ---\ntext\n")
         document = await bench.file(document, "transformation", "a.document.en.md", text.encode())
-    return bench.made(document, StepName.TRANSFORM) if "template_transform" in history else document
+    return await bench.made(document, StepName.TRANSFORM) if "template_transform" in history else document
 
 
 async def with_doc_meta(bench: Bench, document: Document, counters: dict[str, int] | None) -> Document:
     if counters is None:
-        return bench.made(document, StepName.INGEST)
+        return await bench.made(document, StepName.INGEST)
     known(counters, "chunkCount", "chaptersCount")
     row = VectorRow(
         row_id=f"doc-meta-{document.document_id}",
@@ -205,7 +203,7 @@ async def with_doc_meta(bench: Bench, document: Document, counters: dict[str, in
         chunk_count=counters.get("chunkCount", 0),
         chapters_count=counters.get("chaptersCount", 0),
     )
-    return bench.made(document, StepName.INGEST)
+    return await bench.made(document, StepName.INGEST)
 
 
 async def asked(bench: Bench, given: dict[str, Any]) -> tuple[dict[str, Any], Counted]:

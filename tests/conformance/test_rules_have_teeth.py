@@ -14,8 +14,7 @@ from msgspec.structs import replace
 
 from services.gateway import callbacks, reports, secrets
 from services.ingestor import ingestion
-from services.transformer import templates
-from shared import anchors, edits, gates, policies, runs, skipping, transitions, twin
+from shared import anchors, edits, gates, policies, runs, skipping, templates, transitions, twin
 from shared.anchors import page_count, split_pages
 from shared.commands import Report, Requeue
 from shared.gates import Verdict

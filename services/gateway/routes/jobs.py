@@ -14,6 +14,7 @@ from services.gateway.composition import Gateway
 from services.gateway.creation import JobRequest
 from services.gateway.requeue import RequeueRequest, cancel, requeue
 from services.gateway.web import answer, body_of, shown_job
+from shared import twin
 from shared.errors import RequestError
 from shared.job import Job, Parameters
 from shared.ports import JobQuery
@@ -57,6 +58,7 @@ def routes(gateway: Gateway) -> APIRouter:
             idempotency_key=idempotencyKey,
             parameters=_parameters(parameters),
         )
+        await gateway.shelf.find(twin.library_id(libraryId), request.parameters.template)
         if plan:
             content = _pieces(file) if file is not None else None
             return answer(await gateway.intake.plan(file.filename or "" if file else "", content, request))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.transformer import reading, templates
+from services.transformer import reading
+from shared import templates
 
 PROSE = (
     "The survey counted the tracks of otters at twelve sites along the upper valley of the river. "

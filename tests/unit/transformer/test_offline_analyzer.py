@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.transformer import templates
 from services.transformer.offline import analyze
+from shared import templates
 from tests.unit.transformer.documents import PROSE, TEMPLATE, info, transcript
 
 REPORT = transcript(

@@ -57,7 +57,7 @@ class Scripted:
         self.upstream = upstream
         return self.verdict
 
-    def made_from(self, ticket: Ticket) -> str:
+    async def made_from(self, ticket: Ticket) -> str:
         return f"{self.step}-{self.version}"
 
     async def run(self, work: Work) -> Done:
@@ -66,7 +66,7 @@ class Scripted:
             raise RuntimeError("crashed")
         await work.write_rows(f"{self.roles[0]}.jsonl", [{"a": 1}], self.roles[0])
         return Done(
-            made_from=self.made_from(work.ticket), counts={self.roles[0]: 1}, warnings=[{"code": self.roles[0]}]
+            made_from=await self.made_from(work.ticket), counts={self.roles[0]: 1}, warnings=[{"code": self.roles[0]}]
         )
 
 
@@ -162,11 +162,11 @@ async def test_a_checkpoint_of_other_inputs_is_not_taken_over(bench):
     assert first.runs == 2
 
 
-def test_a_stage_is_current_while_its_recorded_inputs_and_files_are():
+async def test_a_stage_is_current_while_its_recorded_inputs_and_files_are():
     stage = Scripted(StepName.DISCOVER, "products")
     made = {"discover_products": "discover_products-1"}
     artefact = {"products": Artefact(key="k", sha256="s", size=1)}
     document = ticket().document
-    assert current(ticket(document=replace(document, made_from=made, artefacts=artefact)), stage)
-    assert not current(ticket(document=replace(document, made_from=made)), stage)
-    assert not current(ticket(document=replace(document, artefacts=artefact)), stage)
+    assert await current(ticket(document=replace(document, made_from=made, artefacts=artefact)), stage)
+    assert not await current(ticket(document=replace(document, made_from=made)), stage)
+    assert not await current(ticket(document=replace(document, artefacts=artefact)), stage)

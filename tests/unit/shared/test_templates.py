@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.transformer import templates
-from shared import frontmatter
+from shared import frontmatter, templates
 from shared.errors import RequestError
 
 FIELD_REPORT = """---
@@ -108,7 +107,7 @@ def test_what_is_wrong_with_a_template_is_said() -> None:
 def test_every_template_of_the_library_is_valid(name: str) -> None:
     template = templates.load(name)
     assert templates.validate((templates.LIBRARY / f"{name}.md").read_text(encoding="utf-8")) == []
-    assert {"title", "authors", "year", "language", "keywords", "summary", "chapters"} <= set(template.asked)
+    assert {"title", "language"} <= set(template.asked)
     assert "{target_language}" in template.systemprompt
 
 

@@ -23,7 +23,7 @@ import msgspec
 from shared import frontmatter
 from shared.errors import RequestError
 
-LIBRARY = Path(__file__).parent / "library"
+LIBRARY = Path(__file__).parent / "template_library"
 DEFAULT = "document"
 SIZE_LIMIT = 200_000
 
@@ -89,17 +89,27 @@ def parse(text: str, name: str = "") -> Template:
     )
 
 
-def load(name: str = DEFAULT) -> Template:
-    """A template of the project's library; raises RequestError not_found for any other name."""
-    path = LIBRARY / f"{name}.md"
-    if not _NAME.match(name) or not path.is_file():
-        raise RequestError("not_found", f"There is no template {name[:64]!r}; there are: {', '.join(available())}.")
-    return parse(path.read_text(encoding="utf-8"), name)
+def is_name(name: str) -> bool:
+    """Whether this can be a template's name."""
+    return bool(_NAME.match(name))
 
 
 def available() -> list[str]:
     """Names of the project's own templates."""
     return sorted(path.stem for path in LIBRARY.glob("*.md"))
+
+
+def text_of(name: str = DEFAULT) -> str:
+    """The text of one of the project's own templates; raises RequestError not_found for any other name."""
+    path = LIBRARY / f"{name}.md"
+    if not is_name(name) or not path.is_file():
+        raise RequestError("not_found", f"There is no template {name[:64]!r}; there are: {', '.join(available())}.")
+    return path.read_text(encoding="utf-8")
+
+
+def load(name: str = DEFAULT) -> Template:
+    """One of the project's own templates; raises RequestError not_found for any other name."""
+    return parse(text_of(name), name)
 
 
 def validate(text: str) -> list[str]:
