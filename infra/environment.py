@@ -65,33 +65,35 @@ def _build() -> None:
         say("the environment is unfinished or out of date; making it anew.")
     for folder in unfinished:
         shutil.rmtree(folder, ignore_errors=True)
-    uv = _find_uv()
-    told = "installing {} locked packages into .venv with {}; this takes a while once ..."
-    if uv is None:
-        maker = _venv_maker()
-        say(told.format(packages, "pip"))
-        _install_with_pip(maker)
-    else:
-        say(told.format(packages, "uv"))
-        _install_with_uv(uv)
+    say(f"installing {packages} locked packages into .venv; this takes a while once ...")
+    install(BUILDING, LOCK)
     _name_final_place()
     (BUILDING / STAMP).write_text(expected_stamp())
     _move_into_place()
     say(f"environment ready after {time.monotonic() - started:.1f} s.")
 
 
-def _install_with_uv(uv: str) -> None:
-    _run([uv, "venv", "--quiet", "--python", _base_python(), str(BUILDING)], "uv could not make a virtual environment")
-    command = [uv, "pip", "install", "--python", str(BUILDING / "bin" / "python"), "--require-hashes", "-r", str(LOCK)]
+def install(folder: Path, lock: Path) -> None:
+    """Make a virtual environment at `folder` with what `lock` pins, every package checked by its hash; SetupError."""
+    uv = _find_uv()
+    if uv is None:
+        _install_with_pip(_venv_maker(), folder, lock)
+    else:
+        _install_with_uv(uv, folder, lock)
+
+
+def _install_with_uv(uv: str, folder: Path, lock: Path) -> None:
+    _run([uv, "venv", "--quiet", "--python", _base_python(), str(folder)], "uv could not make a virtual environment")
+    command = [uv, "pip", "install", "--python", str(folder / "bin" / "python"), "--require-hashes", "-r", str(lock)]
     quiet = [] if sys.stderr.isatty() else ["--quiet"]
     _run([*command, *quiet], "The packages could not be installed", shown=not quiet)
 
 
-def _install_with_pip(maker: list[str]) -> None:
-    _run([*maker, str(BUILDING)], "Python could not make a virtual environment")
-    python = str(BUILDING / "bin" / "python")
+def _install_with_pip(maker: list[str], folder: Path, lock: Path) -> None:
+    _run([*maker, str(folder)], "Python could not make a virtual environment")
+    python = str(folder / "bin" / "python")
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-    _run([*command, "-r", str(LOCK)], "The packages could not be installed")
+    _run([*command, "-r", str(lock)], "The packages could not be installed")
 
 
 def _find_uv() -> str | None:

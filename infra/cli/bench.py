@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+
+from infra.cli.failure import CliError
 
 
 def bench(arguments: argparse.Namespace) -> int:
     """Run one benchmark and print its figures."""
+    return _extraction(arguments) if arguments.what == "extraction" else _orchestration(arguments)
+
+
+def _orchestration(arguments: argparse.Namespace) -> int:
     from infra.bench.orchestration import run
 
     settings = {}
@@ -16,3 +23,33 @@ def bench(arguments: argparse.Namespace) -> int:
     found = run(arguments.jobs, settings)
     print(json.dumps(found) if arguments.json else json.dumps(found, indent=2))
     return 0 if found["ended"] == {"completed": arguments.jobs} else 1
+
+
+def _extraction(arguments: argparse.Namespace) -> int:
+    from infra.bench.extraction.engines import ALL, DEFAULT
+    from infra.bench.extraction.plot import write_plot
+    from infra.bench.extraction.references import corpus_files
+    from infra.bench.extraction.report import lines
+    from infra.bench.extraction.run import Options, run
+
+    corpus = arguments.corpus
+    if corpus is None or not corpus.is_dir() or not corpus_files(corpus):
+        raise CliError("corpus_missing", "There is no PDF to read.", "Name a folder with PDFs: --corpus DIR.")
+    engines = tuple(arguments.engines.split(",")) if arguments.engines else DEFAULT
+    if unknown := sorted(set(engines) - set(ALL)):
+        raise CliError("engine_unknown", f"Unknown engine: {', '.join(unknown)}.", f"Known: {', '.join(ALL)}.")
+    if arguments.plot and arguments.plot.suffix.lower() not in (".svg", ".png"):
+        raise CliError("plot_unknown", "A plot is an SVG or a PNG.", "Name a file that ends with .svg or .png.")
+    options = Options(
+        corpus,
+        engines,
+        repeat=max(1, arguments.repeat),
+        seconds=arguments.seconds,
+        growth=not arguments.no_growth or arguments.plot is not None,
+        keep=arguments.keep,
+    )
+    found = run(options, lambda text: print(f"bench: {text}", file=sys.stderr, flush=True))
+    if arguments.plot:
+        write_plot(arguments.plot, found["growth"])
+    print(json.dumps(found) if arguments.json else "\n".join(lines(found)))
+    return 0 if found["engines"] else 1

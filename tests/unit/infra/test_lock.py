@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-LOCKS = [ROOT / "requirements.lock", ROOT / "infra" / "installer.lock"]
+LOCKS = [ROOT / "requirements.lock", ROOT / "infra" / "installer.lock", ROOT / "infra" / "bench" / "peers.lock"]
 
 
 def entries(lock: Path) -> list[str]:

@@ -1,0 +1,1 @@
+"""`bench extraction`: the reader's speed, quality and memory beside those of its peers, in one interleaved run."""
