@@ -33,10 +33,15 @@ CATALOGUE: dict[str, Entry] = {
         415, "The file is not a PDF.", "Convert it to PDF first, or check that the right file was chosen."
     ),
     "pdf_encrypted": Entry(422, "The PDF is protected by a password.", "Remove the password, or give it with the job."),
+    "pdf_copy_forbidden": Entry(
+        422,
+        "The owner of the PDF forbids copying its content.",
+        "Give the owner's password with the job, or turn respect_permissions off.",
+    ),
     "pdf_corrupt": Entry(
         422, "The PDF is damaged and could not be opened.", "Export it again from its source, or repair it first."
     ),
-    "pdf_no_pages": Entry(422, "The PDF has no readable page.", "Export it again from its source."),
+    "pdf_no_pages": Entry(422, "The PDF has no page.", "Export it again from its source."),
     "pdf_too_large": Entry(413, "The file is larger than this system accepts.", "Split it, or raise the size limit."),
     "pdf_too_many_pages": Entry(
         422, "The PDF has more pages than this system accepts.", "Split it, or raise the page limit."

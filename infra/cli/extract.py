@@ -96,7 +96,9 @@ async def _extract(pdf: Path, folder: Path) -> Found:
     children = Children(PRELOAD)
     try:
         await children.start()
-        await Session(children, settings, into.take).read(Task(path=str(pdf.resolve()), max_pages=settings.max_pages))
+        await Session(children, settings, into.take).read(
+            Task(path=str(pdf.resolve()), max_pages=settings.max_pages, caps=settings.caps())
+        )
     finally:
         await children.close()
     return into.finish(pdf.name)

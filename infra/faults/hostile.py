@@ -24,40 +24,43 @@ def make(folder: Path) -> list[Path]:
 
 
 def _contents() -> dict[str, bytes]:
-    whole = _pdf([b"<</Type/Pages/Count 1/Kids[3 0 R]>>", _page(2, 4), _stream(b"BT /F1 12 Tf (hello) Tj ET")])
+    whole = document([b"<</Type/Pages/Count 1/Kids[3 0 R]>>", page(2, 4), stream(b"BT /F1 12 Tf (hello) Tj ET")])
     return {
         "truncated": whole[: len(whole) // 2],
-        "no-pages": _pdf([b"<</Type/Pages/Count 0/Kids[]>>"]),
-        "page-tree-loop": _pdf([b"<</Type/Pages/Count 5/Kids[2 0 R 3 0 R]>>", b"<</Type/Pages/Count 9/Kids[2 0 R]>>"]),
-        "huge-page-count": _pdf([b"<</Type/Pages/Count 2147483647/Kids[3 0 R]>>", _page(2, 4), _stream(b"")]),
+        "no-pages": document([b"<</Type/Pages/Count 0/Kids[]>>"]),
+        "page-tree-loop": document(
+            [b"<</Type/Pages/Count 5/Kids[2 0 R 3 0 R]>>", b"<</Type/Pages/Count 9/Kids[2 0 R]>>"]
+        ),
+        "huge-page-count": document([b"<</Type/Pages/Count 2147483647/Kids[3 0 R]>>", page(2, 4), stream(b"")]),
         "many-pages": _many_pages(20_000),
         "text-bomb": _text_bomb(),
-        "deflate-bomb": _pdf(
-            [b"<</Type/Pages/Count 1/Kids[3 0 R]>>", _page(2, 4), _stream(b" " * (1 << 28), packed=True)]
+        "deflate-bomb": document(
+            [b"<</Type/Pages/Count 1/Kids[3 0 R]>>", page(2, 4), stream(b" " * (1 << 28), packed=True)]
         ),
-        "missing-stream": _pdf([b"<</Type/Pages/Count 1/Kids[3 0 R]>>", _page(2, 99)]),
+        "missing-stream": document([b"<</Type/Pages/Count 1/Kids[3 0 R]>>", page(2, 99)]),
         "negative-lengths": whole.replace(b"/Length ", b"/Length -"),
         "garbage-after-magic": b"%PDF-1.7\n" + bytes(range(256)) * 400,
         "nul-bytes": b"%PDF-1.4\n" + b"\0" * 100_000,
-        "deep-nesting": _pdf([b"<</Type/Pages/Count 1/Kids[3 0 R]>>", b"[" * 50_000 + b"]" * 50_000]),
+        "deep-nesting": document([b"<</Type/Pages/Count 1/Kids[3 0 R]>>", b"[" * 50_000 + b"]" * 50_000]),
     }
 
 
-def _pdf(objects: list[bytes]) -> bytes:
-    """A file whose object 1 is the catalogue and object 2 the first of those given."""
+def document(objects: list[bytes], *, catalogue: bytes = b"", trailer: bytes = b"") -> bytes:
+    """A file whose object 1 is the catalogue and object 2 the first of those given; further entries for both."""
     out = bytearray(b"%PDF-1.7\n")
     places = []
-    for number, content in enumerate([b"<</Type/Catalog/Pages 2 0 R>>", *objects], 1):
+    for number, content in enumerate([b"<</Type/Catalog/Pages 2 0 R%b>>" % catalogue, *objects], 1):
         places.append(len(out))
         out += b"%d 0 obj\n%b\nendobj\n" % (number, content)
     start = len(out)
     out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(places) + 1)
     out += b"".join(b"%010d 00000 n \n" % place for place in places)
-    out += b"trailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (len(places) + 1, start)
+    out += b"trailer\n<</Size %d/Root 1 0 R%b>>\nstartxref\n%d\n%%%%EOF\n" % (len(places) + 1, trailer, start)
     return bytes(out)
 
 
-def _page(parent: int, contents: int) -> bytes:
+def page(parent: int, contents: int) -> bytes:
+    """A page object with one font, F1."""
     font = b"<</F1<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>"
     return b"<</Type/Page/Parent %d 0 R/MediaBox[0 0 612 792]/Resources<</Font %b>>/Contents %d 0 R>>" % (
         parent,
@@ -66,7 +69,8 @@ def _page(parent: int, contents: int) -> bytes:
     )
 
 
-def _stream(content: bytes, *, packed: bool = False) -> bytes:
+def stream(content: bytes, *, packed: bool = False) -> bytes:
+    """A stream object; `packed`: deflated."""
     data = zlib.compress(content, 9) if packed else content
     kind = b"/Filter/FlateDecode" if packed else b""
     return b"<</Length %d%b>>\nstream\n%b\nendstream" % (len(data), kind, data)
@@ -75,19 +79,19 @@ def _stream(content: bytes, *, packed: bool = False) -> bytes:
 def _many_pages(count: int) -> bytes:
     kids = b" ".join(b"%d 0 R" % (number + 3) for number in range(count))
     pages = [b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]>>"] * count
-    return _pdf([b"<</Type/Pages/Count %d/Kids[%b]>>" % (count, kids), *pages])
+    return document([b"<</Type/Pages/Count %d/Kids[%b]>>" % (count, kids), *pages])
 
 
 def _text_bomb() -> bytes:
     """One page with millions of glyphs in a few kilobytes of file."""
     line = b"BT /F1 8 Tf 10 700 Td (" + b"bomb " * 200 + b") Tj ET\n"
-    return _pdf([b"<</Type/Pages/Count 1/Kids[3 0 R]>>", _page(2, 4), _stream(line * 4_000, packed=True)])
+    return document([b"<</Type/Pages/Count 1/Kids[3 0 R]>>", page(2, 4), stream(line * 4_000, packed=True)])
 
 
 def _encrypted(path: Path) -> Path:
     import pymupdf
 
     document = pymupdf.open()
-    document.new_page().insert_text((72, 90), "secret")
+    document.newpage().insert_text((72, 90), "secret")
     document.save(path, encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="hard to guess", owner_pw="harder")
     return path

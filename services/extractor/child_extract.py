@@ -33,7 +33,7 @@ def extract(args: dict[str, Any], send: Send) -> None:
     task = msgspec.convert(args, Task)
     if task.sha256 and _digest(task.path) != task.sha256:
         raise ShadowtwinError("artefact_changed", "The stored PDF is not the one that was uploaded.")
-    with open_pdf(task.path, task.password or None) as document:
+    with open_pdf(task.path, task.password, respect_permissions=task.respect_permissions) as document:
         if document.page_count > task.max_pages:
             raise DocumentError(
                 "pdf_too_many_pages", f"The PDF has {document.page_count} pages; {task.max_pages} are accepted."
@@ -42,7 +42,7 @@ def extract(args: dict[str, Any], send: Send) -> None:
         announce(OUTLINE)
         send({"info": msgspec.to_builtins(describe_document(document, with_outline=OUTLINE not in task.lost))})
         images = _Images(task, document, announce, send)
-        for page in read_pages(document, first=task.first, lost=task.lost, touch=announce):
+        for page in read_pages(document, first=task.first, lost=task.lost, touch=announce, caps=task.caps):
             lost = images.send(page.number)
             warned = replace(page, warnings=[*page.warnings, "images_lost"]) if lost and not page.error else page
             send({"page": msgspec.to_builtins(warned), "dropped": images.dropped()})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pymupdf
 
+from services.extractor.caps import Caps
 from services.extractor.pages import Page
 from services.extractor.places import Lost, Touch, untold
 from services.extractor.reader.describe import describe_document
@@ -23,6 +24,7 @@ def read_pages(
     last: int | None = None,
     lost: Lost | None = None,
     touch: Touch = untold,
+    caps: Caps = Caps(),
 ) -> Iterator[Page]:
     """The pages of `doc` one by one; a page that cannot be read comes with an error code, the next follows.
 
@@ -30,7 +32,7 @@ def read_pages(
     """
     end = min(last or doc.page_count, doc.page_count)
     if first <= end:
-        yield from Reader(doc, lost, touch).pages(max(1, first), end)
+        yield from Reader(doc, lost, touch, caps).pages(max(1, first), end)
 
 
 def transcript(pages: Iterable[Page]) -> str:

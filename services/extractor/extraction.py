@@ -57,6 +57,8 @@ class Extraction:
                 sha256=source.sha256,
                 images=ticket.parameters.include_images,
                 max_pages=self._settings.max_pages,
+                caps=self._settings.caps(),
+                respect_permissions=self._settings.respect_permissions,
             )
             report.mark("running", f"reading pages, method {ticket.parameters.extraction_method}", progress=60)
             made = made_from(ticket)

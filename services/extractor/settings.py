@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.extractor.caps import Caps
 from shared.settings import Settings
 
 
@@ -11,6 +12,9 @@ class ExtractorSettings(Settings):
     `child_seconds` is the wall clock of a document over all its children, `page_seconds` the longest time without a
     word of the child, which speaks at every page. `child_*` are the kernel's limits for one child: address space, CPU
     time, size of a written file, open descriptors. `max_restarts` bounds how many readers a document may kill.
+    `respect_permissions` refuses a document whose owner forbids copying (pdf_copy_forbidden); off, because who owns
+    the system's documents asks for their text, and the restriction of such a file is shown in its document.json.
+    `page_chars` and `page_graphics` count characters and drawn lines of a page (`services.extractor.caps`).
     """
 
     concurrency: int = 2
@@ -22,3 +26,10 @@ class ExtractorSettings(Settings):
     child_open_files: int = 256
     child_seconds: float = 1800.0
     page_seconds: float = 60.0
+    respect_permissions: bool = False
+    page_chars: int = 100_000
+    page_graphics: int = 4_000
+
+    def caps(self) -> Caps:
+        """How much of a page is looked at."""
+        return Caps(chars=self.page_chars, graphics=self.page_graphics)

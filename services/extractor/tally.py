@@ -82,6 +82,9 @@ class Tally:
         if info.repaired:
             message = "The PDF was damaged and has been repaired; something may be missing."
             warnings.append({"code": "pdf_repaired", "message": message})
+        if info.encrypted and not info.permissions.copy:
+            message = "The owner of the PDF restricts copying; this system is set to read such files."
+            warnings.append({"code": "copy_restricted", "message": message})
         if not self._chars:
             warnings.append({"code": "pdf_no_text", "message": DocumentError("pdf_no_text").message})
         if self._repeats:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from services.extractor.caps import Caps
+
 READER = "fast-3"
 """Name and version of the reader; part of every transcript's fingerprint, so that a better one makes it stale."""
 
@@ -23,5 +25,7 @@ class Task(msgspec.Struct, frozen=True):
     seen: dict[str, str] = {}
     hashes: dict[str, str] = {}
     lost: dict[str, str] = {}
+    caps: Caps = Caps()
     max_pages: int = 5000
     password: str = ""
+    respect_permissions: bool = False

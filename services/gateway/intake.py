@@ -14,11 +14,12 @@ from services.gateway.admission import Admission
 from services.gateway.creation import JobRequest, digest_of, new_job, request_fingerprint
 from services.gateway.orchestrator import Orchestrator
 from services.gateway.planning import Plan, Planner
-from services.gateway.received import MAGIC_WITHIN, UPLOADS, abandoned, check_magic, place
+from services.gateway.received import UPLOADS, abandoned, place
 from shared import twin
 from shared.document import Document, DocumentStatus, document_id_for
 from shared.errors import DocumentError, RequestError, ShadowtwinError, TransientError
 from shared.job import Artefact, Job, JobStatus, Policy
+from shared.magic import MAGIC_WITHIN, check_magic
 from shared.ports import DocumentStore, IdempotencyKeyTaken, JobQuery, JobStore, OpenJobExists, Storage
 
 logger = logging.getLogger("intake")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 import pymupdf
 
 from services.extractor.pages import DocumentInfo, OutlineEntry, Permissions
@@ -31,16 +34,32 @@ def describe_document(doc: pymupdf.Document, *, with_outline: bool = True) -> Do
 def read_outline(doc: pymupdf.Document) -> tuple[list[OutlineEntry], list[str]]:
     """The bookmarks of `doc`, capped, and warnings when they could not be read in full."""
     try:
-        rows = doc.get_toc(simple=True)
+        entries = list(islice(_entries(doc), _OUTLINE_LIMIT + 1))
     except MemoryError:
         raise
-    except Exception:  # RecursionError on deep outlines, MuPDF errors on cyclic ones
+    except Exception:  # MuPDF raises many types for damaged or cyclic ones
         return [], ["outline_unreadable"]
-    entries = [
-        OutlineEntry(int(row[0]), clean(str(row[1])).strip()[:_TITLE_LIMIT], max(0, int(row[2])))
-        for row in rows[:_OUTLINE_LIMIT]
-    ]
-    return entries, ["outline_truncated"] if len(rows) > _OUTLINE_LIMIT else []
+    return entries[:_OUTLINE_LIMIT], ["outline_truncated"] if len(entries) > _OUTLINE_LIMIT else []
+
+
+def _entries(doc: pymupdf.Document) -> Iterator[OutlineEntry]:
+    """The bookmarks in order, neither all at once nor by recursion as `get_toc` takes them: some have 5,000 levels."""
+    pending = [doc.outline]  # at every level above the current one, what comes next there
+    while pending:
+        item = pending.pop()
+        if item is None or not item.this.m_internal:
+            continue
+        title = clean(str(item.title or "")[: 2 * _TITLE_LIMIT]).strip()[:_TITLE_LIMIT]
+        yield OutlineEntry(len(pending) + 1, title, max(0, _page_of(doc, item)))
+        pending += [item.next, item.down]
+
+
+def _page_of(doc: pymupdf.Document, item: pymupdf.Outline) -> int:
+    """The sheet to which a bookmark leads, from 1; 0 or less for none of this document."""
+    if item.is_external or not item.uri:
+        return 0
+    page = int(item.page)
+    return (int(doc.resolve_link(item.uri)[0]) if page == -1 else page) + 1
 
 
 def _metadata(doc: pymupdf.Document) -> dict[str, str]:

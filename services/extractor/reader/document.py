@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pymupdf
 
+from services.extractor.caps import Caps
 from services.extractor.pages import Block, OutlineEntry, Page
 from services.extractor.places import OUTLINE, Lost, LostPage, Touch, untold
 from services.extractor.reader.blocks import Region, join_across
@@ -34,9 +35,11 @@ class Reader:
     `touch` is told each place before it is read; the places of `lost` are left alone, when they are looked at too.
     """
 
-    def __init__(self, doc: pymupdf.Document, lost: Lost | None = None, touch: Touch = untold) -> None:
+    def __init__(
+        self, doc: pymupdf.Document, lost: Lost | None = None, touch: Touch = untold, caps: Caps = Caps()
+    ) -> None:
         self.doc = doc
-        self.lost, self.touch = lost or {}, touch
+        self.lost, self.touch, self.caps = lost or {}, touch, caps
         self.count: int = doc.page_count
         self.sheets: dict[int, Sheet | Exception] = {}
         self.margins: dict[int, Margins] = {}
@@ -66,7 +69,7 @@ class Reader:
         if found is None:
             try:
                 self._approach(index)
-                found = read_sheet(self.doc.load_page(index))
+                found = read_sheet(self.doc.load_page(index), self.caps)
                 self.margins[index] = Margins(found)
             except MemoryError:
                 raise

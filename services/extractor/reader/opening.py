@@ -7,43 +7,30 @@ from pathlib import Path
 import pymupdf
 
 from shared.errors import DocumentError
+from shared.magic import MAGIC_WITHIN, check_magic, is_known, not_a_pdf
 
-_LOOKS = (
-    (b"\x89PNG", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"GIF8", "a GIF image"),
-    (b"II*\x00", "a TIFF image"),
-    (b"MM\x00*", "a TIFF image"),
-    (b"RIFF", "a RIFF file (WebP, WAV or AVI)"),
-    (b"PK\x03\x04", "a ZIP archive (perhaps an Office document or an e-book)"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"7z\xbc\xaf", "a 7-Zip archive"),
-    (b"Rar!", "a RAR archive"),
-    (b"\xd0\xcf\x11\xe0", "an old Office document"),
-    (b"{\\rtf", "an RTF document"),
-    (b"%!PS", "a PostScript file"),
-    (b"JVBERi", "a PDF in base64 encoding"),
-)
-_HEAD = 1024
+_OWNER = 4
+_WRONG = "The PDF is protected by a password, and the one that was given does not open it."
 
 pymupdf.TOOLS.mupdf_display_errors(False)  # damaged files are reported by codes, not on stderr
 pymupdf.TOOLS.mupdf_display_warnings(False)
 
 
-def open_pdf(path: str | Path, password: str | None = None) -> pymupdf.Document:
-    """Open the PDF at `path`; DocumentError says why it cannot be read."""
+def open_pdf(path: str | Path, password: str | None = None, *, respect_permissions: bool = False) -> pymupdf.Document:
+    """Open the PDF at `path`; DocumentError says why it cannot be read.
+
+    With `respect_permissions`, a document whose owner forbids copying is refused, unless `password` is the owner's.
+    """
     with open(path, "rb") as file:
-        head = file.read(_HEAD)
-    if not head:
-        raise DocumentError("pdf_empty")
-    if b"%PDF-" not in head:
-        raise DocumentError("pdf_not_a_pdf", f"The file is not a PDF; it looks like {_looks_like(head)}.")
-    doc = _open(str(path))
-    if not doc.is_pdf:
-        doc.close()
-        raise DocumentError("pdf_not_a_pdf", f"The file is not a PDF; it looks like {_looks_like(head)}.")
+        head = file.read(MAGIC_WITHIN)
+    check_magic(head)
+    doc = _open(str(path), head)
     try:
-        _unlock(doc, password)
+        if not doc.is_pdf:
+            raise not_a_pdf(head)
+        rights = _unlock(doc, password or "")
+        if respect_permissions and not rights & _OWNER and not doc.permissions & pymupdf.PDF_PERM_COPY:
+            raise DocumentError("pdf_copy_forbidden")
         _require_pages(doc)
     except BaseException:
         doc.close()
@@ -51,7 +38,7 @@ def open_pdf(path: str | Path, password: str | None = None) -> pymupdf.Document:
     return doc
 
 
-def _open(path: str) -> pymupdf.Document:
+def _open(path: str, head: bytes) -> pymupdf.Document:
     try:
         return pymupdf.open(path, filetype="pdf")
     except pymupdf.EmptyFileError as exc:
@@ -59,18 +46,27 @@ def _open(path: str) -> pymupdf.Document:
     except MemoryError:
         raise
     except Exception as exc:  # MuPDF raises many types for damaged files
+        if is_known(head):
+            raise not_a_pdf(head) from exc
+        if "encryption" in str(exc.__cause__).lower():
+            raise DocumentError(
+                "pdf_encrypted", "The PDF is protected in a way that this system does not know."
+            ) from exc
         raise DocumentError("pdf_corrupt") from exc
 
 
-def _unlock(doc: pymupdf.Document, password: str | None) -> None:
+def _unlock(doc: pymupdf.Document, password: str) -> int:
+    """Open the lock with the empty password or the one given; what that allows (bits of `authenticate`)."""
     try:
-        locked = doc.needs_pass and not doc.authenticate("")
-        if locked and not (password and doc.authenticate(password)):
-            raise DocumentError("pdf_encrypted")
+        locked = doc.needs_pass
+        rights = int(doc.authenticate(password)) if password else 0
+        if locked and not rights and not (rights := int(doc.authenticate(""))):
+            raise DocumentError("pdf_encrypted", _WRONG if password else None)
     except (DocumentError, MemoryError):
         raise
     except Exception as exc:
         raise DocumentError("pdf_corrupt") from exc
+    return rights
 
 
 def _require_pages(doc: pymupdf.Document) -> None:
@@ -84,20 +80,3 @@ def _require_pages(doc: pymupdf.Document) -> None:
         raise DocumentError("pdf_no_pages")
     if count > objects:  # looking for pages that do not exist takes minutes
         raise DocumentError("pdf_corrupt", f"The PDF claims {count} pages but has only {objects} objects.")
-
-
-def _looks_like(head: bytes) -> str:
-    for magic, name in _LOOKS:
-        if head.startswith(magic):
-            return name
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith((b"<!doctype html", b"<html")) or b"<body" in text:
-        return "an HTML page"
-    if b"<svg" in text:
-        return "an SVG image"
-    if text.startswith(b"<?xml"):
-        return "an XML file"
-    if not text:
-        return "white space"
-    printable = sum(32 <= byte < 127 or byte in (9, 10, 13) for byte in head)
-    return "plain text" if printable > 0.95 * len(head) else "binary data"

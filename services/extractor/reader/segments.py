@@ -12,6 +12,7 @@ import msgspec
 import pymupdf
 from pymupdf import mupdf
 
+from services.extractor.caps import Caps
 from services.extractor.pages import Box
 from services.extractor.reader.arabic import has_ligatures, repaired_lines
 from services.extractor.reader.sheet import Rule, Sheet
@@ -22,9 +23,7 @@ _FLAGS = mupdf.FZ_STEXT_PRESERVE_SPANS | mupdf.FZ_STEXT_CLIP | mupdf.FZ_STEXT_US
 _FLAGS |= (
     mupdf.FZ_STEXT_COLLECT_VECTORS | mupdf.FZ_STEXT_PRESERVE_LIGATURES
 )  # Arabic ones would be taken apart backwards
-_VECTOR = b'"type":"vector"'
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
-GRAPHICS_LIMIT = 4000
 
 
 class _Block(msgspec.Struct):
@@ -39,9 +38,12 @@ class _Stext(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(_Stext)
 
 
-def read_sheet(page: pymupdf.Page) -> Sheet:
+def read_sheet(page: pymupdf.Page, caps: Caps = Caps()) -> Sheet:
     """The text and rules of `page` in the coordinates a reader sees (its rotation applied)."""
-    stext = mupdf.FzStextPage(page.this, _options())
+    stext = mupdf.FzStextPage(page.this, _options(_FLAGS))
+    rules = _rules(stext, caps.graphics)
+    if len(rules) == caps.graphics:  # printing a million of them takes seconds
+        stext = mupdf.FzStextPage(page.this, _options(_FLAGS & ~mupdf.FZ_STEXT_COLLECT_VECTORS))
     bound = stext.m_internal.mediabox
     sheet = Sheet(page.number + 1, bound.x1 - bound.x0, bound.y1 - bound.y0, page.rotation)
     raw = _print(stext)
@@ -50,10 +52,24 @@ def read_sheet(page: pymupdf.Page) -> Sheet:
         _repair(stext, lines)
     if sheet.rotation or any(line.bbox.h > 2 * line.bbox.w and len(line.text) > 2 for line in lines):
         lines = _turn(stext, lines, sheet)
+    lines = _capped(lines, caps.chars, sheet)
     sheet.segments = segments_of(lines)
-    if sheet.segments and _VECTOR in raw:
-        _read_rules(stext, sheet)
+    if sheet.segments and len(rules) == caps.graphics:
+        sheet.warnings.append("graphics_limit")
+    elif sheet.segments:
+        sheet.rules = [_turned(rule, sheet) for rule in rules] if sheet.turn != (1, 0) else rules
     return sheet
+
+
+def _capped(lines: list[Line], most: int, sheet: Sheet) -> list[Line]:
+    """`lines` up to that many characters."""
+    for index, line in enumerate(lines):
+        if len(line.text) > most:
+            line.text = line.text[:most]
+            sheet.warnings.append("text_capped")
+            return lines[: index + 1]
+        most -= len(line.text)
+    return lines
 
 
 def _repair(stext: mupdf.FzStextPage, lines: list[Line]) -> None:
@@ -64,9 +80,9 @@ def _repair(stext: mupdf.FzStextPage, lines: list[Line]) -> None:
                 line.text = text
 
 
-def _options() -> mupdf.FzStextOptions:
+def _options(flags: int) -> mupdf.FzStextOptions:
     options = mupdf.FzStextOptions()
-    options.flags = _FLAGS
+    options.flags = flags
     return options
 
 
@@ -127,18 +143,16 @@ def _rotate(line: Line, way: tuple[int, int], sheet: Sheet) -> None:
         line.y = line.bbox.y + int(line.bbox.h * 0.8)
 
 
-def _read_rules(stext: mupdf.FzStextPage, sheet: Sheet) -> None:
+def _rules(stext: mupdf.FzStextPage, most: int) -> list[Rule]:
+    """The drawn lines of a page, at most so many."""
     rules: list[Rule] = []
     block, vector = stext.m_internal.first_block, mupdf.FZ_STEXT_BLOCK_VECTOR
-    while block:
+    while block and len(rules) < most:
         if block.type == vector:
             box = block.bbox
             rules.append(Rule(box.x0, box.y0, box.x1, box.y1))
-            if len(rules) >= GRAPHICS_LIMIT:
-                sheet.warnings.append("graphics_limit")
-                return
         block = block.next
-    sheet.rules = [_turned(rule, sheet) for rule in rules] if sheet.turn != (1, 0) else rules
+    return rules
 
 
 def _turned(rule: Rule, sheet: Sheet) -> Rule:

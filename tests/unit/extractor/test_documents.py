@@ -8,6 +8,7 @@ from typing import ClassVar
 import pymupdf
 import pytest
 
+from services.extractor.caps import Caps
 from services.extractor.extract import describe_document, open_pdf, pdf_to_markdown, read_pages, transcript
 from services.extractor.reader import document, segments
 from services.extractor.reader.language import confidence_of, language_of
@@ -57,10 +58,10 @@ def test_the_transcript_names_every_sheet() -> None:
 def test_a_failing_page_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     read = segments.read_sheet
 
-    def fail_on_second(page: pymupdf.Page) -> object:
+    def fail_on_second(page: pymupdf.Page, caps: Caps) -> object:
         if page.number == 1:
             raise RuntimeError("cycle in page tree")
-        return read(page)
+        return read(page, caps)
 
     monkeypatch.setattr(document, "read_sheet", fail_on_second)
     pages = _book(3).pages()
