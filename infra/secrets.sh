@@ -19,5 +19,7 @@ for service in extractor transformer ingestor; do
     separator=', '
 done >credentials.json
 printf '}\n' >>credentials.json
+# What the foreign worker wants to be shown (docs/external-workers.md): put it in; empty means nothing.
+[ -e external.token ] || : >external.token
 # Compose mounts them with this mode, and the containers run as another user: the closed folder keeps others out.
 chmod 644 ./*.token credentials.json

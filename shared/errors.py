@@ -88,6 +88,9 @@ CATALOGUE: dict[str, Entry] = {
     "step_deadline": Entry(500, "The step took longer than allowed.", "Requeue it with a higher limit."),
     "cancelled": Entry(200, "The job was cancelled.", "Requeue it to run it after all."),
     "worker_failed": Entry(500, "The worker reported a failure.", "See the message and the log of the job."),
+    "worker_silent": Entry(
+        504, "The external worker gave no sign of life.", "It is asked again by itself; look at that worker's log."
+    ),
     "empty_text": Entry(422, "The worker delivered no text.", "Try another extraction method."),
     "index_mismatch": Entry(
         409, "The index was made with another embedder.", "Configure the recorded embedder, or re-embed the library."

@@ -139,7 +139,7 @@ class Artefact(Record, frozen=True, kw_only=True):
 
 
 class Lease(Record, frozen=True, kw_only=True):
-    """Who works on the running step, and until when that may take."""
+    """Who works on the running step, and until when that may take. `reports` counts the reports taken so far."""
 
     owner: str
     step: StepName
@@ -147,6 +147,7 @@ class Lease(Record, frozen=True, kw_only=True):
     heartbeat_at: datetime
     deadline_at: datetime
     reported: int = 0
+    reports: int = 0
 
 
 class OutboxEntry(Record, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import msgspec
 
 from shared.account import Account
+from shared.aside import Aside
 from shared.errors import Paused, ShadowtwinError, TransientError, describe
 from shared.events import JobEvent
 from shared.gates import Verdict
@@ -62,8 +63,8 @@ class Gateway(Protocol):
     async def callback(self, ticket: Ticket, body: dict[str, Any]) -> None:
         """Report under the ticket's token; raises Gone when the report has no effect."""
 
-    async def heartbeat(self, ticket: Ticket) -> None:
-        """Show life; raises Gone when the attempt is over."""
+    async def heartbeat(self, ticket: Ticket) -> int:
+        """Show life; gives how many reports the attempt has had, raises Gone when it is over."""
 
     async def left(self, ticket: Ticket) -> None:
         """This attempt was given up and may have written files after the job's last clean-up."""
@@ -98,6 +99,10 @@ class Report:
         self._marks = 0
         self._last: dict[str, Any] = {}
         self._stages: dict[StepName, StageReport] = {}
+        self.beats = 0
+        """Heartbeats that the gateway has answered."""
+        self.heard = 0
+        """Reports of this attempt that the gateway has taken, whoever sent them, as of the last heartbeat."""
 
     def mark(self, phase: str, message: str = "", **fields: Any) -> None:
         """Append a log entry; it travels with the next report, at the latest with the final one. Entries are numbered
@@ -163,7 +168,9 @@ class Report:
             self.mark(**entry)
 
 
-async def handle(event: JobEvent, phase: Phase, gateway: Gateway, owner: str) -> Disposition:
+async def handle(
+    event: JobEvent, phase: Phase, gateway: Gateway, owner: str, aside: Aside | None = None
+) -> Disposition:
     """One delivery of a message of the route."""
     with context(job=event.job_id, run=event.process_id, phase=phase.step):
         try:
@@ -179,13 +186,16 @@ async def handle(event: JobEvent, phase: Phase, gateway: Gateway, owner: str) ->
             return Retry(5.0)
         except TransientError as error:
             return Retry(error.retry_after or 2.0)
+        if aside is not None and aside.waits(ticket):
+            aside.start(_run(ticket, phase, gateway))
+            return Ack()
         return await _run(ticket, phase, gateway)
 
 
 async def _run(ticket: Ticket, phase: Phase, gateway: Gateway) -> Disposition:
     report = Report(gateway, ticket)
     try:
-        async with _heartbeats(ticket, gateway):
+        async with _heartbeats(ticket, gateway, report):
             with report.account.active():
                 body = await _gate_and_work(ticket, phase, report)
     except Gone as gone:
@@ -218,8 +228,8 @@ async def _gate_and_work(ticket: Ticket, phase: Phase, report: Report) -> dict[s
     for entry in outcome.entries:
         report.mark(**entry)
     data = msgspec.to_builtins(outcome)
-    del data["entries"]
-    return {"phase": "completed", "data": data}
+    del data["entries"], data["handed"]
+    return {"phase": "completed", "data": data if outcome.handed is None else outcome.handed}
 
 
 def cause_of(error: Exception) -> Exception:
@@ -264,7 +274,7 @@ async def _final(ticket: Ticket, gateway: Gateway, body: dict[str, Any]) -> Disp
 
 
 @contextlib.asynccontextmanager
-async def _heartbeats(ticket: Ticket, gateway: Gateway) -> AsyncIterator[None]:
+async def _heartbeats(ticket: Ticket, gateway: Gateway, report: Report) -> AsyncIterator[None]:
     """Heartbeat beside the work; if the gateway says the attempt is over, the work is cancelled and Gone raised."""
     task = asyncio.current_task()
     assert task is not None
@@ -274,7 +284,8 @@ async def _heartbeats(ticket: Ticket, gateway: Gateway) -> AsyncIterator[None]:
         while True:
             await asyncio.sleep(ticket.heartbeat_seconds)
             try:
-                await gateway.heartbeat(ticket)
+                report.heard = await gateway.heartbeat(ticket)
+                report.beats += 1
             except TransientError:
                 continue
             except Gone as gone:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from shared.document import Document
-from shared.job import Artefact, Parameters, StepName
+from shared.job import Artefact, Correlation, Parameters, StepName
 from shared.stages import StageReport
 
 
@@ -39,10 +39,15 @@ class Ticket(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     checkpoint: dict[str, Any] = {}
     spent_usd: float = 0.0
     paid: list[str] = []
+    correlation: Correlation | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What the work of a phase gave: files by role, facts for the document record, counts, warnings, metadata."""
+    """What the work of a phase gave: files by role, facts for the document record, counts, warnings, metadata.
+
+    `handed`, if given, stands instead of all that: a foreign worker's result in the source's payload, of which the
+    gateway writes the files.
+    """
 
     outputs: dict[str, Artefact] = {}
     facts: dict[str, Any] = {}
@@ -50,6 +55,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
     meta: dict[str, Any] | None = None
+    handed: dict[str, Any] | None = None
 
 
 class CallbackProcess(msgspec.Struct, frozen=True):

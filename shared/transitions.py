@@ -127,7 +127,8 @@ def _report(job: Job, command: Report, now: datetime) -> Job:
         job = replace(job, checkpoint={str(command.step): command.checkpoint})
     job = with_stages(job, command.step, command.stages, now)
     if job.lease is not None:
-        job = replace(job, lease=replace(job.lease, heartbeat_at=max(job.lease.heartbeat_at, now)))
+        heard = max(job.lease.heartbeat_at, now)
+        job = replace(job, lease=replace(job.lease, heartbeat_at=heard, reports=job.lease.reports + 1))
     entries = [] if command.coalesced and _page_progress_since(job, now - COALESCED) else command.entries
     return shown(
         _logged_once(job, now, entries),

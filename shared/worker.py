@@ -16,11 +16,13 @@ from aiohttp import web
 from shared import route
 from shared.adapters.http_gateway import HttpGateway
 from shared.adapters.nats_bus import NatsBus
+from shared.aside import Aside
 from shared.events import JobEvent
 from shared.log import configure
 from shared.parent import watch
 from shared.phase import Disposition, Phase, handle
 from shared.settings import Settings
+from shared.ticket import Ticket
 
 logger = logging.getLogger("worker")
 
@@ -29,11 +31,16 @@ DRAIN_SECONDS = 30.0
 
 
 async def run(
-    service: str, settings: Settings, phase_of: Callable[[], AbstractAsyncContextManager[Phase]], concurrency: int
+    service: str,
+    settings: Settings,
+    phase_of: Callable[[], AbstractAsyncContextManager[Phase]],
+    concurrency: int,
+    waits: Callable[[Ticket], bool] = lambda ticket: False,
 ) -> None:
     """Serve one phase until SIGTERM or SIGINT; running work is then given time to end.
 
-    `phase_of` opens what the phase needs (child processes, models, stores) and closes it at the end.
+    `phase_of` opens what the phase needs (child processes, models, stores) and closes it at the end. Tickets for
+    which `waits` is true are no work of this machine: they hold none of its `concurrency` places.
     """
     configure(service, settings.log_level)
     stopping = asyncio.Event()
@@ -45,7 +52,8 @@ async def run(
     async with _health(settings, ready), phase_of() as phase:
         gateway = HttpGateway(settings.gateway_url, settings.service_token())
         bus = NatsBus(settings.nats_url, service)
-        serving = asyncio.create_task(_serve(bus, phase, gateway, settings.owner, concurrency, ready))
+        aside = Aside(waits)
+        serving = asyncio.create_task(_serve(bus, phase, gateway, settings.owner, concurrency, ready, aside))
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
@@ -55,15 +63,22 @@ async def run(
         _end_after(DRAIN_SECONDS)
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
+        await aside.close()
         await bus.stop()
         await gateway.close()
 
 
 async def _serve(
-    bus: NatsBus, phase: Phase, gateway: HttpGateway, owner: str, concurrency: int, ready: asyncio.Event
+    bus: NatsBus,
+    phase: Phase,
+    gateway: HttpGateway,
+    owner: str,
+    concurrency: int,
+    ready: asyncio.Event,
+    aside: Aside,
 ) -> None:
     async def take(event: JobEvent) -> Disposition:
-        return await handle(event, phase, gateway, owner)
+        return await handle(event, phase, gateway, owner, aside)
 
     legs = [leg for leg in route.ROUTE if leg.step == phase.step]
     await bus.connect()

@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from services.extractor.external import ExternalLane
 from services.extractor.extraction import Extraction
 from services.extractor.settings import ExtractorSettings
 from services.extractor.workspace import Workspace
 from shared.adapters.folder_storage import FolderStorage
 from shared.child import Children
+from shared.external import is_external
+from shared.ticket import Ticket
 from shared.worker import run
 
 PRELOAD = ["services.extractor.child_extract"]
@@ -28,8 +31,15 @@ async def serve() -> None:
         children = Children(PRELOAD)
         await children.start()
         try:
-            yield Extraction(FolderStorage(settings.data_dir / "twins"), children, settings, workspace)
+            storage = FolderStorage(settings.data_dir / "twins")
+            async with contextlib.aclosing(ExternalLane(storage, settings, workspace)) as external:
+                yield Extraction(storage, children, settings, workspace, external)
         finally:
             await children.close()
 
-    await run("extractor", settings, opened, settings.concurrency)
+    await run("extractor", settings, opened, settings.concurrency, waits_for_others)
+
+
+def waits_for_others(ticket: Ticket) -> bool:
+    """Whether the work is done elsewhere, so that it holds no place here."""
+    return is_external(ticket.parameters.extraction_method)

@@ -8,11 +8,13 @@ from msgspec.structs import replace
 
 from services.extractor.assembly import Assembly
 from services.extractor.checkpoint import Checkpoint, Part, read_checkpoint, read_parts
+from services.extractor.external import ExternalLane
 from services.extractor.session import Session
 from services.extractor.settings import ExtractorSettings
 from services.extractor.task import READER, Task
 from services.extractor.workspace import Workspace
 from shared.child import Children
+from shared.external import external_made_from, is_external
 from shared.gates import Verdict, extract_gate, fingerprint, judge_verified
 from shared.job import StepName
 from shared.manifest import Outputs
@@ -27,13 +29,20 @@ class Extraction:
     step = StepName.EXTRACT
 
     def __init__(
-        self, storage: Storage, children: Children, settings: ExtractorSettings, workspace: Workspace | None = None
+        self,
+        storage: Storage,
+        children: Children,
+        settings: ExtractorSettings,
+        workspace: Workspace | None = None,
+        external: ExternalLane | None = None,
     ) -> None:
         self._storage, self._children, self._settings = storage, children, settings
         self._workspace = workspace or Workspace()
+        self._external = external or ExternalLane(storage, settings, self._workspace)
 
     async def gate(self, ticket: Ticket) -> Verdict:
-        """`gateExtractPdf`: skip if a transcript of these bytes and options is stored (checklist A3.7)."""
+        """`gateExtractPdf`: skip if a transcript of these bytes and options is stored (checklist A3.7) and may be used
+        again (job option useCache)."""
         parameters = ticket.parameters
         recorded = extract_gate(ticket.document, made_from(ticket))
         present = recorded
@@ -41,10 +50,15 @@ class Extraction:
             transcript = ticket.document.artefacts["transcript"]
             present = transcript.size == await self._storage.stat(transcript.key)
         policies, phases = parameters.policies, parameters.phases
-        return judge_verified(policies.extract, phases.extract, recorded, present, "shadow_twin_exists")
+        verdict = judge_verified(policies.extract, phases.extract, recorded, present, "shadow_twin_exists")
+        if verdict.reason == "shadow_twin_exists" and not parameters.use_cache:
+            return Verdict(True, "cache_off", True)
+        return verdict
 
     async def work(self, ticket: Ticket, report: Report) -> Outcome:
-        """Read the PDF in a child process and store what it sends, page by page."""
+        """Read the PDF in a child process and store what it sends, page by page; or have it read elsewhere."""
+        if is_external(ticket.parameters.extraction_method):
+            return await self._external.work(ticket, report)
         report.mark("initializing", "job context made", progress=5)
         source = ticket.document.artefacts["source"]
         outputs = Outputs(self._storage, ticket.output_prefix)
@@ -107,4 +121,6 @@ def _behind(task: Task, checkpoint: Checkpoint, parts: list[Part]) -> Task:
 def made_from(ticket: Ticket) -> str:
     """Fingerprint of everything the transcript depends on."""
     parameters = ticket.parameters
+    if is_external(parameters.extraction_method):
+        return external_made_from(ticket.document.sha256, parameters)
     return fingerprint(ticket.document.sha256, parameters.extraction_method, parameters.include_images, READER)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from services.extractor.caps import Caps
-from shared.settings import Settings
+from shared.external_settings import ExternalSettings
 
 
-class ExtractorSettings(Settings):
+class ExtractorSettings(ExternalSettings):
     """Sizes in bytes, times in seconds.
 
     `child_seconds` is the wall clock of a document over all its children, `page_seconds` the longest time without a

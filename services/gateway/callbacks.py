@@ -121,6 +121,7 @@ class Callbacks:
             checkpoint=job.checkpoint.get(str(job.lease.step), {}),
             spent_usd=spent(job),
             paid=job.paid,
+            correlation=job.correlation,
         )
 
     async def receive(self, job_id: str, credentials: Credentials, body: Callback | RequestError) -> Job:
@@ -192,12 +193,19 @@ class Callbacks:
         secrets.check(credentials.internal, self._internal_hash)
         return True
 
-    async def heartbeat(self, job_id: str, token: str | None, process_id: str, attempt: int) -> None:
-        """Keep the lease. Raises Unauthorized or Refused."""
+    async def authentic(self, job_id: str, token: str | None) -> Job:
+        """The job of which this is the current attempt's token. Raises Unauthorized, for unknown jobs too."""
         job = await self._jobs.get(job_id)
         secrets.check(token, job.job_secret_hash if job else "")
+        assert job is not None
+        return job
+
+    async def heartbeat(self, job_id: str, token: str | None, process_id: str, attempt: int) -> int:
+        """Keep the lease; how many reports this attempt has had. Raises Unauthorized or Refused."""
+        job = await self.authentic(job_id, token)
         if not await self._jobs.heartbeat(job_id, process_id, attempt):
             raise Refused("stale_attempt")
+        return job.lease.reports if job.lease else 0
 
     def _command(self, job: Job, body: Callback, process_id: str) -> Command:
         step = body.step or running_step(job)

@@ -16,7 +16,7 @@ from services.gateway.bulk import Bulk
 from services.gateway.callbacks import Callbacks
 from services.gateway.dead_letters import DeadLetters
 from services.gateway.delivery import Delivery
-from services.gateway.fetching import Fetcher
+from services.gateway.fetching import Fetcher, worker_place
 from services.gateway.foreign import ForeignResults
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator, Publisher
@@ -26,6 +26,7 @@ from services.gateway.secrets import hash_of, internal_token, service_credential
 from services.gateway.settings import GatewaySettings
 from services.gateway.sweeper import Sweeper
 from shared import route
+from shared.adapters.external_service import ExternalService
 from shared.adapters.folder_storage import FolderStorage
 from shared.adapters.nats_bus import NatsBus
 from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_vectors
@@ -69,13 +70,16 @@ class Gateway:
         self.intake = Intake(
             jobs, documents, storage, self.orchestrator, self.admission, self.planner, settings.max_upload_bytes
         )
+        worker = worker_place(settings)
         fetcher = Fetcher(
-            settings.callback_fetch_allow,
+            [*settings.callback_fetch_allow, *([worker.place] if worker else [])],
+            worker=worker,
             max_bytes=settings.callback_fetch_bytes,
             seconds=settings.callback_fetch_seconds,
         )
         limits = ArchiveLimits(total_bytes=settings.callback_unpacked_bytes)
         self.audit = AuditLog()
+        self.external = ExternalService(settings)
         self.bulk = Bulk(jobs, self.intake, self.orchestrator)
         self.callbacks = Callbacks(
             jobs,
@@ -205,6 +209,7 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await made.orchestrator.stop()
+        await made.external.close()
         if bus is not None:
             await bus.stop()
         await vectors.close()

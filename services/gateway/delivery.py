@@ -202,6 +202,8 @@ def _with_twin(
     old: Document, step: StepName, saved: dict[str, Artefact], gone: frozenset[str], facts: dict[str, Any]
 ) -> Document:
     phase = "extract" if step == StepName.EXTRACT else "transform"
+    if step == StepName.EXTRACT:
+        old = _without_origin(old)
     changed = replace(
         old,
         artefacts={role: kept for role, kept in old.artefacts.items() if role not in gone} | saved,
@@ -210,6 +212,14 @@ def _with_twin(
         counts={**old.counts, **facts.get("counts", {})},
     )
     return replace(changed, pages=int(facts["pages"])) if "pages" in facts else changed
+
+
+def _without_origin(old: Document) -> Document:
+    """The record without what only its former, foreign transcript had."""
+    metadata = old.metadata
+    if "parser" in metadata:
+        metadata = {name: value for name, value in metadata.items() if name not in ("parser", "source")}
+    return replace(old, metadata=metadata, artefacts={k: v for k, v in old.artefacts.items() if k != "answer"})
 
 
 def _with_generation(old: Document, saved: dict[str, Artefact], facts: dict[str, Any], job: Job) -> Document:

@@ -12,11 +12,12 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import httpx
 
 from shared.errors import ConfigurationError
+from shared.external_settings import ExternalSettings
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -64,6 +65,39 @@ def is_public(text: str) -> bool:
     return not isatap or is_public(str(ipaddress.IPv4Address(low)))
 
 
+class WorkerPlace(NamedTuple):
+    """The configured foreign worker: its host may be fetched from, with its credential, by relative URLs too."""
+
+    origin: httpx.URL
+    settings: ExternalSettings
+
+    @property
+    def place(self) -> str:
+        """Its entry in the allow-list."""
+        return f"{self.origin.host}:{port_of(self.origin)}"
+
+    def absolute(self, url: str) -> str:
+        """A path of the worker's as an address; any other URL as it is."""
+        return f"{self.origin}{url[1:]}" if url.startswith("/") and not url.startswith("//") else url
+
+    async def headers(self, where: httpx.URL) -> dict[str, str]:
+        """The credential, where this is the worker itself."""
+        same = (where.scheme, where.host, port_of(where)) == (
+            self.origin.scheme,
+            self.origin.host,
+            port_of(self.origin),
+        )
+        return await asyncio.to_thread(self.settings.external_headers) if same else {}
+
+
+def worker_place(settings: ExternalSettings) -> WorkerPlace | None:
+    """The place of the configured foreign worker; raises ConfigurationError when its address is unusable."""
+    if not settings.external_url:
+        return None
+    where = httpx.URL(settings.external_address())
+    return WorkerPlace(where.copy_with(path="/", query=None), settings)
+
+
 class AllowList:
     """Exceptions for local workers: `host:port` (whatever it resolves to), or an address or network in CIDR form."""
 
@@ -106,13 +140,14 @@ class Fetcher:
         seconds: float = 60.0,
         resolver: Resolver = resolve,
         tls: ssl.SSLContext | None = None,
+        worker: WorkerPlace | None = None,
     ) -> None:
         self._allow, self._max_bytes, self._seconds = AllowList(allow), max_bytes, seconds
-        self._resolve, self._tls = resolver, tls
+        self._resolve, self._tls, self._worker = resolver, tls, worker
 
     async def fetch(self, url: str, target: BinaryIO) -> int:
         """Write what the URL names to `target`; gives its size. Raises FetchFailed, also for a part of the answer."""
-        where = _parsed(url)
+        where = _parsed(self._worker.absolute(url) if self._worker else url)
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._download(where, await self._checked(where), target)
@@ -136,7 +171,9 @@ class Fetcher:
         return addresses[0]
 
     async def _download(self, where: httpx.URL, address: str, target: BinaryIO) -> int:
+        credential = await self._worker.headers(where) if self._worker else {}
         headers = {
+            **credential,
             "host": where.netloc.decode(),
             "accept-encoding": "identity",
             "connection": "close",

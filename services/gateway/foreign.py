@@ -7,7 +7,6 @@ document says that they count. Two equal reports at once therefore never write i
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import uuid
 from typing import Any
@@ -18,14 +17,18 @@ from msgspec.structs import replace
 from services.gateway.archives import ArchiveLimits
 from services.gateway.fetching import Fetcher
 from services.gateway.foreign_images import ForeignImages
+from services.gateway.foreign_origin import origin_of, raw_answer
 from services.gateway.foreign_pages import Paged, clean, paged
+from services.gateway.foreign_payload import SHOWN_MOST, short_payload
 from shared import frontmatter, reading, twin
 from shared.commands import Fail, Settle
 from shared.document import Document
 from shared.edits import failure
 from shared.errors import CATALOGUE, RequestError, ShadowtwinError
+from shared.external import is_external
 from shared.gates import fingerprint
-from shared.job import Artefact, Job, Payload, StepName, utc_now
+from shared.job import Artefact, Job, StepName, utc_now
+from shared.kept_answers import Answer, keep_answer
 from shared.manifest import Outputs
 from shared.ports import DocumentStore, Storage
 from shared.ticket import Callback
@@ -33,14 +36,7 @@ from shared.ticket import Callback
 logger = logging.getLogger("foreign")
 
 GENERATED_BY = "foreign"
-HANDED_OVER = 8 << 10
-"""Bytes of text, and of metadata, that the job document keeps itself."""
-
-STORED = "storage:"
-"""Begins a `payload.extracted_text` that names the stored transcript instead of holding the text."""
-
 METADATA_MOST = 256 << 10
-SHOWN_MOST = 2000
 
 
 class ForeignResults:
@@ -81,18 +77,23 @@ class ForeignResults:
                 entries=report.entries,
             )
         name = twin.artefact_name(document.name, "transcript", job.parameters.target_language)
+        parameters = job.parameters
+        origin = await asyncio.to_thread(origin_of, document, parameters, text, metadata)
         head = {
             "type": "transcript",
             "source_file": document.name,
             "generated_by": GENERATED_BY,
             "generated_at": utc_now().isoformat(timespec="milliseconds"),
             "pages": len(pages.pages),
+            **origin.fields,
         }
         await outputs.write(name, await asyncio.to_thread(lambda: _encoded(head, pages)), "transcript")
-        await outputs.write("document.json", msgspec.json.encode(_document_info(len(pages.pages))), "info")
+        await outputs.write(
+            "document.json", msgspec.json.encode({**_document_info(len(pages.pages)), **origin.fields}), "info"
+        )
         await outputs.write("pages.jsonl", _lines(_page_row(n, page) for n, page in enumerate(pages.pages, 1)), "pages")
         images = ForeignImages(self._fetcher, self._limits, pages, outputs)
-        if job.parameters.include_images:
+        if parameters.include_images:
             await images.take(data)
         await outputs.write("images.jsonl", _lines(images.rows), "images")
         counts = {
@@ -102,21 +103,34 @@ class ForeignResults:
             "imagePlacements": len(images.rows),
             "characters": pages.characters,
         }
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-        parameters = job.parameters
-        made_from = fingerprint(
-            document.sha256, parameters.extraction_method, parameters.include_images, GENERATED_BY, digest
-        )
+        answer = await asyncio.to_thread(raw_answer, data, images=parameters.include_images)
+        if answer is not None:
+            await outputs.write("answer.json", answer, "answer")
+        facts = {"madeFrom": origin.made_from, "pages": len(pages.pages), "metadata": origin.fields, "counts": counts}
+        warnings = [*pages.warnings, *images.warnings]
+        if is_external(parameters.extraction_method):
+            kept = Answer(files=outputs.files, facts=facts, counts=counts, warnings=warnings)
+            await self._keep(document, origin.made_from, kept)
         said = f"{len(pages.pages)} pages of a foreign worker's text are stored"
         return replace(
             report,
             entries=[*report.entries, {"phase": "postprocessing", "message": said, "progress": 95}],
             outputs=await outputs.seal(),
-            facts={"madeFrom": made_from, "pages": len(pages.pages), "metadata": {}, "counts": counts},
+            facts=facts,
             counts=counts,
-            warnings=[*pages.warnings, *images.warnings],
-            payload=_payload(text, data, metadata, f"{twin.folder(job.library_id, job.document_id)}/{name}"),
+            warnings=warnings,
+            payload=short_payload(text, data, metadata, f"{twin.folder(job.library_id, job.document_id)}/{name}"),
         )
+
+    async def _keep(self, document: Document, made_from: str, answer: Answer) -> None:
+        """For the next time; that it could not be kept costs money then, but nothing now. An answer whose images
+        could not be fetched is not kept: the next time they may be there."""
+        if any(warning["code"] == "images_archive_failed" for warning in answer.warnings):
+            return
+        try:
+            await keep_answer(self._storage, document, made_from, answer)
+        except (ShadowtwinError, OSError):
+            logger.warning("an answer could not be kept", exc_info=True, extra={"document": document.document_id})
 
     async def _transformation(
         self, job: Job, document: Document, report: Settle, data: dict[str, Any], outputs: Outputs
@@ -203,20 +217,6 @@ def _page_row(number: int, text: str) -> dict[str, Any]:
         "warnings": [],
         "error": "",
     }
-
-
-def _payload(text: str, data: dict[str, Any], metadata: dict[str, Any], key: str) -> Payload:
-    """The short hand-over: text and metadata up to 8 KB each; a longer text is named by its stored transcript."""
-    short = len(text.encode("utf-8", "surrogatepass")) <= HANDED_OVER
-    url = data.get("images_archive_url")
-    kept = metadata
-    if len(msgspec.json.encode(kept)) > HANDED_OVER:
-        kept = {name: value for name, value in metadata.items() if name != "text_contents"}
-    return Payload(
-        extracted_text=clean(text) if short else STORED + key,
-        images_archive_url=clean(url)[:SHOWN_MOST] if isinstance(url, str) else None,
-        metadata=kept if kept and len(msgspec.json.encode(kept)) <= HANDED_OVER else None,
-    )
 
 
 def _cleaned(value: Any) -> Any:

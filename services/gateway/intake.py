@@ -145,7 +145,7 @@ class Intake:
     async def _queue(self, document: Document, request: JobRequest, asked: str) -> Accepted:
         now = await self._jobs.now()
         planned = document.made_from.get("request") != asked or "transcript" not in document.artefacts
-        planned = planned or request.parameters.policies.extract == Policy.FORCE
+        planned = planned or request.parameters.policies.extract == Policy.FORCE or _reads_anew(request)
         admitted = self._admission.take_slot(document.library_id)
         job = new_job(document, request, now, extract_planned=planned, admitted=admitted)
         try:
@@ -165,7 +165,7 @@ class Intake:
     async def _all_gates_skip(self, document: Document, request: JobRequest, asked: str) -> bool:
         """Whether a job would do nothing. If a service does not answer, what was asked last time decides."""
         policies = request.parameters.policies
-        forced = Policy.FORCE in (policies.extract, policies.metadata, policies.ingest)
+        forced = Policy.FORCE in (policies.extract, policies.metadata, policies.ingest) or _reads_anew(request)
         if forced or document.status != DocumentStatus.PROCESSED or document.chunk_count < 1:
             return False
         plan = await self._planner.plan(document, document.name, request.parameters)
@@ -257,6 +257,12 @@ class Intake:
         """The record as stored, None when another request was first."""
         stored = await self._documents.put(document)
         return replace(document, revision=document.revision + 1) if stored else None
+
+
+def _reads_anew(request: JobRequest) -> bool:
+    """Whether the transcript is made again although there is a current one: useCache is off."""
+    p = request.parameters
+    return not p.use_cache and p.phases.extract and p.policies.extract != Policy.IGNORE
 
 
 def _repeated(document: Document, request: JobRequest, made: Job) -> Accepted:

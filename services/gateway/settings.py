@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import field_validator
 from pydantic_settings import NoDecode
 
-from shared.settings import Settings
+from shared.external_settings import ExternalSettings
 
 
-class GatewaySettings(Settings):
+class GatewaySettings(ExternalSettings):
     """All times in seconds, sizes in bytes."""
 
     port: int = 8080

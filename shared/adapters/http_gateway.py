@@ -43,12 +43,13 @@ class HttpGateway:
         if status != 200 or not msgspec.json.decode(answer).get("applied"):
             raise _refusal(status, answer)
 
-    async def heartbeat(self, ticket: Ticket) -> None:
+    async def heartbeat(self, ticket: Ticket) -> int:
         """See shared.phase.Gateway."""
         body = {"processId": ticket.process_id, "attempt": ticket.attempt}
         status, answer = await self._post(f"/api/internal/jobs/{ticket.job_id}/heartbeat", _bearer(ticket), body)
         if status != 200:
             raise _refusal(status, answer)
+        return int(msgspec.json.decode(answer).get("reports", 0))
 
     async def left(self, ticket: Ticket) -> None:
         """See shared.phase.Gateway."""

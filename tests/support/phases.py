@@ -87,13 +87,13 @@ class Counted:
         return await self._phase.work(ticket, report)
 
 
-def real_phases(world: World) -> dict[StepName, Counted]:
+def real_phases(world: World, extractor: Extraction | None = None) -> dict[StepName, Counted]:
     """The three phases over the world's storage and vectors."""
     children: Any = InlineChildren()
     embedder = HashEmbedder()
     ingestion = Ingestion(world.storage, world.vectors, embedder, WordTokenizer(), IngestorSettings())
     return {
-        StepName.EXTRACT: Counted(Extraction(world.storage, children, ExtractorSettings())),
+        StepName.EXTRACT: Counted(extractor or Extraction(world.storage, children, ExtractorSettings())),
         StepName.TRANSFORM: Counted(
             Transformation(world.storage, [Metadata(world.storage, OfflineAnalyzer(children, TransformerSettings()))])
         ),

@@ -12,15 +12,17 @@ from starlette.responses import Response
 
 from services.gateway.composition import Gateway
 from services.gateway.creation import JobRequest
+from services.gateway.foreign_payload import expanded
 from services.gateway.requeue import RequeueRequest, cancel, requeue
 from services.gateway.web import answer, body_of, shown_job
 from shared import twin
 from shared.errors import RequestError
+from shared.external import EXTERNAL_METHODS
 from shared.job import Job, Parameters
 from shared.ports import JobQuery
 
 UPLOAD_PIECE = 1 << 20
-METHODS = ("fast",)
+METHODS = ("fast", *EXTERNAL_METHODS)
 """What `extractionMethod` may be."""
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _TEMPLATE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -88,9 +90,14 @@ def routes(gateway: Gateway) -> APIRouter:
         return answer({"jobs": shown, "cursor": page.cursor})
 
     @router.get("/jobs/{jobId}", summary="The job document")
-    async def show(jobId: str) -> Response:
-        """The whole job document; its log's newest entries."""
-        return answer(shown_job(await _job(gateway, jobId)))
+    async def show(
+        jobId: str,
+        expand: Annotated[str, Query(pattern="^(payload)?$", description="payload: long texts in full")] = "",
+    ) -> Response:
+        """The whole job document; its log's newest entries. A text over 8 KB that a foreign worker handed over is named
+        by its stored transcript (`storage:...`); with `expand=payload` it is given instead."""
+        job = await _job(gateway, jobId)
+        return answer(shown_job(await expanded(gateway.storage, job) if expand else job))
 
     @router.get("/jobs/{jobId}/logs", summary="The job's log")
     async def logs(

@@ -66,10 +66,10 @@ def routes(gateway: Gateway) -> APIRouter:
 
     @router.post("/internal/jobs/{jobId}/heartbeat", summary="Show life")
     async def heartbeat(jobId: str, request: Request) -> Response:
-        """With the attempt's token; 401 or 409 mean that the attempt is over."""
+        """With the attempt's token; 401 or 409 mean that the attempt is over. `reports` counts what it has reported."""
         body = await body_of(request, HeartbeatRequest)
-        await gateway.callbacks.heartbeat(jobId, bearer(request), body.process_id, body.attempt)
-        return answer({"alive": True})
+        reports = await gateway.callbacks.heartbeat(jobId, bearer(request), body.process_id, body.attempt)
+        return answer({"alive": True, "reports": reports})
 
     @router.post("/internal/jobs/{jobId}/left", summary="An attempt that was given up may have left files")
     async def left(jobId: str, request: Request) -> Response:

@@ -31,7 +31,7 @@ class Told(Gateway):
     async def claim(self, job_id: str, request: ClaimRequest) -> Ticket:
         raise NotImplementedError
 
-    async def heartbeat(self, ticket: Ticket) -> None:
+    async def heartbeat(self, ticket: Ticket) -> int:
         raise NotImplementedError
 
     async def left(self, ticket: Ticket) -> None:

@@ -1,0 +1,125 @@
+"""The whole stack with a foreign worker beside it: handed over, killed in the middle, and done all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.stack import Stack
+from tests.e2e.conftest import QUICK, Running
+from tests.support.external import CREDENTIAL
+from tests.support.pdfs import long_pdf, marker
+from tests.support.reference_worker import ReferenceWorker, Treatment, reference_worker
+
+SETTINGS = {**QUICK, "SHADOWTWIN_EXTERNAL_QUIET_SECONDS": "3", "SHADOWTWIN_EXTERNAL_POLL_SECONDS": "0.5"}
+
+
+class Beside:
+    """The reference worker on an event loop of its own, as another machine would have it."""
+
+    def __init__(self) -> None:
+        self._ready, self._stop = threading.Event(), asyncio.Event()
+        self.worker: ReferenceWorker | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._serve()))
+
+    async def _serve(self) -> None:
+        async with reference_worker(CREDENTIAL) as worker, httpx.AsyncClient(trust_env=False, timeout=30) as http:
+            worker.http, self.worker = http, worker
+            self._ready.set()
+            await self._stop.wait()
+
+    def __enter__(self) -> ReferenceWorker:
+        self._thread.start()
+        assert self._ready.wait(20)
+        assert self.worker is not None
+        return self.worker
+
+    def __exit__(self, *ended: Any) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._loop.close()
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[ReferenceWorker]:
+    with Beside() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def running(worker: ReferenceWorker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("external")
+    (folder / "external.token").write_text(CREDENTIAL)
+    settings = {
+        **SETTINGS,
+        "SHADOWTWIN_EXTERNAL_URL": f"{worker.url}/process",
+        "SHADOWTWIN_EXTERNAL_TOKEN_FILE": str(folder / "external.token"),
+    }
+    with (
+        Stack(folder / "stack", settings=settings) as stack,
+        httpx.Client(base_url=stack.api_url, timeout=60, trust_env=False) as http,
+    ):
+        made = Running(stack, http)
+        made.ended(made.submit(long_pdf(folder / "first.pdf", 1), libraryId="first")["jobId"])
+        yield made
+
+
+def external(running: Running, pdf: Path, library: str) -> dict[str, Any]:
+    return running.submit(pdf, libraryId=library, parameters=json.dumps({"extractionMethod": "mistral_ocr"}))
+
+
+def test_a_foreign_workers_text_becomes_searchable(running: Running, worker: ReferenceWorker, tmp_path: Path):
+    accepted = external(running, long_pdf(tmp_path / "a.pdf", 2), "well")
+    job = running.ended(accepted["jobId"])
+    assert job["status"] == "completed", job["error"]
+    log = running.http.get(f"/api/jobs/{accepted['jobId']}/logs").json()["logs"]
+    assert {"request_sent", "request_ack"} <= {entry["phase"] for entry in log}
+    digest = worker.requests[-1].digest
+    assert digest in running.search(f"Read elsewhere {digest}", "well")[0]["text"]
+
+
+@pytest.mark.timeout(180)
+def test_a_kill_while_the_worker_reads_costs_an_attempt_and_the_old_token(
+    running: Running, worker: ReferenceWorker, tmp_path: Path
+):
+    before = len(worker.requests)
+    worker.plan.append(Treatment(silent=True))
+    accepted = external(running, long_pdf(tmp_path / "b.pdf", 3), "killed")
+    job_id = accepted["jobId"]
+    running.wait_until(job_id, lambda job: any(entry["phase"] == "request_ack" for entry in job["logs"][3:]))
+    pid = running.stack.processes["extractor"].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    job = running.ended(job_id)
+    assert job["status"] == "completed", job["error"]
+    first, second = worker.requests[before:]
+    assert first.fields["callback_token"] != second.fields["callback_token"]
+    late = {"phase": "completed", "data": {"extracted_text": "much too late"}}
+    token = {"Authorization": f"Bearer {first.fields['callback_token']}"}
+    assert running.http.post(f"/api/external/jobs/{job_id}", json=late, headers=token).status_code == 401
+    text = running.twin_file(accepted["documentId"], "transcript").read_text(encoding="utf-8")
+    assert second.digest in text
+
+
+@pytest.mark.timeout(180)
+def test_many_slow_foreign_documents_do_not_hold_up_our_own(running: Running, worker: ReferenceWorker, tmp_path: Path):
+    worker.plan += [Treatment(progress=[10.0] * 8, pause=0.5) for _ in range(4)]
+    slow = [external(running, long_pdf(tmp_path / f"slow-{n}.pdf", n + 1), f"slow-{n}")["jobId"] for n in range(4)]
+    for job_id in slow:
+        running.wait_until(job_id, lambda job: job["status"] == "running")
+    ours = running.process(long_pdf(tmp_path / "ours.pdf", 2), "ours")
+    assert ours["status"] == "completed"
+    assert [running.job(job_id)["status"] for job_id in slow] == ["running"] * 4, "still being read elsewhere"
+    assert marker(1) in running.search(marker(1), "ours")[0]["text"]
+    for job_id in slow:
+        assert running.ended(job_id)["status"] == "completed"
