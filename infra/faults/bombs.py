@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,6 +45,7 @@ def write(folder: Path) -> dict[Path, Bomb]:
     return written
 
 
+@cache
 def bombs() -> dict[str, Bomb]:
     """Name -> bomb."""
     fine, third = frozenset({OK}), frozenset({3})

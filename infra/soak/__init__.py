@@ -1,0 +1,1 @@
+"""Long runs of one part under a random mix of good and hostile input: what it takes must stay flat."""
