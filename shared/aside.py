@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from shared.events import JobEvent
 from shared.ticket import Ticket
 
 
@@ -15,17 +16,23 @@ class Aside:
 
     def __init__(self, waits: Callable[[Ticket], bool]) -> None:
         self.waits = waits
-        self._running: set[asyncio.Task[Any]] = set()
+        self._running: dict[tuple[str, str, int], asyncio.Task[Any]] = {}
 
-    def start(self, work: Coroutine[Any, Any, Any]) -> None:
+    def holds(self, event: JobEvent) -> bool:
+        """Whether this very attempt runs here: a message that comes again must not claim it anew, because the new
+        token would cost a second request."""
+        return (event.job_id, event.process_id, event.attempt) in self._running
+
+    def start(self, event: JobEvent, work: Coroutine[Any, Any, Any]) -> None:
         """Let it run beside."""
-        task = asyncio.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        key = (event.job_id, event.process_id, event.attempt)
+        self._running[key] = task = asyncio.create_task(work)
+        task.add_done_callback(lambda ended: self._running.pop(key, None))
 
     async def close(self) -> None:
         """Give everything back that still runs; what has just been taken is let begin, so that it can say so."""
         await asyncio.sleep(0)
-        for task in self._running:
+        tasks = list(self._running.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -45,11 +45,18 @@ class ExternalSettings(Settings):
             url = TypeAdapter(HttpUrl).validate_python(self.external_url)
         except ValidationError:
             url = None
-        if url is None or url.username or url.password or url.fragment or not self.external_url.isprintable():
+        query = url is not None and url.query and self.external_protocol == "parse"
+        if url is None or url.username or url.password or url.fragment or query or not self.external_url.isprintable():
             raise ConfigurationError(
-                "misconfigured", "SHADOWTWIN_EXTERNAL_URL must be an http(s) address without a name or password in it."
+                "misconfigured",
+                "SHADOWTWIN_EXTERNAL_URL must be an http(s) address without a name or password in it; "
+                "for the protocol parse without a query.",
             )
         return self.external_url.rstrip("/")
+
+    def external_target(self) -> str:
+        """The address as it may be logged: a query can hold a key."""
+        return self.external_address().partition("?")[0]
 
     def external_headers(self) -> dict[str, str]:
         """The credential's header, for the configured address only; nothing when the file is not named or empty."""

@@ -173,6 +173,8 @@ async def handle(
 ) -> Disposition:
     """One delivery of a message of the route."""
     with context(job=event.job_id, run=event.process_id, phase=phase.step):
+        if aside is not None and aside.holds(event):
+            return Ack()
         try:
             if not event.process_id:
                 await gateway.requeue(event.job_id, phase.step)
@@ -187,7 +189,7 @@ async def handle(
         except TransientError as error:
             return Retry(error.retry_after or 2.0)
         if aside is not None and aside.waits(ticket):
-            aside.start(_run(ticket, phase, gateway))
+            aside.start(event, _run(ticket, phase, gateway))
             return Ack()
         return await _run(ticket, phase, gateway)
 

@@ -95,7 +95,7 @@ class ExternalLane:
         report.mark(
             "request_sent",
             f"{ticket.document.name} for the external worker",
-            target=self._settings.external_address(),
+            target=self._settings.external_target(),
             callback=callback,
         )
         await report.flush()

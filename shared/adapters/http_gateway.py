@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 from typing import Any
 
 import aiohttp
@@ -11,6 +13,9 @@ from shared.errors import ConfigurationError, TransientError
 from shared.job import StepName
 from shared.phase import Busy, Gone
 from shared.ticket import ClaimRequest, Ticket
+
+LARGE = 1 << 20
+"""Bodies from this size on (a foreign worker's text) are encoded beside the event loop and sent in pieces."""
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=5)
 
@@ -39,7 +44,10 @@ class HttpGateway:
         """See shared.phase.Gateway."""
         process = {"process": {"id": ticket.process_id}, "attempt": ticket.attempt, "step": ticket.step}
         path = f"/api/external/jobs/{ticket.job_id}"
-        status, answer = await self._post(path, _bearer(ticket), {**body, **process})
+        report: object = {**body, **process}
+        if len(str(body.get("data", {}).get("extracted_text", ""))) > LARGE:
+            report = msgspec.Raw(await asyncio.to_thread(msgspec.json.encode, report))
+        status, answer = await self._post(path, _bearer(ticket), report)
         if status != 200 or not msgspec.json.decode(answer).get("applied"):
             raise _refusal(status, answer)
 
@@ -66,18 +74,19 @@ class HttpGateway:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
         try:
+            content = msgspec.json.encode(body)
             async with self._session.post(
                 self._url + path,
-                data=msgspec.json.encode(body),
+                data=content if len(content) <= LARGE else io.BytesIO(content),
                 headers={**headers, "Content-Type": "application/json"},
             ) as answer:
-                content = await answer.read()
+                said = await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise TransientError("unavailable", f"The gateway cannot be reached ({type(error).__name__}).") from error
         if answer.status >= 500 or answer.status == 429:
             wait = answer.headers.get("Retry-After", "")
             raise TransientError("unavailable", retry_after=float(wait) if wait.isdigit() else None)
-        return answer.status, content
+        return answer.status, said
 
 
 def _bearer(ticket: Ticket) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -56,13 +57,13 @@ def worker() -> Iterator[ReferenceWorker]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def running(worker: ReferenceWorker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("external")
+@contextlib.contextmanager
+def stack_beside(folder: Path, url: str, protocol: str) -> Iterator[Running]:
     (folder / "external.token").write_text(CREDENTIAL)
     settings = {
         **SETTINGS,
-        "SHADOWTWIN_EXTERNAL_URL": f"{worker.url}/process",
+        "SHADOWTWIN_EXTERNAL_URL": url,
+        "SHADOWTWIN_EXTERNAL_PROTOCOL": protocol,
         "SHADOWTWIN_EXTERNAL_TOKEN_FILE": str(folder / "external.token"),
     }
     with (
@@ -71,6 +72,18 @@ def running(worker: ReferenceWorker, tmp_path_factory: pytest.TempPathFactory) -
     ):
         made = Running(stack, http)
         made.ended(made.submit(long_pdf(folder / "first.pdf", 1), libraryId="first")["jobId"])
+        yield made
+
+
+@pytest.fixture(scope="module")
+def running(worker: ReferenceWorker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with stack_beside(tmp_path_factory.mktemp("external"), f"{worker.url}/process", "callback") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def parsing(worker: ReferenceWorker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with stack_beside(tmp_path_factory.mktemp("parsing"), worker.url, "parse") as made:
         yield made
 
 
@@ -86,6 +99,19 @@ def test_a_foreign_workers_text_becomes_searchable(running: Running, worker: Ref
     assert {"request_sent", "request_ack"} <= {entry["phase"] for entry in log}
     digest = worker.requests[-1].digest
     assert digest in running.search(f"Read elsewhere {digest}", "well")[0]["text"]
+
+
+def test_a_text_of_many_megabytes_is_stored_and_shown_on_request(
+    running: Running, worker: ReferenceWorker, tmp_path: Path
+):
+    page = "Many words about otters and their tracks. " * 12_000
+    worker.plan.append(Treatment(text=f"--- Seite 1 ---\n{page}\n--- Seite 2 ---\n{page}\n--- Seite 3 ---\n{page}"))
+    parameters = {"extractionMethod": "mistral_ocr", "phases": {"template": False, "ingest": False}}
+    accepted = running.submit(long_pdf(tmp_path / "c.pdf", 5), libraryId="large", parameters=json.dumps(parameters))
+    job = running.ended(accepted["jobId"])
+    assert (job["status"], job["counts"]["pages"]) == ("completed", 3), job["error"]
+    full = running.http.get(f"/api/jobs/{accepted['jobId']}", params={"expand": "payload"}).json()
+    assert len(full["payload"]["extracted_text"]) > 1_400_000
 
 
 @pytest.mark.timeout(180)
@@ -123,3 +149,28 @@ def test_many_slow_foreign_documents_do_not_hold_up_our_own(running: Running, wo
     assert marker(1) in running.search(marker(1), "ours")[0]["text"]
     for job_id in slow:
         assert running.ended(job_id)["status"] == "completed"
+
+
+@pytest.mark.timeout(180)
+def test_a_kill_while_a_remote_job_is_polled_pays_nothing_twice(
+    parsing: Running, worker: ReferenceWorker, tmp_path: Path
+):
+    before = len(worker.requests)
+    page = "Many words about otters and their tracks. " * 30_000
+    state = {"status": "running", "phase": "ocr", "percent": 20, "current": 1, "total": 5}
+    text = f"--- Seite 1 ---\n{page}"
+    worker.plan.append(Treatment(asynchronous=True, polls=[state] * 8, text=text))
+    accepted = external(parsing, long_pdf(tmp_path / "p.pdf", 5), "polled")
+    job_id = accepted["jobId"]
+    parsing.wait_until(job_id, lambda job: (job["progress"] or {}).get("pagesTotal") == 5)
+    pid = parsing.stack.processes["extractor"].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    job = parsing.ended(job_id)
+    assert job["status"] == "completed", job["error"]
+    log = parsing.http.get(f"/api/jobs/{job_id}/logs").json()["logs"]
+    assert any(entry["phase"] == "restarted" for entry in log)
+    assert len(worker.requests) == before + 1
+    document = parsing.http.get(f"/api/documents/{accepted['documentId']}").json()
+    assert (document["metadata"]["parser"], document["metadata"]["source"]) == ("mineru", "ocr")
+    assert parsing.http.post("/warmup/mineru").json()["services"]["mineru"]["warm"] is True

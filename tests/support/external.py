@@ -73,7 +73,11 @@ class Outside:
 
 @contextlib.asynccontextmanager
 async def outside(
-    folder: Path, protocol: str = "callback", plan: list[Treatment] | None = None, **settings: Any
+    folder: Path,
+    protocol: str = "callback",
+    plan: list[Treatment] | None = None,
+    path: str = "/process",
+    **settings: Any,
 ) -> AsyncIterator[Outside]:
     """Everything in one process; the foreign worker answers over real HTTP. Silence is noticed at once."""
     secret = folder / "external.token"
@@ -81,7 +85,7 @@ async def outside(
     async with reference_worker(CREDENTIAL) as worker:
         worker.plan = plan or []
         chosen: dict[str, Any] = {
-            "external_url": worker.url + ("/process" if protocol == "callback" else ""),
+            "external_url": worker.url + (path if protocol == "callback" else ""),
             "external_protocol": protocol,
             "external_token_file": secret,
             "external_quiet_seconds": 0.6,

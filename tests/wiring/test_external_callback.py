@@ -59,13 +59,15 @@ async def test_the_log_tells_that_it_was_sent_and_accepted_and_what_the_worker_s
 
 
 async def test_no_secret_is_in_the_job_or_its_log(tmp_path: Path):
-    async with outside(tmp_path) as made:
+    async with outside(tmp_path, path="/process?key=key-in-the-address") as made:
         job = await made.extracted(PDF)
         shown = (await made.gateway.http.get(f"/api/jobs/{job.job_id}")).text + json.dumps(
             await made.log(job), default=str
         )
         assert made.worker.requests[0].fields["callback_token"] not in shown
         assert CREDENTIAL not in shown
+        assert "/process" in shown
+        assert "key-in-the-address" not in shown
 
 
 async def test_a_silent_worker_is_asked_again_under_a_new_token_and_the_old_one_is_refused(tmp_path: Path):
@@ -208,8 +210,10 @@ async def test_an_attempt_that_waits_elsewhere_holds_no_place_and_is_given_back_
         event = JobEvent(job_id=job.job_id, process_id=job.process_id, attempt=1)
         phase, client = made.phases[StepName.EXTRACT], DirectGateway(made.gateway, "extractor")
         assert isinstance(await handle(event, phase, client, "w1", aside), Ack)
+        assert isinstance(await handle(event, phase, client, "w1", aside), Ack), "the message comes again"
         job = await made.gateway.job(job.job_id)
         assert str(job.step(StepName.EXTRACT).status) == "running"
         await aside.close()
+        assert len(made.worker.requests) <= 1
         job = await made.gateway.job(job.job_id)
         assert (job.attempt, job.losses, str(job.step(StepName.EXTRACT).status)) == (2, 0, "pending")
