@@ -46,8 +46,9 @@ class _Nobody:
     async def callback(self, ticket: Ticket, body: dict[str, Any]) -> None:
         """Taken."""
 
-    async def heartbeat(self, ticket: Ticket) -> None:
+    async def heartbeat(self, ticket: Ticket) -> int:
         """Heard."""
+        return 0
 
     async def left(self, ticket: Ticket) -> None:
         """Noted."""
