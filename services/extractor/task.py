@@ -6,7 +6,7 @@ import msgspec
 
 from services.extractor.caps import Caps
 
-READER = "fast-3"
+READER = "fast-4"
 """Name and version of the reader; part of every transcript's fingerprint, so that a better one makes it stale."""
 
 

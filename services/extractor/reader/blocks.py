@@ -151,7 +151,7 @@ class Region:
             last is not None
             and before is not None
             and last.kind == "heading"
-            and abs(last.size - row.size) < 0.5
+            and abs(last.rows[-1].size - row.size) < 0.5
             and (row.cells[0].bold > 0) == (before.cells[0].bold > 0)
             and row.base - before.base < 1.7 * row.size
             and len(last.rows) < 4

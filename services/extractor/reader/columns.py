@@ -128,7 +128,14 @@ def _look_back(members: list[Segment], gaps: list[Gap]) -> tuple[list[Segment], 
         if any(segment.x0 < middle < segment.x1 for middle in middles) or below - segment.y1 > 2.5 * segment.size:
             break
         at -= 1
+    while 0 < at < len(members) and _follows(members[at - 1], members[at]):
+        at += 1  # not in the midst of a paragraph
     return (members[:at], members[at:]) if at else (members, [])
+
+
+def _follows(above: Segment, segment: Segment) -> bool:
+    """Whether `segment` is the next line after `above`, or stands beside it."""
+    return abs(segment.size - above.size) < 0.3 and segment.base - above.base < 1.35 * segment.size
 
 
 def _extended(members: list[Segment], strip: list[Segment]) -> list[Segment]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pymupdf
 
@@ -61,7 +62,7 @@ class Reader:
         chosen = sorted({*range(min(3, self.count)), *range(0, self.count, step)})[: _SAMPLE + 3]
         sheets = [sheet for index in chosen if isinstance(sheet := self._sheet(index), Sheet)]
         self.styles = Styles(sheets, outline)
-        self.running = Running([self.margins[sheet.number - 1] for sheet in sheets])
+        self.running = Running([self.margins[sheet.number - 1] for sheet in sheets], self.styles.body)
 
     def _sheet(self, index: int) -> Sheet | Exception:
         """The sheet at `index`, read once while it is needed; a failure is kept in its place."""
@@ -116,7 +117,9 @@ class Reader:
                 self._sheet(other)
         self.touch(str(sheet.number))
         neighbours = [self.margins[other] for other in around if other in self.margins]
-        header, footer, label = self.running.take(sheet, self.margins[index], neighbours)
+        header, footer, label = self.running.take(
+            sheet, self.margins[index], neighbours, partial(self.styles.outline_level, sheet.number)
+        )
         pieces = layout(sheet, self.styles)
         if self._disagrees(pieces, sheet.number):
             sheet.warnings.append("outline_disagrees")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import re
 
+from services.extractor.reader.labels import is_address, is_dateline, is_label
 from services.extractor.reader.piece import BULLET, CAPTION, Piece, solid
 from services.extractor.reader.rows import Row
 from services.extractor.reader.styles import Styles, is_numbered
+
+_ITEM = re.compile(r"^(?:\(?(?:\d{1,3}|[a-z]|[ivx]{1,4})[.)]|[•●○◦▪■–-])\s")
+_ENDS = frozenset(".!?:;。！？：؟…\"'”’)»]|")
 
 
 class Headings:
@@ -16,11 +21,16 @@ class Headings:
         self.styles, self.page = styles, page
         self.left = min((row.x0 for row in rows), default=0.0)
         self.right = max((row.x1 for row in rows), default=0.0)
-        self.pitches = _pitches(rows)
+        self.pitches, self.sure = _pitches(rows)
 
     def pitch(self, row: Row) -> float:
         """The distance from line to line that is usual for the type of `row`."""
         return max(self.pitches.get(round(row.size), 1.2 * row.size), 1.05 * row.size)
+
+    def leading(self, row: Row) -> float:
+        """The distance from line to line within a paragraph that `row` would have."""
+        found = self.sure.get(round(row.size)) or self.sure.get(0, 1.2) * row.size
+        return max(found, 1.05 * row.size)
 
     def level(self, row: Row, before: Row | None, after: Row | None, text: str, last: Piece | None) -> int:
         """The level of `row` as a heading, or 0."""
@@ -33,11 +43,15 @@ class Headings:
         if level:
             return min(level, 6)
         if (
-            text[0] in "#$%>@"
+            text[0] in "#$%>@\\"
             or CAPTION.match(text)
             or BULLET.match(text)
             or text.count(" ... ")
             or text[-1] in ",;。，；"
+            or is_address(text)
+            or (row.size < 1.25 * styles.body and is_label(text))
+            or (len(text) == 1 and text.isascii())
+            or (self.page == 1 and is_dateline(text))
         ):
             return 0
         bold = sum(cell.bold for cell in row.cells) >= 0.85 * solid(text)
@@ -70,9 +84,19 @@ class Headings:
         """A heading in body size: set apart by weight, by numbering in another font, or in capitals."""
         styles = self.styles
         spaced = (
-            before is None or last is None or last.kind == "heading" or row.base - before.base > 1.25 * self.pitch(row)
+            before is None
+            or last is None
+            or last.kind == "heading"
+            or row.base - before.base > 1.25 * self.leading(row)
         )
+        if self._is_term(row, after, text) or text[-1] in "-\u2010\u00ad":
+            return 0
+        runs_on = not spaced and before is not None and last is not None and self._goes_on(before, last)
+        if runs_on and not is_numbered(text):
+            return 0
         italic = sum(cell.italic for cell in row.cells) >= 0.85 * solid(text)
+        if italic and not bold and any(cell.bold for cell in row.cells):
+            return 0  # a title that runs into its text
         other_font = row.cells[0].font != styles.font
         fits = row.x1 < self.right - 0.1 * (self.right - self.left) or after is None or row.x0 > self.left + row.size
         if len(text) > 120 or (text.endswith(".") and len(text) > 60):
@@ -85,7 +109,7 @@ class Headings:
         letters = [char for char in text if char.isalpha()]
         capitals = len(letters) > 4 and all(char.isupper() for char in letters) and text.isupper()
         if italic and after is not None and last is not None and last.text[-1:] in ".!?:":
-            spaced = spaced or after.base - row.base > 1.1 * self.pitch(row)
+            spaced = spaced or after.base - row.base > 1.1 * self.leading(row)
         if text[-1] in ".:" or len(text) > 70 or not spaced or not fits:
             return 0
         if capitals and not (after is not None and after.text.isupper()):
@@ -100,12 +124,39 @@ class Headings:
             return styles.level(row.size - 0.4, False, text)
         return 0
 
+    def _is_term(self, row: Row, after: Row | None, text: str) -> bool:
+        """Whether `row` is a term whose meaning follows, set further in, where other text begins too."""
+        if row.cells[0].note:
+            return not is_numbered(text) and self.styles.begins_lines(row.x0)
+        return (
+            after is not None
+            and not row.cells[0].rtl
+            and row.size < after.x0 - row.x0 < 12 * row.size
+            and after.base - row.base < 1.4 * self.leading(row)
+            and not is_numbered(text)
+            and not _ITEM.match(after.text)
+            and self.styles.begins_lines(row.x0)
+        )
 
-def _pitches(rows: list[Row]) -> dict[int, float]:
-    """The usual distance of lines, for each type size."""
+    def _goes_on(self, before: Row, last: Piece) -> bool:
+        """Whether the line above is full and ends within a sentence."""
+        return before.x1 > self.right - 0.06 * (self.right - self.left) and last.text[-1] not in _ENDS
+
+
+def _pitches(rows: list[Row]) -> tuple[dict[int, float], dict[int, float]]:
+    """The usual distance of lines, for each type size; and the same of the sizes that stand in many lines.
+
+    At 0 the second holds the distance in ems of the commonest size: a few titles tell nothing of their own.
+    """
     steps: dict[int, list[float]] = {}
     for above, row in itertools.pairwise(rows):
         step = row.base - above.base
         if abs(above.size - row.size) < 1 and 2 < step < 3 * row.size:
             steps.setdefault(round(row.size), []).append(step)
-    return {size: sorted(found)[len(found) // 3] for size, found in steps.items()}
+    pitches = {size: sorted(found)[len(found) // 3] for size, found in steps.items()}
+    if not pitches:
+        return {}, {}
+    common = max(steps, key=lambda size: len(steps[size]))
+    sure = {size: pitch for size, pitch in pitches.items() if len(steps[size]) > 3 or size == common}
+    sure[0] = pitches[common] / max(1, common)
+    return pitches, sure

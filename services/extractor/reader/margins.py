@@ -31,6 +31,8 @@ def beside_margin(group: list[Segment], gutter: Gap) -> list[list[Segment]] | No
         return None
     if any(not any(abs(s.base - note[0].base) < 0.6 * s.size for s in right) for note in notes):
         return None
+    for segment in left:
+        segment.note = True
     out: list[list[Segment]] = [[] for _ in range(2 * len(notes) + 1)]
     tops = [note[0].base - 0.8 * note[0].size for note in notes]
     for index, note in enumerate(notes):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
 
 from services.extractor.reader.rows import Row, rows_of
@@ -29,13 +31,15 @@ _ZONE = 0.15
 class Margins:
     """The lines near the top and bottom edge of one sheet; keys of the bottom end with a line break."""
 
-    __slots__ = ("bottom", "keys", "top")
+    __slots__ = ("alone", "bottom", "keys", "top")
 
     def __init__(self, sheet: Sheet) -> None:
         top_end, bottom_start = sheet.height * _ZONE, sheet.height * (1 - _ZONE)
-        self.top = rows_of([s for s in sheet.segments if s.y1 < top_end])[:4]
-        self.bottom = rows_of([s for s in sheet.segments if s.y0 > bottom_start])[-4:]
+        above = [s for s in sheet.segments if s.y1 < top_end]
+        below = [s for s in sheet.segments if s.y0 > bottom_start]
+        self.top, self.bottom = rows_of(above)[:4], rows_of(below)[-4:]
         self.keys = _places(self.top) | _places(self.bottom, "\n")
+        self.alone = len(above) + len(below) == len(sheet.segments)  # nothing else is there
 
 
 def _places(rows: list[Row], mark: str = "") -> dict[str, float]:
@@ -59,11 +63,23 @@ def _foliated(text: str) -> str:
     return "#" if _folio(text) else _PAGE_NUMBER.sub("#", text).casefold()
 
 
+def _worded(cell: Segment) -> str:
+    """Text and type size of a line when it is words enough to be known again at another height."""
+    return f"{_levelled(cell.text)} {cell.size:.0f}" if sum(map(str.isalpha, cell.text)) > 7 else ""
+
+
 class Running:
     """Which lines are running lines, learned from sampled sheets and the neighbours of each page."""
 
-    def __init__(self, sample: list[Margins]) -> None:
+    def __init__(self, sample: list[Margins], body: float = 10.0) -> None:
+        self.largest = max(1.4 * body, body + 3)  # on slides anything larger is a title that returns
         self.slots: dict[tuple[int, str], int] = {}
+        self.words: Counter[str] = Counter()
+        for margins in sample:
+            self.words.update({name for row in margins.top[:2] for cell in row.cells if (name := _worded(cell))})
+            self.words.update(
+                {name + "\n" for row in margins.bottom[-2:] for cell in row.cells if (name := _worded(cell))}
+            )
         for index, margins in enumerate(sample):
             others = sample[:index] + sample[index + 1 :]
             lines = [(_levelled(c.text), c) for row in margins.top for c in row.cells]
@@ -73,10 +89,21 @@ class Running:
                     slot = (round(cell.base / 3), cell.font)
                     self.slots[slot] = self.slots.get(slot, 0) + 1
         self.enough = max(2, len(sample) // 3)
+        self.most = max(3.0, 0.45 * len(sample))
 
-    def take(self, sheet: Sheet, own: Margins, neighbours: list[Margins]) -> tuple[str, str, str]:
-        """Remove the running lines of `sheet`; header, footer and the printed folio come back."""
-        header, gone_top = self._side(own.top, own.bottom, neighbours, sheet)
+    def take(
+        self, sheet: Sheet, own: Margins, neighbours: list[Margins], title: Callable[[str], int]
+    ) -> tuple[str, str, str]:
+        """Remove the running lines of `sheet`; header, footer and the printed folio come back.
+
+        `title` tells the level of a line that the outline names as a title of this very sheet, else 0.
+        """
+        titles = [row for row in own.top if title(row.text) or title(row.cells[0].text)]
+        if titles and not any(title(s.text) for s in sheet.segments if s not in titles[0].cells):
+            own_top = own.top[: own.top.index(titles[0])]
+        else:
+            own_top = own.top
+        header, gone_top = self._side(own_top, own.bottom, neighbours, sheet)
         footer, gone_bottom = self._side(own.bottom[::-1], own.top, neighbours, sheet)
         gone = [*gone_top, *gone_bottom]
         if gone:
@@ -85,7 +112,8 @@ class Running:
             rest = [
                 s for s in sheet.segments if (s.y1 > top and s.y0 < bottom) or not any(_within(s, box) for box in boxes)
             ]
-            if not rest and any(_folio(cell.text) == "" for cell in gone):
+            bare = all(margins.alone for margins in neighbours)
+            if not rest and bare and any(_folio(cell.text) == "" for cell in gone):
                 return "", "", ""  # the same few words on every page are its text
             sheet.segments = rest
         label = next((found for cell in gone if (found := _folio(cell.text))), "")
@@ -101,6 +129,8 @@ class Running:
         for row in rows:
             outer = abs(row.base - rows[0].base) < 1.6 * max(row.size, rows[0].size)
             hits = [cell for cell in row.cells if self._is_running(cell, mark, neighbours, outer=outer)]
+            if sheet.width > sheet.height:
+                hits = [cell for cell in hits if cell.size <= self.largest or _folio(cell.text)]
             if len(row.cells) > 3:  # the numbers of a table return by chance
                 hits = [cell for cell in hits if any(map(str.isalpha, cell.text))]
             alone = row is rows[0] and len(row.cells) == 1
@@ -117,6 +147,8 @@ class Running:
         if not outer:
             return _returns(_foliated(cell.text) + mark, cell, neighbours)
         if _returns(_levelled(cell.text) + mark, cell, neighbours):
+            return True
+        if self.words.get(_worded(cell) + mark, 0) >= self.most and cell.size < 20:
             return True
         base = round(cell.base / 3)
         return any(self.slots.get((base + step, cell.font), 0) >= self.enough for step in (-1, 0, 1)) and cell.size < 20

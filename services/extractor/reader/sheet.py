@@ -13,13 +13,16 @@ class Segment:
         "bold",
         "font",
         "italic",
+        "longest",
         "mono",
+        "note",
         "order",
         "parts",
         "rtl",
         "size",
         "table",
         "text",
+        "usual",
         "x0",
         "x1",
         "y0",
@@ -33,6 +36,8 @@ class Segment:
         self.text, self.font, self.order = text, font, order
         self.bold = self.italic = self.mono = 0  # counts of characters
         self.rtl = False
+        self.note = False  # stands in the margin beside the text it belongs to
+        self.longest, self.usual = len(text), size  # its longest run, and the type size of that
         self.table: Any = None
         self.parts: list[tuple[float, float, str]] | None = None  # when it was joined from several runs
 

@@ -74,6 +74,8 @@ def segments_of(lines: list[Line]) -> list[Segment]:
         space = False
     for segment in found:
         segment.text = segment.text.strip()
+        if segment.usual < segment.size < 1.2 * segment.usual:  # a few words in a font that runs larger
+            segment.size = segment.usual
         if not segment.text.isascii():
             segment.text = find_lost_leaders(segment.text)
             segment.rtl = is_rtl(segment.text)
@@ -159,6 +161,8 @@ def _append(current: Segment, piece: Segment, gap: float, big: float, space: boo
         current.text = f"{first} {second}" if blank else first + second
     else:
         current.text = first + second
+    if len(piece.text) > current.longest:
+        current.longest, current.usual = len(piece.text), piece.size
     if piece.size >= current.size:
         if piece.size > current.size * 1.15 or len(piece.text) * 2 > len(current.text):
             current.font = piece.font

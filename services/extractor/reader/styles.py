@@ -18,6 +18,8 @@ _NUMBERING = re.compile(
 _NUMBERED = re.compile(r"^(?:\d{1,2}(?:\.\d{1,2})*[.)]?|[IVX]+\.|[A-Z]\.|\(\d{1,2}\)|§+ ?\d+\w?)\s+\S")
 _DEPTH = re.compile(r"^(\d{1,2}(?:\.\d{1,2})*)\.?\s")
 _NOT_WORD = re.compile(r"[\W_]+")
+_LINE = 14.0  # ems: from here on a run is a line of running text and no cell, label or title
+_PROSE = 0.25
 
 
 @lru_cache(2048)
@@ -43,14 +45,23 @@ class Styles:
     def __init__(self, sheets: list[Sheet], outline: list[OutlineEntry]) -> None:
         sizes: Counter[float] = Counter()
         fonts: Counter[str] = Counter()
+        prose: Counter[float] = Counter()
+        self.starts: Counter[int] = Counter()  # where lines of running text begin, in points from the left
         bold = total = 0
         for segment in (segment for sheet in sheets for segment in sheet.segments):
-            count = len(segment.text)
-            sizes[round(segment.size * 2) / 2] += count
+            count, size = len(segment.text), round(segment.size * 2) / 2
+            sizes[size] += count
             fonts[segment.font] += count
             bold += segment.bold
             total += count
+            if segment.x1 - segment.x0 > _LINE * size and segment.mono * 2 < count:
+                prose[size] += count
+                self.starts[round(segment.x0)] += 1
+        lines = prose.total()
         self.body = max(sizes, key=lambda size: (sizes[size], size)) if sizes else 10.0
+        if lines > 0.3 * total:  # else it consists of tables, labels or code
+            self.body = max(self.body, max(prose, key=lambda size: (prose[size], size)))
+        self.prose = {size for size in prose if size > self.body and prose[size] > max(_PROSE * lines, 400)}
         self.font = max(fonts, key=lambda font: fonts[font]) if fonts else ""
         self.bold_body = bold * 2 > total
         self.large = self._large(sizes, total)
@@ -116,8 +127,13 @@ class Styles:
         return min(rank, 5)
 
     def is_large(self, row: Row) -> bool:
-        """Whether `row` is set clearly larger than the body."""
-        return row.size >= self.body * 1.08 + 0.3
+        """Whether `row` is set clearly larger than the body, in a size that is no second size for running text."""
+        return row.size >= self.body * 1.08 + 0.3 and (not self.prose or round(row.size * 2) / 2 not in self.prose)
+
+    def begins_lines(self, x: float) -> bool:
+        """Whether a good part of the lines of running text begins at `x`."""
+        at = round(x)
+        return sum(self.starts[at + step] for step in (-1, 0, 1)) > 0.05 * self.starts.total()
 
 
 def style_of(segment: Segment) -> tuple[float, bool]:
