@@ -111,9 +111,12 @@ class Policies(Record, frozen=True, kw_only=True):
 
 
 class Parameters(Options, frozen=True, kw_only=True):
-    """The job's settings, as resolved when it was made. `budget_usd` is the most that its model calls may cost."""
+    """The job's settings, as resolved when it was made. `budget_usd` is the most that its model calls may cost;
+    `figures` and `previews` ask for what pages draw, and for pages as a whole, beside the embedded images."""
 
     template: str = "document"
+    figures: bool = False
+    previews: bool = False
     phases: Phases = Phases()
     policies: Policies = Policies()
     budget_usd: Annotated[float, msgspec.Meta(ge=0)] | None = None

@@ -14,6 +14,7 @@ import msgspec
 
 from infra.cli.failure import CliError
 from services.extractor.app import PRELOAD
+from services.extractor.assembly import picture_name
 from services.extractor.pages import DocumentInfo, Image, Page
 from services.extractor.session import Session
 from services.extractor.settings import ExtractorSettings
@@ -31,7 +32,7 @@ def extract(arguments: argparse.Namespace) -> int:
         raise CliError("not_found", f"There is no file {arguments.file}.", "Check the path.", 2)
     started = time.monotonic()
     try:
-        found = asyncio.run(_extract(arguments.file, arguments.output))
+        found = asyncio.run(_extract(arguments))
     except ShadowtwinError as error:
         raise CliError(error.code, error.message, error.hint, 2) from error
     except OSError as error:
@@ -45,6 +46,8 @@ def extract(arguments: argparse.Namespace) -> int:
         "seconds": round(time.monotonic() - started, 3),
         "method": arguments.method,
         "images": found.counts["images"],
+        "figures": found.counts["figures"],
+        "previews": found.counts["previews"],
         "warnings": found.warnings,
     }
     if arguments.json:
@@ -69,11 +72,12 @@ class _Folder:
         """One message of the session."""
         if "info" in message:
             self._info = self._info or msgspec.convert(message["info"], DocumentInfo)
-        elif "image" in message:
-            self._tally.image(msgspec.convert(message["image"], Image))
+        elif "image" in message or "preview" in message:
+            if "image" in message:
+                self._tally.image(msgspec.convert(message["image"], Image))
             if message["content"]:
-                name = twin.display_name(message["image"]["name"])
-                await asyncio.to_thread((self._folder / "images" / name).write_bytes, message["content"])
+                path = self._folder / picture_name(message)
+                await asyncio.to_thread(path.write_bytes, message["content"])
         elif "page" in message:
             page = msgspec.convert(message["page"], Page)
             self._tally.page(page)
@@ -89,16 +93,24 @@ class _Folder:
         return found
 
 
-async def _extract(pdf: Path, folder: Path) -> Found:
+async def _extract(arguments: argparse.Namespace) -> Found:
     settings = ExtractorSettings()
+    pdf, folder = arguments.file, arguments.output
     (folder / "images").mkdir(parents=True, exist_ok=True)
+    if arguments.previews:
+        (folder / "previews").mkdir(exist_ok=True)
+    task = Task(
+        path=str(pdf.resolve()),
+        figures=arguments.figures,
+        previews=arguments.previews,
+        max_pages=settings.max_pages,
+        caps=settings.caps(),
+    )
     into = _Folder(folder)
     children = Children(PRELOAD)
     try:
         await children.start()
-        await Session(children, settings, into.take).read(
-            Task(path=str(pdf.resolve()), max_pages=settings.max_pages, caps=settings.caps())
-        )
+        await Session(children, settings, into.take).read(task)
     finally:
         await children.close()
     return into.finish(pdf.name)

@@ -41,6 +41,7 @@ def build() -> argparse.ArgumentParser:
         process.add_argument("--template", default="document")
         process.add_argument("--method", default="fast", help="extraction method")
         process.add_argument("--force", action="store_true", help="run every phase although its gate would skip it")
+        _pictures(process)
     up = add("up", "up", "run the local stack until Ctrl-C", where=False)
     up.add_argument("--data-dir", type=Path, help="where to keep everything")
     up.add_argument("--port", type=int, default=8080, help="the gateway's port (0: any free one)")
@@ -68,6 +69,7 @@ def build() -> argparse.ArgumentParser:
     extract.add_argument("file", type=Path)
     extract.add_argument("--output", type=Path, required=True, metavar="DIR")
     extract.add_argument("--method", default="fast", choices=["fast"])
+    _pictures(extract)
     specs = add("specs", "specs", "write docs/openapi.json and docs/asyncapi.json anew", where=False)
     specs.set_defaults(json=False)
     bench = add("bench", "bench", "measure this machine", where=False)
@@ -92,6 +94,11 @@ def build() -> argparse.ArgumentParser:
     soak.add_argument("--corpus", type=Path, action="append", metavar="DIR", help="further PDFs; may be given again")
     commands.add_parser("test", help="all checks and tests; further arguments go to pytest", add_help=False)
     return parser
+
+
+def _pictures(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--figures", action="store_true", help="also what pages draw, rendered as PNG")
+    command.add_argument("--previews", action="store_true", help="also every page as a JPEG")
 
 
 def main(argv: list[str]) -> int:

@@ -70,6 +70,7 @@ def plan(arguments: argparse.Namespace) -> int:
 
 def _parameters(arguments: argparse.Namespace) -> dict[str, Any]:
     parameters: dict[str, Any] = {"template": arguments.template, "extractionMethod": arguments.method}
+    parameters |= {name: True for name in ("figures", "previews") if getattr(arguments, name)}
     if arguments.force:
         parameters["policies"] = {"extract": "force", "metadata": "force", "ingest": "force"}
     return parameters

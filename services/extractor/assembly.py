@@ -39,6 +39,12 @@ class Feed:
             yield piece
 
 
+def picture_name(message: dict[str, Any]) -> str:
+    """Where the file of an image's or a preview's message goes, relative to the twin's folder."""
+    kind = "preview" if "preview" in message else "image"
+    return f"{kind}s/{twin.display_name(message[kind]['name'])}"
+
+
 class Assembly:
     """Takes the child's messages; as a context it opens and closes the three streamed files."""
 
@@ -98,8 +104,10 @@ class Assembly:
             await self._tell()
             return
         if message.get("content"):
-            name = f"images/{twin.display_name(message['image']['name'])}"
+            name = picture_name(message)
             self._unsaved_files.append(await self._outputs.write_file(name, message["content"]))
+            if "preview" in message:
+                return
         if "image" in message:
             message = {**message, "content": b""}
         await self._write(message)

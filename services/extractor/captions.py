@@ -38,7 +38,7 @@ class Line(NamedTuple):
         return reduce(join, self.lines, "")
 
 
-def caption_of(box: Box, texts: Sequence[Line], furniture: Collection[str] = ()) -> str:
+def caption_of(box: Box, texts: Sequence[Line], furniture: Collection[str] = (), *, labelled_only: bool = False) -> str:
     """The caption of the picture at `box`; "" when no text near it could be one.
 
     A labelled text may be long and a little farther away than another; `furniture` (the page's header and footer)
@@ -51,6 +51,8 @@ def caption_of(box: Box, texts: Sequence[Line], furniture: Collection[str] = ())
             continue
         text = line.text
         labelled = bool(_LABELLED.match(text))
+        if labelled_only and not labelled:
+            continue
         if not text or len(text) > (_LABELLED_LIMIT if labelled else _LIMIT) or _is_furniture(text, furniture):
             continue
         distance -= _BONUS if labelled else 0

@@ -7,17 +7,14 @@ to touch, so that the parent knows where it died.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import pymupdf
-from msgspec.structs import replace
 
+from services.extractor.album import Album
 from services.extractor.extract import describe_document, open_pdf, read_pages
-from services.extractor.images import Seen, page_images
-from services.extractor.places import OUTLINE, Announcer, images_of
+from services.extractor.places import OUTLINE, Announcer
 from services.extractor.task import Task
 from shared.errors import DocumentError, ShadowtwinError
 
@@ -25,7 +22,8 @@ Send = Callable[[Any], None]
 
 
 def extract(args: dict[str, Any], send: Send) -> None:
-    """Send {"at"} before a place is touched, {"info"}, then for each page its {"image", "content"}s and {"page"}.
+    """Send {"at"} before a place is touched, {"info"}, then for each page its {"image", "content"}s, {"preview",
+    "content"} and {"page"}.
 
     A page comes with the counts of images that were dropped on it, by reason. Raises DocumentError (pdf_*) for the
     document, ShadowtwinError artefact_changed for a changed source.
@@ -41,40 +39,10 @@ def extract(args: dict[str, Any], send: Send) -> None:
         announce = Announcer(lambda place: send({"at": place}))
         announce(OUTLINE)
         send({"info": msgspec.to_builtins(describe_document(document, with_outline=OUTLINE not in task.lost))})
-        images = _Images(task, document, announce, send)
+        album = Album(task, document, announce, send)
         for page in read_pages(document, first=task.first, lost=task.lost, touch=announce, caps=task.caps):
-            lost = images.send(page.number)
-            warned = replace(page, warnings=[*page.warnings, "images_lost"]) if lost and not page.error else page
-            send({"page": msgspec.to_builtins(warned), "dropped": images.dropped()})
-
-
-class _Images:
-    """The images of the pages, unless the task wants none or they were lost."""
-
-    def __init__(self, task: Task, document: pymupdf.Document, announce: Announcer, send: Send) -> None:
-        self._task, self._document, self._announce, self._send = task, document, announce, send
-        self._seen = Seen()
-        self._seen.update(task.seen)
-        self._seen.hashes.update(task.hashes)
-        self._told: Counter[str] = Counter()
-
-    def send(self, page: int) -> bool:
-        """Send those of sheet `page`; True when they were lost."""
-        if not self._task.images or str(page) in self._task.lost:
-            return False
-        if images_of(page) in self._task.lost:
-            return True
-        self._announce(images_of(page))
-        for image, content in page_images(self._document, page, self._seen):
-            mark = next(reversed(self._seen)) if content else ""
-            self._send({"image": msgspec.to_builtins(image), "content": content, "fingerprint": mark})
-        return False
-
-    def dropped(self) -> dict[str, int]:
-        """How many were dropped since the last call, by reason."""
-        fresh = self._seen.dropped - self._told
-        self._told = Counter(self._seen.dropped)
-        return dict(fresh)
+            page, dropped = album.add(page)
+            send({"page": msgspec.to_builtins(page), "dropped": dropped})
 
 
 def _digest(path: str) -> str:

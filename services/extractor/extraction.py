@@ -11,7 +11,7 @@ from services.extractor.checkpoint import Checkpoint, Part, read_checkpoint, rea
 from services.extractor.external import ExternalLane
 from services.extractor.session import Session
 from services.extractor.settings import ExtractorSettings
-from services.extractor.task import READER, Task
+from services.extractor.task import PICTURES, READER, Task
 from services.extractor.workspace import Workspace
 from shared.child import Children
 from shared.external import external_made_from, is_external
@@ -70,6 +70,8 @@ class Extraction:
                 path=path,
                 sha256=source.sha256,
                 images=ticket.parameters.include_images,
+                figures=ticket.parameters.figures,
+                previews=ticket.parameters.previews,
                 max_pages=self._settings.max_pages,
                 caps=self._settings.caps(),
                 respect_permissions=self._settings.respect_permissions,
@@ -123,4 +125,5 @@ def made_from(ticket: Ticket) -> str:
     parameters = ticket.parameters
     if is_external(parameters.extraction_method):
         return external_made_from(ticket.document.sha256, parameters)
-    return fingerprint(ticket.document.sha256, parameters.extraction_method, parameters.include_images, READER)
+    pictures = (parameters.include_images, parameters.figures, parameters.previews, PICTURES)
+    return fingerprint(ticket.document.sha256, parameters.extraction_method, *pictures, READER)

@@ -10,7 +10,7 @@ Box = tuple[float, float, float, float]
 class Block(msgspec.Struct, frozen=True):
     """A piece of a page: where it stands on the sheet and where in the page's Markdown."""
 
-    kind: str  # heading|paragraph|list|table|caption|code|footnote|form
+    kind: str  # heading|paragraph|list|table|caption|code|footnote|form|image
     bbox: Box
     start: int
     end: int
@@ -34,10 +34,11 @@ class Page(msgspec.Struct, frozen=True):
     label: str = ""
     warnings: list[str] = []
     error: str = ""
+    preview: str = ""  # file name below previews/, when one was asked for
 
 
 class Image(msgspec.Struct, frozen=True):
-    """An embedded image as it was found; `duplicate_of` names the first image with the same bytes."""
+    """A picture of a page, embedded or drawn; `duplicate_of` names the first image with the same bytes."""
 
     page: int
     index: int
@@ -50,6 +51,7 @@ class Image(msgspec.Struct, frozen=True):
     size: int
     caption: str
     duplicate_of: str = ""
+    kind: str = "image"  # image: embedded in the PDF | figure: drawn by it, rendered
 
 
 class OutlineEntry(msgspec.Struct, frozen=True):

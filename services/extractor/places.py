@@ -1,6 +1,7 @@
 """Places in a document that a reader touches, told before they are touched: whoever dies there is known by its place.
 
-A place is "outline", the number of a sheet ("7"), or the images of a sheet ("7/images"). Imports no PDF library.
+A place is "outline", the number of a sheet ("7"), or the pictures of a sheet by kind ("7/images", "7/figures",
+"7/preview"). Imports no PDF library.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ Lost = Mapping[str, str]
 """Places that must not be touched (again), with the error code of what happened there."""
 
 OUTLINE = "outline"
-_PLACE = re.compile(r"outline|[1-9][0-9]{0,8}(/images)?")
+_PLACE = re.compile(r"outline|[1-9][0-9]{0,8}(/images|/figures|/preview)?")
 
 
 class LostPage(Exception):
@@ -29,6 +30,16 @@ class LostPage(Exception):
 def images_of(page: int) -> str:
     """The place where the images of sheet `page` are read."""
     return f"{page}/images"
+
+
+def figures_of(page: int) -> str:
+    """The place where what sheet `page` draws is rendered."""
+    return f"{page}/figures"
+
+
+def preview_of(page: int) -> str:
+    """The place where sheet `page` is rendered as a whole."""
+    return f"{page}/preview"
 
 
 def is_place(text: object) -> bool:

@@ -12,6 +12,8 @@ from shared.errors import CATALOGUE, DocumentError
 
 _NAMED = {
     "images_lost": "Images of page {} could not be read within the limits; its text was kept.",
+    "figures_lost": "Figures of page {} could not be drawn within the limits; its text was kept.",
+    "preview_lost": "Page {} could not be drawn within the limits and has no preview.",
     "graphics_limit": "Page {} has more drawn lines than are looked at; its ruled tables may be missing.",
     "text_capped": "Page {} holds more text than a page may have; the rest was cut off.",
 }
@@ -36,19 +38,23 @@ class Tally:
         """Images that were left out, by reason."""
         self._failed: list[tuple[int, str]] = []
         self._warned: dict[str, list[int]] = {}
-        self._chars = self._placements = self._repeats = 0
+        self._chars = self._placements = self._repeats = self._figures = self._previews = 0
 
     def page(self, page: Page) -> None:
         """Count a page."""
         self.pages += 1
         self._chars += page.chars
+        self._previews += bool(page.preview)
         if page.error:
             self._failed.append((page.number, page.error))
         for code in _NAMED.keys() & set(page.warnings):
             self._warned.setdefault(code, []).append(page.number)
 
     def image(self, image: Image) -> None:
-        """Count an image's placement."""
+        """Count an image's placement, or a figure."""
+        if image.kind == "figure":
+            self._figures += not image.duplicate_of
+            return
         self._placements += 1
         self._repeats += bool(image.duplicate_of)
 
@@ -65,6 +71,8 @@ class Tally:
             "pagesFailed": len(self._failed),
             "images": self._placements - self._repeats,
             "imagePlacements": self._placements,
+            "figures": self._figures,
+            "previews": self._previews,
             "characters": self._chars,
         }
         metadata = {f"pdf_{key}": value for key, value in info.metadata.items() if value}

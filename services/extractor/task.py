@@ -9,6 +9,9 @@ from services.extractor.caps import Caps
 READER = "fast-4"
 """Name and version of the reader; part of every transcript's fingerprint, so that a better one makes it stale."""
 
+PICTURES = "pictures-2"
+"""Version of how pictures are taken out and referred to; part of the fingerprint as well."""
+
 
 class Task(msgspec.Struct, frozen=True):
     """What the child is asked for: a local file, its expected SHA-256 ("" to skip the check), and limits.
@@ -21,6 +24,8 @@ class Task(msgspec.Struct, frozen=True):
     path: str
     sha256: str = ""
     images: bool = True
+    figures: bool = False
+    previews: bool = False
     first: int = 1
     seen: dict[str, str] = {}
     hashes: dict[str, str] = {}

@@ -32,9 +32,8 @@ class JobRequest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 def request_fingerprint(parameters: Parameters) -> str:
     """What decides, beside the bytes, whether an equal upload has been processed already."""
-    return fingerprint(
-        parameters.extraction_method, parameters.include_images, parameters.target_language, parameters.template
-    )
+    pictures = (parameters.include_images, parameters.figures, parameters.previews)
+    return fingerprint(parameters.extraction_method, *pictures, parameters.target_language, parameters.template)
 
 
 def new_job(

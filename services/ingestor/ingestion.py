@@ -25,6 +25,7 @@ from shared.gates import Verdict, fingerprint, ingest_gate, judge_verified
 from shared.job import Artefact, StepName
 from shared.manifest import Outputs
 from shared.phase import Report
+from shared.pictures import without_references
 from shared.ports import Embedder, Storage, VectorRow, VectorStore
 from shared.ticket import Outcome, Ticket
 
@@ -233,7 +234,7 @@ def _twin(document: Document) -> tuple[str, Artefact | None]:
 
 def _has_text(body: str) -> bool:
     preamble, pages = split_pages(body)
-    return bool(preamble.strip()) or any(page.text.strip() for page in pages)
+    return bool(preamble.strip()) or any(without_references(page.text).strip() for page in pages)
 
 
 def _batched(chunks: Iterator[Chunk], size: int) -> Iterator[list[Chunk]]:

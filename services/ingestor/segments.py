@@ -16,6 +16,7 @@ import msgspec
 
 from services.ingestor.chapters import ChapterPlan
 from shared.anchors import PageText
+from shared.pictures import without_references
 
 NO_PAGE = 0
 """Page number of the text before the first anchor: it is kept, but no page is known for it."""
@@ -47,8 +48,8 @@ def segments(body: str, preamble: str, pages: Sequence[PageText], plan: ChapterP
         start = len(body) - len(body.lstrip())
         loose[0].append(Part(NO_PAGE, start, start + len(preamble)))
     for page in pages:
-        if not page.text:
-            continue
+        if not without_references(page.text).strip():
+            continue  # pictures alone are no text
         shares = list(cut.shares(page))
         if not shares:
             loose[-1].append(Part(page.number, page.start, page.end))

@@ -6,7 +6,7 @@ import itertools
 
 import pymupdf
 
-_ROWS = 24
+_ROWS, _MANY_ROWS = 24, 60
 _THUMB = 16
 _EDGE = 48
 _FAINT = 140
@@ -48,6 +48,17 @@ def edges(pixmap: pymupdf.Pixmap) -> float:
         row = bytes(pixmap.samples_mv[y * pixmap.stride : (y + 1) * pixmap.stride])[pixmap.n - 1 :: pixmap.n]
         found += sum(abs(a - b) > _EDGE for a, b in itertools.pairwise(row))
     return found / max(1, len(rows) * int(pixmap.width))
+
+
+def filled_rows(pixmap: pymupdf.Pixmap) -> float:
+    """Share of rows, among some, that are not of one colour from end to end."""
+    rows = range(0, pixmap.height, max(1, pixmap.height // _MANY_ROWS))
+    starts = [y * pixmap.stride for y in rows]
+    samples, size = pixmap.samples_mv, pixmap.n
+    found = sum(
+        samples[at : at + size * pixmap.width] != bytes(samples[at : at + size]) * pixmap.width for at in starts
+    )
+    return int(found) / max(1, len(rows))
 
 
 def _thumb(pixmap: pymupdf.Pixmap) -> list[tuple[int, ...]]:

@@ -168,14 +168,20 @@ def text_boxes(stext: mupdf.FzStextPage) -> list[tuple[Box, list[str]]]:
     """The text blocks of a page with their places and lines."""
     return [
         (
-            (
-                block.bbox.x / SCALE,
-                block.bbox.y / SCALE,
-                (block.bbox.x + block.bbox.w) / SCALE,
-                (block.bbox.y + block.bbox.h) / SCALE,
-            ),
+            _box(block.bbox),
             [clean(line.text).strip() for line in block.lines],
         )
         for block in _decode(_print(stext)).blocks
         if block.lines and block.bbox
     ]
+
+
+def line_boxes(stext: mupdf.FzStextPage) -> list[tuple[Box, str]]:
+    """The lines of text of a page with their places."""
+    return [
+        (_box(line.bbox), clean(line.text).strip()) for block in _decode(_print(stext)).blocks for line in block.lines
+    ]
+
+
+def _box(box: IntBox) -> Box:
+    return (box.x / SCALE, box.y / SCALE, (box.x + box.w) / SCALE, (box.y + box.h) / SCALE)

@@ -147,3 +147,9 @@ def _page_spans(body: str) -> list[tuple[int, int]]:
     from shared.anchors import split_pages
 
     return [(found.start, found.end) for found in split_pages(body)[1]]
+
+
+def test_a_page_of_pictures_alone_has_no_chunk() -> None:
+    scans = ["![](images/1_0.jpg)", "![A scan](images/2_0.png)\n\n![](images/2_1.png)"]
+    assert chunks(body_of(*scans)) == []
+    assert {page for chunk in chunks(body_of(*scans, "text")) for page in chunk.pages} == {3}
