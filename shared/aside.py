@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from shared.events import JobEvent
 from shared.ticket import Ticket
+
+logger = logging.getLogger("aside")
 
 
 class Aside:
@@ -27,7 +30,12 @@ class Aside:
         """Let it run beside."""
         key = (event.job_id, event.process_id, event.attempt)
         self._running[key] = task = asyncio.create_task(work)
-        task.add_done_callback(lambda ended: self._running.pop(key, None))
+        task.add_done_callback(lambda ended: self._ended(key, ended))
+
+    def _ended(self, key: tuple[str, str, int], task: asyncio.Task[Any]) -> None:
+        del self._running[key]
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("an attempt ended badly", extra={"job": key[0]}, exc_info=task.exception())
 
     async def close(self) -> None:
         """Give everything back that still runs; what has just been taken is let begin, so that it can say so."""

@@ -31,6 +31,7 @@ class ExternalSettings(Settings):
     external_connect_seconds: Seconds = 10.0
     external_poll_seconds: Annotated[float, Field(ge=0.5)] = 1.0
     external_concurrency: Annotated[int, Field(ge=1)] = 4
+    external_place_seconds: Seconds = 300.0
     external_answer_bytes: Annotated[int, Field(ge=1024)] = 48 << 20
     external_warmup_seconds: Seconds = 120.0
     public_url: str = ""

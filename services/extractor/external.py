@@ -16,8 +16,8 @@ import msgspec
 
 from services.extractor.external_parse import parse
 from services.extractor.workspace import Workspace
-from shared.adapters.external_service import ExternalService, Reply
-from shared.errors import ConfigurationError, ShadowtwinError, TransientError
+from shared.adapters.external_service import ExternalService, NoAnswer, Reply
+from shared.errors import ConfigurationError, Paused, ShadowtwinError, TransientError
 from shared.external import external_made_from
 from shared.external_settings import ExternalSettings
 from shared.kept_answers import Answer, find_answer, renamed
@@ -28,6 +28,9 @@ from shared.ticket import Outcome, Ticket
 
 SEND_TRIES = 4
 """Requests of one attempt, when the worker cannot be reached or asks to wait."""
+
+
+PLACE_PAUSE = 5.0
 
 
 class ExternalLane:
@@ -52,11 +55,26 @@ class ExternalLane:
             kept = await find_answer(self._storage, ticket.document, made_from)
             if kept is not None:
                 return await self._reuse(ticket, report, kept)
-        async with self._places, self._in_time(ticket), self._source(ticket, report) as path:
+        async with self._place(), self._in_time(ticket), self._source(ticket, report) as path:
             if self._settings.external_protocol == "parse":
                 return await parse(self._service, self._settings, ticket, report, path, self.asked)
             await self._hand_over(ticket, report, path)
             return await self._watch(ticket, report)
+
+    @contextlib.asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """One of the foreign worker's places. Who gets none for long gives the step back: waiting is no lost attempt,
+        and the step's own deadline is for the work."""
+        try:
+            async with asyncio.timeout(self._settings.external_place_seconds):
+                await self._places.acquire()
+        except TimeoutError:
+            taken = f"its {self._settings.external_concurrency} places are taken"
+            raise Paused("the external worker", taken, PLACE_PAUSE) from None
+        try:
+            yield
+        finally:
+            self._places.release()
 
     async def _reuse(self, ticket: Ticket, report: Report, kept: Answer) -> Outcome:
         report.mark("running", "a kept answer of these bytes and options is used; nothing was asked", progress=90)
@@ -116,6 +134,8 @@ class ExternalLane:
         for number in range(1, tries + 1):
             try:
                 return await call()
+            except NoAnswer:
+                raise
             except TransientError as error:
                 if number == tries:
                     raise

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from services.gateway.archives import ArchiveLimits
 from services.gateway.fetching import Fetcher
 from services.gateway.foreign_images import ForeignImages
-from services.gateway.foreign_origin import origin_of, raw_answer
+from services.gateway.foreign_origin import origin_of, raw_answer, without_pictures
 from services.gateway.foreign_pages import Paged, clean, paged
 from services.gateway.foreign_payload import SHOWN_MOST, short_payload
 from shared import frontmatter, reading, twin
@@ -65,6 +65,8 @@ class ForeignResults:
         text, metadata = data.get("extracted_text") or "", data.get("metadata") or {}
         if not isinstance(text, str) or not isinstance(metadata, dict):
             raise RequestError("bad_request", "data.extracted_text must be text, data.metadata an object.")
+        if not job.parameters.include_images:
+            text, metadata = await asyncio.to_thread(without_pictures, [text, metadata])
         pages = await asyncio.to_thread(paged, text, metadata)
         if not pages.pages:
             entry = CATALOGUE["empty_text"]

@@ -17,6 +17,7 @@ ANSWER_MOST = 256 << 10
 """Bytes of a raw answer that is kept beside the transcript."""
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+_PICTURE = re.compile(r"!\[([^\]\n]{0,200})\]\(data:image/[^)\s]*\)")
 _IN_THE_TWIN = ("extracted_text", "text_contents")
 
 
@@ -46,10 +47,19 @@ def origin_of(document: Document, parameters: Parameters, text: str, metadata: d
     return Origin(made, parser, _key(metadata.get("source")) or "external")
 
 
+def without_pictures(value: Any) -> Any:
+    """Texts in which every picture that is written out as a `data:` address is only named."""
+    if isinstance(value, str):
+        return _PICTURE.sub(r"![\1](left-out)", value) if "data:image" in value else value
+    if isinstance(value, dict):
+        return {key: without_pictures(item) for key, item in value.items()}
+    return [without_pictures(item) for item in value] if isinstance(value, list) else value
+
+
 def raw_answer(data: dict[str, Any], *, images: bool) -> bytes | None:
     """What the report said besides the text, as JSON; None when that is nothing or too much. Without images, nothing
     that is called one is kept."""
-    kept = _without(data, images)
+    kept = _without(data if images else without_pictures(data), images)
     content = msgspec.json.format(msgspec.json.encode(kept), indent=1)
     return content if kept and len(content) <= ANSWER_MOST else None
 

@@ -51,8 +51,8 @@ class ExternalService:
         """POST a multipart form below the configured address; with `file` that local file goes along as `file`.
         `patience` is how many seconds the other side may be silent.
 
-        Raises TransientError (unavailable, rate_limited), DocumentError worker_failed when the document is refused,
-        ConfigurationError when the request can never succeed as it is configured.
+        Raises NoAnswer, TransientError (unavailable, rate_limited), DocumentError worker_failed when the document is
+        refused, ConfigurationError when the request can never succeed as it is configured.
         """
         form = aiohttp.FormData(default_to_multipart=True, quote_fields=False)
         for key, value in fields.items():
@@ -88,6 +88,8 @@ class ExternalService:
                 method, url, data=data, headers=headers, timeout=timeout, allow_redirects=False
             ) as answer:
                 body = await self._body(answer)
+        except aiohttp.SocketTimeoutError:
+            raise NoAnswer("worker_silent") from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise TransientError(
                 "unavailable", f"The external worker cannot be reached ({type(error).__name__})."
@@ -117,6 +119,10 @@ class ExternalService:
                 cookie_jar=aiohttp.DummyCookieJar(), headers={"User-Agent": "shadowtwin"}, trust_env=False
             )
         return self._session
+
+
+class NoAnswer(TransientError):
+    """The request is with the foreign worker, which has not answered in time: asking again would make it work twice."""
 
 
 class NotThere(TransientError):

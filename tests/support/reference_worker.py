@@ -231,7 +231,8 @@ async def _received(request: web.Request) -> Received:
     form = await request.post()
     for name, value in form.items():
         if isinstance(value, web.FileField):
-            file = value.file.read()
+            with value.file:
+                file = value.file.read()
             fields["filename"] = value.filename
         else:
             fields[name] = str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,29 @@ async def test_a_refusal_that_would_be_repeated_fails_at_once(tmp_path: Path, st
         assert job.error is not None
         assert (str(job.status), job.error.code) == ("failed", code)
         assert made.worker.refused == [status]
+
+
+async def test_who_is_sent_a_document_and_does_not_answer_is_not_sent_it_twice_in_one_attempt(tmp_path: Path):
+    async with outside(tmp_path, plan=[Treatment(latency=30.0, silent=True)], max_attempts=1) as made:
+        job = await made.completed(PDF)
+        assert job.error is not None
+        assert (str(job.status), job.error.code) == ("failed", "worker_silent")
+        assert len(made.worker.requests) == 1
+
+
+async def test_a_document_for_which_there_is_no_place_is_given_back_without_a_lost_attempt(tmp_path: Path):
+    patient: dict[str, Any] = {"external_concurrency": 1, "external_place_seconds": 0.2, "external_quiet_seconds": 60.0}
+    async with outside(tmp_path, plan=[Treatment(silent=True)], **patient) as made:
+        first, second = await made.start(PDF), await made.start(PDF + b"% another one\n")
+        running = asyncio.create_task(made.route.run())
+        while not made.worker.requests:
+            await asyncio.sleep(0.01)
+        waiting = await made.next_attempt(await made.gateway.job(second["jobId"]))
+        assert (waiting.attempt, waiting.losses, str(waiting.step(StepName.EXTRACT).status)) == (2, 0, "pending")
+        assert "places are taken" in (await made.log(waiting))[-1]["message"]
+        assert str((await made.gateway.job(first["jobId"])).step(StepName.EXTRACT).status) == "running"
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_without_an_address_the_job_says_which_setting_is_missing(tmp_path: Path):

@@ -43,6 +43,18 @@ async def test_without_images_none_is_fetched_stored_or_kept(tmp_path: Path):
         assert "answer" not in (await made.document(job)).artefacts
 
 
+async def test_without_images_pictures_in_the_text_itself_are_left_out(tmp_path: Path):
+    picture = "data:image/png;base64," + "iVBORw0KGgo" * 50
+    text = f"--- Seite 1 ---\nBefore ![a map]({picture}) after ![](data:image/gif;base64,R0lGOD)"
+    page = [{"page": 1, "content": text, "note": f"![x]({picture})"}]
+    final = {"phase": "completed", "data": {"extracted_text": text, "metadata": {"text_contents": page}}}
+    async with outside(tmp_path, plan=[Treatment(finals=[final]), Treatment(finals=[final])]) as made:
+        job = await made.completed(PDF, includeImages=False)
+        assert "Before ![a map](left-out) after ![](left-out)" in (await made.transcript(job))[1]
+        assert "base64" not in (await made.gateway.http.get(f"/api/jobs/{job.job_id}?expand=payload")).text
+        assert picture in (await made.transcript(await made.completed(PDF)))[1]
+
+
 async def test_asking_without_images_later_removes_those_that_are_there(tmp_path: Path):
     async with outside(tmp_path, plan=[with_images(), with_images()]) as made:
         made.worker.files["/i.zip"] = zipped({"1_0.png": png()})

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from shared.adapters.external_service import ExternalService, NotThere
+from shared.adapters.external_service import ExternalService, NoAnswer, NotThere
 from shared.errors import ConfigurationError, DocumentError, ShadowtwinError, TransientError
 from shared.external_settings import ExternalSettings
 
@@ -63,7 +63,7 @@ async def test_an_endless_answer_is_cut_off():
             await made.get("/jobs/1")
 
 
-async def test_an_answer_that_does_not_come_is_a_passing_failure():
+async def test_an_answer_that_does_not_come_is_told_from_a_request_that_did_not_arrive():
     async def slow(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -71,7 +71,7 @@ async def test_an_answer_that_does_not_come_is_a_passing_failure():
         return response
 
     async with service(slow) as made:
-        with pytest.raises(TransientError, match="cannot be reached"):
+        with pytest.raises(NoAnswer, match="worker_silent"):
             await made.send("", {"a": "b"}, patience=0.2)
 
 
