@@ -6,10 +6,12 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from services.transformer.metadata import Metadata
+from services.transformer.model_analyzer import ModelAnalyzer
 from services.transformer.offline_analyzer import OfflineAnalyzer
 from services.transformer.settings import TransformerSettings
 from services.transformer.transformation import Transformation
 from shared.adapters.folder_storage import FolderStorage
+from shared.adapters.model_choice import ModelSettings, choose_models
 from shared.child import Children
 from shared.worker import run
 
@@ -27,8 +29,12 @@ async def serve() -> None:
         await children.start()
         try:
             storage = FolderStorage(settings.data_dir / "twins")
-            analyzer = OfflineAnalyzer(children, settings)
+            models = choose_models(ModelSettings(), storage, settings.nats_url)
+            offline = OfflineAnalyzer(children, settings)
+            analyzer = ModelAnalyzer(models, offline, settings) if models else offline
             yield Transformation(storage, [Metadata(storage, analyzer)])
+            if models:
+                await models.close()
         finally:
             await children.close()
 

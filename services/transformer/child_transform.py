@@ -1,4 +1,4 @@
-"""What runs in the child process: the offline analysis of one transcript. Hostile text can cost only this process."""
+"""What runs in the child process: rules over one transcript. Hostile text can cost only this process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 
+from services.transformer import chapter_checks
 from services.transformer.offline import analyze
+from services.transformer.reading import read
 from services.transformer.task import Task
 
 
@@ -17,3 +19,10 @@ def transform(args: dict[str, Any], send: Callable[[Any], None]) -> dict[str, An
     answer = analyze(task.transcript, task.info, task.pages, task.template)
     plain: dict[str, Any] = msgspec.to_builtins(answer)
     return plain
+
+
+def check_chapters(args: dict[str, Any], send: Callable[[Any], None]) -> list[Any]:
+    """A model's chapters (`chapters`), held against the document (`material`)."""
+    material = args["material"]
+    reading = read(material["body"], material["info"], material["pages"])
+    return list(chapter_checks.check(reading, args["chapters"]))

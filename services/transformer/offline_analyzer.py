@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from services.transformer.analyzer import Answer
+from services.transformer.chapter_checks import Checked
 from services.transformer.offline import ANALYZER
 from services.transformer.settings import TransformerSettings
 from services.transformer.stage import Material, Work
@@ -33,6 +34,11 @@ class OfflineAnalyzer:
         """See Analyzer."""
         task = Task(transcript=material.body, info=material.info, pages=material.pages, template=template)
         return msgspec.convert(await self.call("transform", msgspec.to_builtins(task)), Answer)
+
+    async def check_chapters(self, material: Material, chapters: list[dict[str, Any]]) -> Checked:
+        """What a model has named as chapters, held against the document."""
+        plain = msgspec.to_builtins(material)
+        return msgspec.convert(await self.call("check_chapters", {"material": plain, "chapters": chapters}), Checked)
 
     async def call(self, function: str, args: Any) -> Any:
         """Run one function of `child_transform` in a child of its own."""

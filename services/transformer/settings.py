@@ -11,3 +11,5 @@ class TransformerSettings(Settings):
     concurrency: int = 2
     child_memory_bytes: int = 2 << 30
     child_seconds: float = 300.0
+    analysis_chars: int = 160_000
+    """Characters of a document that one question to a model may hold."""
