@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from services.ingestor.chapters import ChapterPlan
+from services.ingestor.chapters import Chapter, ChapterPlan
 from services.ingestor.chunks import Chunk, Tokenizer, make_chunks, plan_body
 from services.ingestor.settings import IngestorSettings
 from services.ingestor.windows import Shape
@@ -30,6 +30,11 @@ from shared.ports import Embedder, Storage, VectorRow, VectorStore
 from shared.ticket import Outcome, Ticket
 
 WRITE_BATCH = 256
+PAGES_MOST = 500
+"""Pages that one row names."""
+
+ROWS = "rows-2"
+"""Which kinds of rows an ingestion writes, and how; raise it when that changes, so that vectors are made anew."""
 
 
 class Ingestion:
@@ -73,16 +78,18 @@ class Ingestion:
         run = _Run(self, ticket, report, meta, body, plan, generation)
         outputs = Outputs(self._storage, ticket.output_prefix)
         await outputs.write("chunks.jsonl", run.rows(), "chunks")
+        await run.index_summaries()
         await self._read_back(run, document.document_id)
         return run.outcome(await outputs.seal())
 
     async def _read_back(self, run: _Run, document_id: str) -> None:
-        """Conservation: chunks made = embedded = stored = readable back; the numbers stand in the error."""
-        stored = await self._vectors.count(document_id, run.generation, "chunk")
-        if stored != run.embedded:
-            raise ShadowtwinError(
-                "conservation_violated", f"{run.embedded} vectors were written, {stored} can be read back."
-            )
+        """Conservation: made = embedded = stored = readable back, for each kind; the numbers stand in the error."""
+        for kind, written in (("chunk", run.embedded), ("summary", run.summaries)):
+            stored = await self._vectors.count(document_id, run.generation, kind)
+            if stored != written:
+                raise ShadowtwinError(
+                    "conservation_violated", f"{written} {kind} vectors were written, {stored} can be read back."
+                )
 
     def _made_from(self, ticket: Ticket) -> str:
         """Fingerprint of what the vectors are made from, as known before the twin is read."""
@@ -93,6 +100,7 @@ class Ingestion:
         """What decides about chunks and vectors beside the text."""
         settings = self._settings
         return (
+            ROWS,
             ticket.document.document_id,
             self._embedder.name,
             self._embedder.dimension,
@@ -122,6 +130,7 @@ class _Run:
         self.generation = generation
         self.made = {"small": 0, "large": 0}
         self.embedded = 0
+        self.summaries = 0
         self.last_page = 0
 
     async def rows(self) -> AsyncIterator[bytes]:
@@ -191,6 +200,37 @@ class _Run:
             extra={"chunkId": chunk.chunk_id, "name": document.name, "start": chunk.start, "end": chunk.end},
         )
 
+    async def index_summaries(self) -> None:
+        """A vector for every chapter that has a summary, with or without text of its own (checklist A3.39)."""
+        chapters = [chapter for chapter in self._plan.chapters if chapter.summary]
+        for start in range(0, len(chapters), WRITE_BATCH):
+            batch = chapters[start : start + WRITE_BATCH]
+            texts = [f"{' / '.join(chapter.path)}\n{chapter.summary}" for chapter in batch]
+            vectors = await self._phase._embedder.embed(texts)
+            rows = [
+                self._summary_row(chapter, start + at, vector)
+                for at, (chapter, vector) in enumerate(zip(batch, vectors, strict=True))
+            ]
+            await self._phase._vectors.write(rows)
+            self.summaries += len(rows)
+
+    def _summary_row(self, chapter: Chapter, position: int, vector: list[float]) -> VectorRow:
+        document = self._ticket.document
+        return VectorRow(
+            row_id=f"summary-{document.document_id}-{position}@{self.generation}",
+            kind="summary",
+            library_id=document.library_id,
+            document_id=document.document_id,
+            file_id=document.item_id,
+            generation=self.generation,
+            vector=vector,
+            text=chapter.summary,
+            position=position,
+            chapter=" / ".join(chapter.path),
+            pages=list(range(chapter.start_page, min(chapter.end_page, chapter.start_page + PAGES_MOST) + 1)),
+            extra={"name": document.name, "startPage": chapter.start_page, "endPage": chapter.end_page},
+        )
+
     def outcome(self, outputs: dict[str, Any]) -> Outcome:
         """The report: counts, log entries and, when nothing was searchable, a warning that says why."""
         total = self.made["small"] + self.made["large"]
@@ -201,14 +241,16 @@ class _Run:
         entries = [
             {
                 "phase": "ingest_chunking_done",
-                "message": f"{total} chunks, {self.embedded + 1} vectors",
+                "message": f"{total} chunks, {self.embedded + self.summaries + 1} vectors",
                 "small": self.made["small"],
                 "large": self.made["large"],
             },
             {
                 "phase": "ingest_pinecone_upserted",
-                "message": f"{self.embedded} vectors upserted and read back in {self._phase._vectors.name}",
-                "vectors": self.embedded,
+                "message": f"{self.embedded + self.summaries} vectors upserted and read back in "
+                f"{self._phase._vectors.name}",
+                "vectors": self.embedded + self.summaries,
+                "summaries": self.summaries,
             },
         ]
         return Outcome(
@@ -221,7 +263,7 @@ class _Run:
                 "generation": self.generation,
                 "chunkCount": self.embedded,
                 "chaptersCount": len(self._plan.chapters),
-                "vectors": self.embedded,
+                "vectors": self.embedded + self.summaries,
             },
         )
 

@@ -25,17 +25,17 @@ async def serve() -> None:
 
     @contextlib.asynccontextmanager
     async def opened() -> AsyncIterator[Transformation]:
+        storage = FolderStorage(settings.data_dir / "twins")
+        models = choose_models(ModelSettings(), storage, settings.nats_url)
         children = Children(PRELOAD)
         await children.start()
         try:
-            storage = FolderStorage(settings.data_dir / "twins")
-            models = choose_models(ModelSettings(), storage, settings.nats_url)
             offline = OfflineAnalyzer(children, settings)
             analyzer = ModelAnalyzer(models, offline, settings) if models else offline
             yield Transformation(storage, [Metadata(storage, analyzer)])
-            if models:
-                await models.close()
         finally:
             await children.close()
+            if models:
+                await models.close()
 
     await run("transformer", settings, opened, settings.concurrency)

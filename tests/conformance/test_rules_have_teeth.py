@@ -13,15 +13,17 @@ import pytest
 from msgspec.structs import replace
 
 from services.gateway import callbacks, reports, secrets
-from services.ingestor import ingestion
-from shared import anchors, edits, gates, policies, runs, skipping, templates, transitions, twin
+from services.ingestor import chapters, ingestion
+from shared import anchors, edits, frontmatter, gates, policies, runs, skipping, templates, transitions, twin
 from shared.anchors import page_count, split_pages
 from shared.commands import Report, Requeue
+from shared.frontmatter import merge as merged
 from shared.gates import Verdict
 from shared.job import JobStatus, Policy
 from shared.testing.memory import MemoryDocuments, MemoryJobs
 from tests.conformance import (
     test_callbacks,
+    test_chapters,
     test_gates,
     test_names,
     test_page_split,
@@ -29,6 +31,7 @@ from tests.conformance import (
     test_requeue,
     test_skip_pipeline,
     test_skip_unit,
+    test_templates,
 )
 from tests.conformance.table import rows
 from tests.contract.conftest import Stores
@@ -55,7 +58,9 @@ def place(tmp_path: Path, monkeypatch: Patch) -> Path:
 
 
 CHECKS: dict[str, Callable[[dict[str, Any], Path], Awaitable[None] | None]] = {
+    "chapters": lambda row, place: test_chapters.check(row),
     "names": lambda row, place: test_names.check(row),
+    "templates": lambda row, place: test_templates.check(row),
     "page_split": lambda row, place: test_page_split.check(row),
     "policies": lambda row, place: test_policies.check(row),
     "skip_unit": lambda row, place: test_skip_unit.check(row),
@@ -170,6 +175,27 @@ GATES = ("directive_x_gate",)
 SECRETS = ("wrong_secret", "missing_secret", "secret_of_another_job", "service_wide_key_is_no_job_secret")
 
 MUTATIONS: dict[str, Mutation] = {
+    "chapters are not clamped": Mutation(
+        "chapters",
+        ("normalise_and_assemble",),
+        lambda patch: patch.setattr(
+            chapters, "page_range", lambda start, end, most: anchors.page_range(start, end, 10**6)
+        ),
+    ),
+    "summaries get no vector": Mutation(
+        "chapters", ("normalise_and_assemble",), lambda patch: patch.setattr(ingestion._Run, "index_summaries", nothing)
+    ),
+    "the model may change fixed fields": Mutation(
+        "templates",
+        ("merge_frontmatter",),
+        lambda patch: patch.setattr(frontmatter, "merge", lambda old, new, fixed: {**fixed, **merged(old, new, {})}),
+    ),
+    "a null answer wipes": Mutation(
+        "templates", ("merge_frontmatter",), lambda patch: patch.setattr(frontmatter, "is_blank", lambda value: False)
+    ),
+    "values are searched for placeholders": Mutation(
+        "templates", ("render_body",), lambda patch: patch.setattr(templates, "_shown", str)
+    ),
     "is_forced never": Mutation(
         "skip_unit", FORCED, lambda patch: patch.setattr(skipping, "is_forced", lambda *given: False)
     ),
