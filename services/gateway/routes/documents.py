@@ -36,7 +36,7 @@ def routes(gateway: Gateway) -> APIRouter:
     @router.get("/documents/{documentId}", summary="A document by id or SHA-256")
     async def show(documentId: str, library: Annotated[str, Query()] = "default") -> Response:
         """The document record."""
-        return answer(await _document(gateway, documentId, library))
+        return answer(await document_of(gateway, documentId, library))
 
     @router.get("/documents/{documentId}/twin", summary="The shadow twin's Markdown")
     async def twin(
@@ -45,7 +45,7 @@ def routes(gateway: Gateway) -> APIRouter:
         kind: Annotated[str, Query(pattern="^(transcript|transformation)$")] = "transformation",
     ) -> Response:
         """The current transformation or transcript as text/markdown."""
-        document = await _document(gateway, documentId, library)
+        document = await document_of(gateway, documentId, library)
         artefact = document.artefacts.get(kind)
         if artefact is None:
             raise RequestError("not_found", f"The document has no {kind} yet.")
@@ -78,7 +78,8 @@ def routes(gateway: Gateway) -> APIRouter:
     return router
 
 
-async def _document(gateway: Gateway, identity: str, library: str) -> Document:
+async def document_of(gateway: Gateway, identity: str, library: str) -> Document:
+    """The document with this id, or with this SHA-256 in the library; RequestError not_found for none."""
     found = await gateway.documents.get(identity)
     if found is None:
         found = await gateway.documents.by_hash(library, identity)
