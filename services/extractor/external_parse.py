@@ -53,7 +53,7 @@ async def parse(
             report.mark("running", "the external worker has lost its job; it is asked anew")
     if body is None:
         body = await _sent(service, settings, ticket, report, path, asked)
-        if "text" not in body and body.get("job_id") is not None:
+        if not body.get("text") and body.get("job_id") is not None:
             body = await _polled(service, settings, ticket, report, _job_id(body["job_id"]))
     report.mark("running", "the external worker has answered (no proof of success)", progress=75)
     return Outcome(handed=handed(body, settings.external_parser_key))
@@ -129,7 +129,9 @@ def _is_done(state: dict[str, Any]) -> bool:
 
 
 def handed(body: dict[str, Any], parser: str) -> dict[str, Any]:
-    """An answer of the contract as `data` of a final report. Raises DocumentError."""
+    """An answer of the contract as `data` of a final report; it may be wrapped as `result`. Raises DocumentError."""
+    if "text" not in body and isinstance(body.get("result"), dict):
+        body = body["result"]
     if "text" not in body:
         raise DocumentError("worker_failed", "The external worker's answer holds neither text nor job_id.")
     text = body["text"]

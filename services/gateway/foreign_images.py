@@ -15,6 +15,8 @@ from services.gateway.foreign_pages import Paged
 from shared.manifest import Outputs
 
 ARCHIVES = ("images_archive_url", "pages_archive_url")
+INSTEAD = "mistral_ocr_images_url"
+"""The source's archive of the pictures within the pages; taken where it names no `images_archive_url`."""
 _REFERENCE = re.compile(r"([\w.-]{1,100})\.(?:png|jpe?g|gif|webp|tiff?|jp2|jpx)\b", re.IGNORECASE)
 _PAGE_IN_NAME = re.compile(r"(?:^|[_-])(?:page|seite|p)[_-]?([0-9]{1,5})(?![0-9])|^([0-9]{1,5})_[0-9]+$", re.IGNORECASE)
 
@@ -33,7 +35,8 @@ class ForeignImages:
 
     async def take(self, data: dict[str, Any]) -> None:
         """Fetch and unpack every archive that the report names."""
-        for field in ARCHIVES:
+        fields = ARCHIVES if data.get(ARCHIVES[0]) else (INSTEAD, *ARCHIVES)
+        for field in fields:
             if not data.get(field):
                 continue
             dropped: Counter[str] = Counter()

@@ -37,6 +37,7 @@ class Treatment(msgspec.Struct, kw_only=True):
     text: str | None = None
     body: bytes | None = None
     asynchronous: bool = False
+    beside: dict[str, Any] = {}
     polls: list[dict[str, Any] | int] = []
     forget: int = 0
 
@@ -161,7 +162,7 @@ class ReferenceWorker:
         if treatment.asynchronous:
             job = f"r-{len(self.requests)}"
             self._jobs[job] = (received, treatment, list(treatment.polls))
-            return web.json_response({"job_id": job}, status=202)
+            return web.json_response({**treatment.beside, "job_id": job}, status=202)
         return self._answer(received, treatment)
 
     def _answer(self, received: Received, treatment: Treatment) -> web.Response:

@@ -241,3 +241,11 @@ async def test_an_attempt_that_waits_elsewhere_holds_no_place_and_is_given_back_
         assert len(made.worker.requests) <= 1
         job = await made.gateway.job(job.job_id)
         assert (job.attempt, job.losses, str(job.step(StepName.EXTRACT).status)) == (2, 0, "pending")
+
+
+async def test_the_sources_other_archive_of_pictures_is_taken_where_there_is_no_first_one(tmp_path: Path):
+    data = {"extracted_text": "--- Seite 1 ---\nA ![](img-0.png)", "mistral_ocr_images_url": "/pictures"}
+    async with outside(tmp_path, plan=[Treatment(finals=[{"phase": "completed", "data": data}])]) as made:
+        made.worker.files["/pictures"] = zipped({"img-0.png": png()})
+        job = await made.extracted(PDF)
+        assert (job.counts["images"], job.warnings) == (1, [])

@@ -57,6 +57,14 @@ async def test_a_job_is_polled_and_its_progress_shown_over_failures_that_pass(tm
         assert acks == [202]
 
 
+async def test_an_empty_text_beside_a_job_is_no_answer_yet_and_the_result_may_be_wrapped(tmp_path: Path):
+    body = json.dumps({"status": "done", "result": {"text": "Wrapped."}}).encode()
+    plan = [Treatment(asynchronous=True, beside={"text": ""}, polls=[{"status": "queued"}], body=body)]
+    async with outside(tmp_path, "parse", plan) as made:
+        job = await made.extracted(PDF)
+        assert "Wrapped." in (await made.transcript(job))[1]
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
