@@ -132,7 +132,7 @@ class ModelServer:
             format_error = self._format_error(body)
             if format_error is not None:
                 return format_error
-            fault = self._fault(asked)
+            fault = self._fault(asked.purpose)
             self.log.append((asked.purpose, fault.kind if fault else "ok"))
             if fault is not None and fault.kind in ("status", "reset", "hang"):
                 return await self._broken(request, fault)
@@ -145,9 +145,9 @@ class ModelServer:
         finally:
             self.in_flight -= 1
 
-    def _fault(self, asked: Asked) -> Fault | None:
+    def _fault(self, purpose: str) -> Fault | None:
         for fault in self.faults:
-            if fault.purpose in ("*", asked.purpose):
+            if fault.purpose in ("*", purpose):
                 self.faults.remove(fault)
                 return fault
         thrown = self._die.random()
@@ -203,11 +203,15 @@ class ModelServer:
             await self._pause(fault.seconds)
         return web.Response(text=content, content_type="application/json")
 
-    async def _embeddings(self, request: web.Request) -> web.Response:
+    async def _embeddings(self, request: web.Request) -> web.StreamResponse:
         refused = self._unauthorised(request)
         if refused is not None:
             return refused
         body = await request.json()
+        fault = self._fault("embedding")
+        self.log.append(("embedding", fault.kind if fault else "ok"))
+        if fault is not None:
+            return await self._broken(request, fault)
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
         await asyncio.sleep(self.latency.get("embedding", self.latency.get("*", 0.0)))
         self.embedded.update(texts)

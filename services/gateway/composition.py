@@ -28,6 +28,7 @@ from services.gateway.sweeper import Sweeper
 from shared import route
 from shared.adapters.external_service import ExternalService
 from shared.adapters.folder_storage import FolderStorage
+from shared.adapters.model_choice import choose_limits
 from shared.adapters.nats_bus import NatsBus
 from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_vectors
 from shared.commands import Advance
@@ -181,7 +182,8 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
     """The gateway with everything opened, closed in the reverse order."""
     jobs, documents = stores(settings)
     chosen = VectorSettings()
-    embedder = choose_embedder(chosen)
+    limits = choose_limits(None if reading else settings.nats_url)
+    embedder = choose_embedder(chosen, limits)
     vectors = choose_vectors(chosen, settings.data_dir, embedder, upkeep=False)
     bus = None if reading else NatsBus(settings.nats_url, "gateway", owner=True, stream_bytes=settings.stream_bytes)
     credentials = {} if reading else service_credentials(settings.service_credentials_file)
@@ -212,5 +214,6 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
         await made.external.close()
         if bus is not None:
             await bus.stop()
+        await limits.close()
         await vectors.close()
         await jobs.close()

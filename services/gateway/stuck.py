@@ -100,6 +100,14 @@ def _untaken(job: Job, around: Surroundings) -> Diagnosis:
     entry = job.outbox[0]
     if entry.at > around.now:
         left = (entry.at - around.now).total_seconds()
+        if any(each["phase"] == "model_paused" for each in job.logs[-2:]):
+            return _said(
+                "waiting_for_model",
+                _next_step(job),
+                f"{_last_restart(job)} It goes on by itself in {left:.0f} s.",
+                "Wait, or look after the endpoint that the reason names.",
+                stuck=False,
+            )
         return _said(
             "waiting_to_retry",
             _next_step(job),

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from services.ingestor.ingestion import Ingestion
 from services.ingestor.settings import IngestorSettings
 from shared.adapters.folder_storage import FolderStorage
+from shared.adapters.model_choice import choose_limits
 from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_vectors
 from shared.adapters.wordllama_embedder import WordLlamaTokenizer
 from shared.worker import run
@@ -20,7 +21,8 @@ async def serve() -> None:
     @contextlib.asynccontextmanager
     async def opened() -> AsyncIterator[Ingestion]:
         chosen = VectorSettings()
-        embedder = choose_embedder(chosen)
+        limits = choose_limits(settings.nats_url)
+        embedder = choose_embedder(chosen, limits)
         vectors = choose_vectors(chosen, settings.data_dir, embedder)
         await vectors.open()
         try:
@@ -29,5 +31,6 @@ async def serve() -> None:
             yield Ingestion(storage, vectors, embedder, WordLlamaTokenizer(), settings)
         finally:
             await vectors.close()
+            await limits.close()
 
     await run("ingestor", settings, opened, settings.concurrency)

@@ -93,6 +93,16 @@ class ModelLimits:
         finally:
             await asyncio.shield(asyncio.ensure_future(self._settle(lane, grant.verdict)))
 
+    async def check(self, lane: Lane, call: str) -> None:
+        """Raise Paused if the endpoint rests, unless it is this very call that makes it."""
+
+        def seen(record: LaneRecord, now: float) -> tuple[LaneRecord, tuple[LaneRecord, float]]:
+            return record, (record, record.open_until - now)
+
+        record, rest = await self._store.change(lane, seen)
+        if rest > 0 and not poisoned(record, call):
+            raise _paused(lane, record.reason, rest)
+
     async def learn(self, lane: Lane, quirk: str) -> None:
         """Remember something of the endpoint's dialect, for all processes."""
 
@@ -161,7 +171,7 @@ class ModelLimits:
         spent = waited[wait.why] / 1000
         if wait.why in ("open", "half_open") and spent + wait.seconds > self._patience:
             rest = wait.seconds if wait.why == "open" else lane.open_seconds / 2
-            raise Paused(_name(lane), wait.reason or "calls to it fail", max(rest * random.uniform(1.0, 1.3), 0.1))
+            raise _paused(lane, wait.reason, rest)
         if wait.why == "asked" and spent + wait.seconds > self._rate_patience:
             raise Paused(_name(lane), wait.reason, wait.seconds * random.uniform(1.0, 1.2))
 
@@ -188,6 +198,10 @@ class ModelLimits:
         if turned:
             logger.warning("circuit breaker", extra={"endpoint": _name(lane), "state": turned, "why": verdict.reason})
         self._freed.setdefault(lane.key, asyncio.Event()).set()
+
+
+def _paused(lane: Lane, reason: str, rest: float) -> Paused:
+    return Paused(_name(lane), reason or "calls to it fail", max(rest * random.uniform(1.0, 1.3), 0.1))
 
 
 def _name(lane: Lane) -> str:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from shared.account import Account
+from shared.costs import Charge
 from shared.errors import ConfigurationError
 
 MILLION = 1_000_000.0
@@ -55,6 +57,28 @@ class Prices:
     def of(self, model: str) -> Price | None:
         """The model's price, also under its dated name; None if nobody knows it."""
         return self._prices.get(model) or self._prices.get(_DATED.sub("", model))
+
+    def ceiling(
+        self, model: str, tokens_in: int, tokens_out: int, account: Account, purpose: str, budget: float | None = None
+    ) -> tuple[float, float | None, str]:
+        """What a call may cost at most, the budget (the account's own before `budget`), and the call in words: the
+        arguments of `Account.reserved`. Raises ConfigurationError when there is a budget but no price."""
+        budget = account.budget_usd if account.budget_usd is not None else budget
+        price = self.of(model)
+        what = f"{purpose} with {model}"
+        if price is not None:
+            return price.of(tokens_in, tokens_out), budget, what
+        message = f"No price is known for {model}: give it in SHADOWTWIN_MODEL_PRICES."
+        if budget is not None:
+            raise ConfigurationError("misconfigured", f"{message} Without it the job's budget cannot be kept.")
+        account.note_once("model_price_unknown", message, model=model)
+        return 0.0, None, what
+
+    def charge(self, model: str, purpose: str, call: str, tokens_in: int, tokens_out: int) -> Charge:
+        """A paid call for the ledger."""
+        price = self.of(model)
+        usd = price.of(tokens_in, tokens_out) if price else None
+        return Charge(id=call, model=model, purpose=purpose, tokens_in=tokens_in, tokens_out=tokens_out, usd=usd)
 
 
 def _read(table: str) -> dict[str, Price]:

@@ -7,6 +7,7 @@ less exactly for a moment is better than work that stands still.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -79,7 +80,8 @@ class NatsLanes:
     async def close(self) -> None:
         """Close the connection."""
         if self._client is not None:
-            await self._client.close()
+            with contextlib.suppress(NatsError, OSError, TimeoutError):
+                await self._client.close()
             self._client = self._bucket = None
 
     async def _swap(self, lane: Lane, change: Change[T]) -> T:

@@ -2,20 +2,33 @@
 
 A call is cut into batches (inputs and estimated tokens), the batches run a few at a time, and only what failed or is
 missing from an answer is asked for again. The SDK's own retries are off: they would repeat whole batches unseen.
+Limits, circuit breaker and ledger are those of the model client: whoever's account is active pays.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
+import hashlib
 import math
 import random
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from shared.errors import ConfigurationError, ShadowtwinError, TransientError
+from shared.account import Account, active_account
+from shared.adapters.model_lane import Lane, Verdict
+from shared.adapters.model_limits import MemoryLanes, ModelLimits
+from shared.adapters.model_prices import Prices
+from shared.adapters.model_tokens import estimate_tokens
+from shared.adapters.openai_client import OpenAIClient
+from shared.errors import BudgetExceeded, ConfigurationError, Paused, ShadowtwinError, TransientError
+
+__all__ = ["EmbeddingEndpoint", "OpenAIEmbedder", "estimate_tokens"]
+
+PURPOSE = "embedding"
+"""Of these calls in the ledger."""
 
 MOST_INPUTS = 2_048
 MOST_TOKENS = 300_000
@@ -40,6 +53,8 @@ class EmbeddingEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     longest_wait: float = 30.0
     timeout: float = 20.0
     timeout_per_1000_tokens: float = 1.0
+    open_seconds: float = 15.0
+    open_seconds_most: float = 300.0
 
     def __post_init__(self) -> None:
         if not (0 < self.batch_inputs <= MOST_INPUTS and 0 < self.batch_tokens <= MOST_TOKENS):
@@ -52,31 +67,36 @@ class EmbeddingEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenAIEmbedder:
-    """`Embedder` port. One instance a process: it holds the one client and the one limit on concurrent requests."""
+    """`Embedder` port. One instance a process. Without `limits` it shares its turns with nobody."""
 
-    def __init__(self, endpoint: EmbeddingEndpoint) -> None:
+    def __init__(
+        self, endpoint: EmbeddingEndpoint, limits: ModelLimits | None = None, prices: Prices | None = None
+    ) -> None:
         self._endpoint = endpoint
         self.name = f"{endpoint.model}@{endpoint.dimension}"
         self.dimension = endpoint.dimension
-        self._limit = asyncio.Semaphore(endpoint.concurrency)
-        self._opening = asyncio.Lock()
-        self._sdk: Any = None
-        self._client: Any = None
-        self._resume_at = 0.0
+        self._client = OpenAIClient(endpoint.base_url, endpoint.api_key)
+        self._limits = limits or ModelLimits(MemoryLanes(), rate_patience=endpoint.longest_wait)
+        self._prices = prices or Prices()
+        self._lane = Lane(
+            endpoint=endpoint.base_url,
+            model=endpoint.model,
+            in_flight=endpoint.concurrency,
+            open_seconds=endpoint.open_seconds,
+            open_seconds_most=endpoint.open_seconds_most,
+        )
 
     async def close(self) -> None:
         """Close the client's connections."""
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
+        await self._client.close()
 
     async def embed(self, texts: Sequence[str], *, query: bool = False) -> list[list[float]]:
         """One unit vector a text, in order.
 
-        Raises TransientError (rate_limited with `retry_after`, unavailable) when the attempts are used up, and
-        ConfigurationError when the endpoint refuses or answers with vectors of another dimension.
+        Raises TransientError (rate_limited with `retry_after`, unavailable) when the attempts are used up, Paused while
+        the endpoint rests, BudgetExceeded before the active account's budget is, and ConfigurationError when the
+        endpoint refuses or answers with vectors of another dimension.
         """
-        await self._open()
         vectors: list[list[float]] = [[] for _ in texts]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._settle(batch)) for batch in self._batches(texts)]
@@ -112,47 +132,60 @@ class OpenAIEmbedder:
             missing = {position: text for position, text in batch.items() if position not in found}
             try:
                 found |= await self._request(missing)
-            except ConfigurationError as error:
+            except (ConfigurationError, BudgetExceeded, Paused) as error:
                 return found, error
             except TransientError as error:
                 if attempt == self._endpoint.attempts or (error.retry_after or 0) > self._endpoint.longest_wait:
-                    return found, error
-                self._resume_at = max(self._resume_at, self._now() + self._pause(attempt, error.retry_after))
+                    return found, await self._pause(missing) or error
+                if error.retry_after is None:
+                    await asyncio.sleep(min(random.uniform(0.25, 0.75) * 2.0 ** (attempt - 1), 10.0))
             if len(found) == len(batch):
                 return found, None
         return found, TransientError("unavailable", "The embedding endpoint keeps leaving out vectors.")
 
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
-
-    def _pause(self, attempt: int, retry_after: float | None) -> float:
-        if retry_after is not None:
-            return retry_after
-        return min(random.uniform(0.25, 0.75) * 2.0 ** (attempt - 1), self._endpoint.longest_wait)
+    async def _pause(self, batch: dict[int, str]) -> Paused | None:
+        """Whether it is the endpoint that rests, not this batch that fails."""
+        try:
+            await self._limits.check(self._lane, _call_of(batch.values()))
+        except Paused as pause:
+            return pause
+        return None
 
     async def _request(self, batch: dict[int, str]) -> dict[int, list[float]]:
         """One request; what the answer lacks is simply not in the result."""
         positions, inputs = list(batch), list(batch.values())
         tokens = sum(map(estimate_tokens, inputs))
-        extra = {"dimensions": self._endpoint.dimension} if self._endpoint.send_dimension else {}
-        timeout = self._endpoint.timeout + self._endpoint.timeout_per_1000_tokens * tokens / 1_000
-        try:
-            async with self._limit:
-                # what one batch was told holds for all: the endpoint asked this client to wait
-                await asyncio.sleep(max(self._resume_at - self._now(), 0))
-                answer = await self._client.embeddings.create(
-                    model=self._endpoint.model, input=inputs, timeout=timeout, **extra
-                )
-        except self._sdk.OpenAIError as error:
-            raise self._translated(error) from None
-        except ValueError:
-            raise TransientError(
-                "unavailable", f"The answer of {self._endpoint.base_url} is no list of embeddings."
-            ) from None
+        account = active_account() or Account()
+        with account.reserved(*self._prices.ceiling(self._endpoint.model, tokens, 0, account, PURPOSE)):
+            answer = await self._answer(inputs, tokens)
+            used = int(getattr(answer.usage, "prompt_tokens", 0) or tokens)
+            account.charge(self._prices.charge(self._endpoint.model, PURPOSE, uuid.uuid4().hex, used, 0))
         data = [entry for entry in answer.data or [] if 0 <= entry.index < len(positions)]
         vectors = await asyncio.to_thread(lambda: [self._unit(entry.embedding) for entry in data])
         return {positions[entry.index]: vector for entry, vector in zip(data, vectors, strict=True)}
+
+    async def _answer(self, inputs: list[str], tokens: int) -> Any:
+        """One turn at the endpoint. Raises the error of a call that failed."""
+        endpoint = self._endpoint
+        extra = {"dimensions": endpoint.dimension} if endpoint.send_dimension else {}
+        timeout = endpoint.timeout + endpoint.timeout_per_1000_tokens * tokens / 1_000
+        client = await self._client.open()
+        call = _call_of(inputs)
+        async with self._limits.grant(self._lane, tokens, call) as grant:
+            try:
+                async with asyncio.timeout(timeout):
+                    answer = await client.embeddings.create(
+                        model=endpoint.model, input=inputs, timeout=timeout, **extra
+                    )
+            except Exception as error:
+                trouble = self._client.trouble(error, f"{endpoint.model} at {endpoint.base_url}")
+                kind, wait = "ok" if trouble.kind == "refused" else trouble.kind, trouble.retry_after
+                grant.verdict = Verdict(
+                    kind=kind, retry_after=wait, reason=trouble.reason, call=call, spread=random.random()
+                )
+                raise trouble.error from None
+            grant.verdict = Verdict(kind="ok")
+        return answer
 
     def _unit(self, vector: Sequence[float]) -> list[float]:
         if len(vector) != self.dimension:
@@ -164,43 +197,7 @@ class OpenAIEmbedder:
             raise TransientError("unavailable", f"{self.name} answered with a vector that has no direction.")
         return [value / length for value in vector]
 
-    def _translated(self, error: Any) -> ShadowtwinError:
-        """Our error for the SDK's; its text stays out, because it may quote the input or the key."""
-        status = getattr(error, "status_code", None)
-        where = f"{self._endpoint.model} at {self._endpoint.base_url}"
-        if status == 429 and getattr(error, "code", None) == "insufficient_quota":
-            return ConfigurationError("misconfigured", f"The account's quota for {where} is used up.")
-        if status == 429:
-            return TransientError("rate_limited", retry_after=_retry_after(error.response.headers))
-        if status is None or status >= 500 or status in (408, 409):
-            seen = f"HTTP {status}" if status else type(error).__name__
-            headers = error.response.headers if status else {}
-            return TransientError(
-                "unavailable", f"No embeddings from {where} ({seen}).", retry_after=_retry_after(headers)
-            )
-        return ConfigurationError(
-            "misconfigured", f"{where} refuses to embed (HTTP {status}): check key, model and URL."
-        )
 
-    async def _open(self) -> None:
-        async with self._opening:
-            if self._client is None:
-                self._sdk = await asyncio.to_thread(importlib.import_module, "openai")
-                endpoint = self._endpoint
-                self._client = self._sdk.AsyncOpenAI(
-                    base_url=endpoint.base_url, api_key=endpoint.api_key, max_retries=0, timeout=endpoint.timeout
-                )
-
-
-def estimate_tokens(text: str) -> int:
-    """Tokens of a text, rather too many than too few: one for three bytes of UTF-8."""
-    return len(text.encode("utf-8", "surrogatepass")) // 3 + 1
-
-
-def _retry_after(headers: Any) -> float | None:
-    """Seconds that the endpoint asks to wait; None if it names none (or a date, which no known endpoint sends)."""
-    try:
-        seconds = float(headers["retry-after"])
-    except (KeyError, ValueError):
-        return None
-    return seconds if 0 <= seconds < 86_400 else None
+def _call_of(inputs: Iterable[str]) -> str:
+    """What tells this request from others."""
+    return hashlib.sha256("\0".join(inputs).encode()).hexdigest()

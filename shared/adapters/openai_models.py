@@ -26,7 +26,7 @@ from shared.adapters.model_tokens import estimate_tokens
 from shared.adapters.openai_client import OpenAIClient, Trouble
 from shared.answers import Unfit, fit, read_answer
 from shared.costs import Charge
-from shared.errors import ConfigurationError, ModelAnswerError
+from shared.errors import ModelAnswerError
 from shared.models import LaneState, ModelAnswer, ModelRequest
 from shared.ports import Storage
 
@@ -176,7 +176,10 @@ class _Question:
     async def _call(self, more: list[dict[str, Any]], tokens: int, flight: Flight[ModelAnswer]) -> Reply:
         """One paid call, tried again as long as that is sensible. Raises what `ask` raises."""
         read = self._prompt.tokens + sum(estimate_tokens(message["content"]) for message in more)
-        with self._account.reserved(*self._most_usd(read, tokens)):
+        ceiling = self._prices.ceiling(
+            self._model, read, tokens, self._account, self._prompt.purpose, self._endpoint.budget_usd
+        )
+        with self._account.reserved(*ceiling):
             failures = limited = 0
             tried: list[str] = []
             while True:
@@ -198,22 +201,10 @@ class _Question:
                 limited += trouble.kind == "limited"
                 failures += trouble.kind != "limited"
                 if failures >= self._endpoint.attempts or limited > LIMITED_MOST:
+                    await self._limits.check(self._lane, self._prompt.key)
                     raise trouble.error
                 if trouble.kind != "limited" and trouble.retry_after is None:
                     await asyncio.sleep(min(random.uniform(0.25, 0.75) * 2.0 ** (failures - 1), 10.0))
-
-    def _most_usd(self, read: int, tokens: int) -> tuple[float, float | None, str]:
-        """What the next call may cost at most, and the budget. Raises ConfigurationError when that cannot be known."""
-        budget = self._account.budget_usd if self._account.budget_usd is not None else self._endpoint.budget_usd
-        price = self._prices.of(self._model)
-        what = f"{self._prompt.purpose} with {self._model}"
-        if price is not None:
-            return price.of(read, tokens), budget, what
-        message = f"No price is known for {self._model}: give it in SHADOWTWIN_MODEL_PRICES."
-        if budget is not None:
-            raise ConfigurationError("misconfigured", f"{message} Without it the job's budget cannot be kept.")
-        self._account.note_once("model_price_unknown", message, model=self._model)
-        return 0.0, None, what
 
     async def _send(
         self, more: list[dict[str, Any]], quirks: list[str], read: int, tokens: int, grant: Grant
@@ -261,15 +252,8 @@ class _Question:
         usage = completion.usage
         tokens_in = int(getattr(usage, "prompt_tokens", 0) or read)
         tokens_out = int(getattr(usage, "completion_tokens", 0) or estimate_tokens(text))
-        price = self._prices.of(self._model)
-        charge = Charge(
-            id=f"{self._prompt.key[:32]}.{len(self._charges)}",
-            model=self._model,
-            purpose=self._prompt.purpose,
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
-            usd=price.of(tokens_in, tokens_out) if price else None,
-        )
+        call = f"{self._prompt.key[:32]}.{len(self._charges)}"
+        charge = self._prices.charge(self._model, self._prompt.purpose, call, tokens_in, tokens_out)
         self._charges.append(charge)
         self._account.charge(charge)
         return Reply(text, bool(refusal) or finish == "content_filter", finish == "length", charge)

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.adapters.model_limits import ModelLimits
+from shared.adapters.model_prices import Prices
 from shared.adapters.open_on_use import OpenOnUse
 from shared.errors import ConfigurationError
 from shared.ports import Embedder, VectorStore
@@ -16,7 +18,7 @@ from shared.settings import read_secret
 class VectorSettings(BaseSettings):
     """Prefix SHADOWTWIN_. Without any of these: LanceDB in the data folder and WordLlama, no account needed."""
 
-    model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", extra="ignore", protected_namespaces=())
 
     vector_store: Literal["lancedb", "pinecone"] = "lancedb"
     embedder: Literal["wordllama", "openai"] = "wordllama"
@@ -26,10 +28,14 @@ class VectorSettings(BaseSettings):
     embedding_model: str = ""
     embedding_dimension: int = 0
     embedding_api_key_file: Path | None = None
+    model_prices: str = ""
+    model_open_seconds: float = 15.0
+    model_open_seconds_most: float = 300.0
 
 
-def choose_embedder(settings: VectorSettings) -> Embedder:
-    """The embedder; raises ConfigurationError for an incomplete setting."""
+def choose_embedder(settings: VectorSettings, limits: ModelLimits | None = None) -> Embedder:
+    """The embedder; one that calls an endpoint takes its turns from `limits`. Raises ConfigurationError for an
+    incomplete setting."""
     if settings.embedder == "wordllama":
         from shared.adapters.wordllama_embedder import WordLlamaEmbedder
 
@@ -47,7 +53,11 @@ def choose_embedder(settings: VectorSettings) -> Embedder:
             api_key=read_secret(settings.embedding_api_key_file, "SHADOWTWIN_EMBEDDING_API_KEY_FILE"),
             model=settings.embedding_model,
             dimension=settings.embedding_dimension,
-        )
+            open_seconds=settings.model_open_seconds,
+            open_seconds_most=settings.model_open_seconds_most,
+        ),
+        limits,
+        Prices(settings.model_prices),
     )
 
 
