@@ -18,6 +18,8 @@ from services.gateway.sqlite_jobs import sqlite_stores
 from shared.adapters.folder_storage import FolderStorage
 from shared.ports import DocumentStore, JobStore, Storage
 from shared.testing.memory import MemoryDocuments, MemoryJobs, MemoryStorage
+from tests.support.model_clients import GOOD, Client
+from tests.support.model_server import ModelServer
 from tests.support.mongo_server import MongoServer, choose
 
 CHOICE = choose()
@@ -138,3 +140,18 @@ async def _mongo(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     """Every implementation in turn, empty."""
     return MemoryStorage() if request.param == "memory" else FolderStorage(tmp_path / "twins")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ModelServer]:
+    """A simulated model server that knows one good answer."""
+    async with ModelServer({"metadata": GOOD}) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(server: ModelServer) -> AsyncIterator[Client]:
+    """A client of it, closed afterwards."""
+    made = Client(server)
+    yield made
+    await made.models.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,13 @@ def _through_an_outage(server: ModelServer, env: dict[str, str], folder: Path, p
     ):
         running = Running(stack, http)
         while http.get("/ready").status_code != 200 or not server.log:
-            pass
+            time.sleep(0.05)
         server.fail(status=503, times=100_000)
         job_id = running.submit(pdf)["jobId"]
 
         def paused(job: dict[str, Any]) -> bool:
-            return sum(entry["phase"] == "model_paused" for entry in job["logs"]) >= 2
+            phases = [str(entry["phase"]) for entry in job["logs"]]
+            return phases.count("model_paused") >= 2
 
         running.wait_until(job_id, paused)
         server.faults.clear()

@@ -132,7 +132,7 @@ def test_a_schema_that_refers_to_itself_ends() -> None:
 
 
 def test_thousands_of_rows_are_read_in_moments() -> None:
-    row = {"type": "object", "properties": {f"f{i}": {"type": ["number", "null"]} for i in range(10)}}
+    row: dict[str, Any] = {"type": "object", "properties": {f"f{i}": {"type": ["number", "null"]} for i in range(10)}}
     row["properties"]["choice"] = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
     schema = {"type": "object", "properties": {"rows": {"type": "array", "items": row}}}
     value = {"rows": [{f"f{i}": str(i) for i in range(10)} | {"choice": "3"} for _ in range(2_000)]}

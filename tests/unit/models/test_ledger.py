@@ -51,7 +51,10 @@ def test_what_is_told_again_by_any_later_report_is_counted_once() -> None:
 
 @pytest.mark.parametrize("command", [Report, Settle, Release, Fail])
 def test_every_way_a_step_can_end_brings_its_costs(command: type) -> None:
-    more: dict[str, Any] = {Release: {"reason": "x"}, Fail: {"error": failure("extract_pdf", "x", "document", "x")}}
+    more: dict[type, dict[str, Any]] = {
+        Release: {"reason": "x"},
+        Fail: {"error": failure("extract_pdf", "x", "document", "x")},
+    }
     assert spent(told(running_job(), command, costs=[ONE], **more.get(command, {}))) == 0.5
 
 
