@@ -112,7 +112,9 @@ class Policies(Record, frozen=True, kw_only=True):
 
 class Parameters(Options, frozen=True, kw_only=True):
     """The job's settings, as resolved when it was made. `budget_usd` is the most that its model calls may cost;
-    `figures` and `previews` ask for what pages draw, and for pages as a whole, beside the embedded images."""
+    `figures` and `previews` ask for what pages draw, and for pages as a whole, beside the embedded images;
+    `sealed_password` opens the PDF: readable by the extractor alone (`shared.sealing`), masked wherever it is shown.
+    """
 
     template: str = "document"
     figures: bool = False
@@ -120,6 +122,7 @@ class Parameters(Options, frozen=True, kw_only=True):
     phases: Phases = Phases()
     policies: Policies = Policies()
     budget_usd: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    sealed_password: str = ""
 
 
 class Step(Record, frozen=True, kw_only=True):

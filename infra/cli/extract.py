@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from infra.cli.failure import CliError
+from infra.cli.password import password
 from services.extractor.app import PRELOAD
 from services.extractor.assembly import picture_name
 from services.extractor.pages import DocumentInfo, Image, Page
@@ -105,6 +106,8 @@ async def _extract(arguments: argparse.Namespace) -> Found:
         previews=arguments.previews,
         max_pages=settings.max_pages,
         caps=settings.caps(),
+        password=password(arguments),
+        respect_permissions=settings.respect_permissions,
     )
     into = _Folder(folder)
     children = Children(PRELOAD)

@@ -42,6 +42,7 @@ def build() -> argparse.ArgumentParser:
         process.add_argument("--method", default="fast", help="extraction method")
         process.add_argument("--force", action="store_true", help="run every phase although its gate would skip it")
         _pictures(process)
+        _password(process)
     up = add("up", "up", "run the local stack until Ctrl-C", where=False)
     up.add_argument("--data-dir", type=Path, help="where to keep everything")
     up.add_argument("--port", type=int, default=8080, help="the gateway's port (0: any free one)")
@@ -70,6 +71,7 @@ def build() -> argparse.ArgumentParser:
     extract.add_argument("--output", type=Path, required=True, metavar="DIR")
     extract.add_argument("--method", default="fast", choices=["fast"])
     _pictures(extract)
+    _password(extract)
     specs = add("specs", "specs", "write docs/openapi.json and docs/asyncapi.json anew", where=False)
     specs.set_defaults(json=False)
     bench = add("bench", "bench", "measure this machine", where=False)
@@ -99,6 +101,13 @@ def build() -> argparse.ArgumentParser:
 def _pictures(command: argparse.ArgumentParser) -> None:
     command.add_argument("--figures", action="store_true", help="also what pages draw, rendered as PNG")
     command.add_argument("--previews", action="store_true", help="also every page as a JPEG")
+
+
+def _password(command: argparse.ArgumentParser) -> None:
+    """Never as an argument: everybody on the machine can read those."""
+    given = command.add_mutually_exclusive_group()
+    given.add_argument("--password", action="store_true", help="ask for the PDF's password")
+    given.add_argument("--password-file", type=Path, metavar="FILE", help="read it from FILE's first line (-: stdin)")
 
 
 def main(argv: list[str]) -> int:

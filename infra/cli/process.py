@@ -19,6 +19,7 @@ from infra.cli import report
 from infra.cli.client import Client, remote
 from infra.cli.failure import CliError
 from infra.cli.parser import DEFAULT_DATA
+from infra.cli.password import password
 from infra.stack import AlreadyRunning, Stack, StackError
 from infra.stack_files import guest, wait_for_guests
 
@@ -44,6 +45,8 @@ def process(arguments: argparse.Namespace) -> int:
     """PDFs through a running gateway, or through a stack that lives as long as the command."""
     files = _expanded(arguments.files)
     form, parameters = {"libraryId": arguments.library}, _parameters(arguments)
+    if secret := password(arguments):
+        form["password"] = secret
     if len(files) > 1:
         form |= {"batchId": str(uuid.uuid4()), "batchName": ", ".join(path.name for path in arguments.files)[:200]}
     folder = arguments.data_dir or DEFAULT_DATA

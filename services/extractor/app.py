@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from hashlib import sha256
 
 from services.extractor.external import ExternalLane
 from services.extractor.extraction import Extraction
@@ -13,6 +14,7 @@ from services.extractor.workspace import Workspace
 from shared.adapters.folder_storage import FolderStorage
 from shared.child import Children
 from shared.external import is_external
+from shared.sealing import Sealing
 from shared.ticket import Ticket
 from shared.worker import run
 
@@ -33,7 +35,8 @@ async def serve() -> None:
         try:
             storage = FolderStorage(settings.data_dir / "twins")
             async with contextlib.aclosing(ExternalLane(storage, settings, workspace)) as external:
-                yield Extraction(storage, children, settings, workspace, external)
+                sealing = Sealing(sha256(settings.service_token().encode()).hexdigest())
+                yield Extraction(storage, children, settings, workspace, external, sealing)
         finally:
             await children.close()
 

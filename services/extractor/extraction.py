@@ -14,13 +14,17 @@ from services.extractor.settings import ExtractorSettings
 from services.extractor.task import PICTURES, READER, Task
 from services.extractor.workspace import Workspace
 from shared.child import Children
+from shared.errors import DocumentError
 from shared.external import external_made_from, is_external
 from shared.gates import Verdict, extract_gate, fingerprint, judge_verified
 from shared.job import StepName
 from shared.manifest import Outputs
 from shared.phase import Report
 from shared.ports import Storage
+from shared.sealing import Sealing, Unsealable
 from shared.ticket import Outcome, Ticket
+
+_STALE = "The password that came with the job was sealed for another extractor: give it again with a new job."
 
 
 class Extraction:
@@ -35,9 +39,11 @@ class Extraction:
         settings: ExtractorSettings,
         workspace: Workspace | None = None,
         external: ExternalLane | None = None,
+        sealing: Sealing | None = None,
     ) -> None:
         self._storage, self._children, self._settings = storage, children, settings
         self._workspace = workspace or Workspace()
+        self._sealing = sealing
         self._external = external or ExternalLane(storage, settings, self._workspace)
 
     async def gate(self, ticket: Ticket) -> Verdict:
@@ -73,6 +79,7 @@ class Extraction:
                 figures=ticket.parameters.figures,
                 previews=ticket.parameters.previews,
                 max_pages=self._settings.max_pages,
+                password=self._password(ticket),
                 caps=self._settings.caps(),
                 respect_permissions=self._settings.respect_permissions,
             )
@@ -106,6 +113,18 @@ class Extraction:
             counts=found.counts,
             warnings=found.warnings,
         )
+
+    def _password(self, ticket: Ticket) -> str:
+        """The password that came with the job, in clear in this process and its child only."""
+        sealed = ticket.parameters.sealed_password
+        if not sealed:
+            return ""
+        try:
+            if self._sealing is None:
+                raise Unsealable("no key")
+            return self._sealing.open(sealed)
+        except Unsealable as error:
+            raise DocumentError("pdf_encrypted", _STALE) from error
 
 
 def _behind(task: Task, checkpoint: Checkpoint, parts: list[Part]) -> Task:

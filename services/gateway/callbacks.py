@@ -23,7 +23,7 @@ from services.gateway.signatures import Signature
 from shared.commands import Claim, Command, Fail, Release, Report, Settle, is_mark
 from shared.edits import spent
 from shared.errors import CATALOGUE, RequestError, TransientError
-from shared.job import Job, JobError, StepName, StepStatus
+from shared.job import Job, JobError, Parameters, StepName, StepStatus
 from shared.ports import JobStore
 from shared.ticket import Callback, ClaimRequest, Ticket
 from shared.transitions import Refused, admitted
@@ -116,7 +116,7 @@ class Callbacks:
             heartbeat_seconds=self._heartbeat,
             deadline_seconds=self._deadline,
             document=document,
-            parameters=job.parameters,
+            parameters=_parameters_for(job),
             output_prefix=run_folder(job.library_id, job.document_id, job.process_id, job.lease.step, job.attempt),
             checkpoint=job.checkpoint.get(str(job.lease.step), {}),
             spent_usd=spent(job),
@@ -297,3 +297,10 @@ def _settlement(job: Job, body: Callback, who: dict[str, Any], entries: list[dic
         warnings=done.warnings,
         meta=done.meta,
     )
+
+
+def _parameters_for(job: Job) -> Parameters:
+    """The password goes to the extractor only."""
+    if job.lease is not None and job.lease.step == StepName.EXTRACT:
+        return job.parameters
+    return replace(job.parameters, sealed_password="")

@@ -37,6 +37,7 @@ from shared.events import JobEvent
 from shared.job import JobStatus, StepName
 from shared.phase import Ack, Disposition, Retry
 from shared.ports import DocumentStore, Embedder, JobQuery, JobStore, Storage, VectorStore
+from shared.sealing import Sealing
 from shared.shelf import Shelf
 from shared.transitions import Refused
 
@@ -79,6 +80,7 @@ class Gateway:
             seconds=settings.callback_fetch_seconds,
         )
         limits = ArchiveLimits(total_bytes=settings.callback_unpacked_bytes)
+        self.sealing = Sealing(credentials["extractor"]) if "extractor" in credentials else None
         self.audit = AuditLog()
         self.external = ExternalService(settings)
         self.bulk = Bulk(jobs, self.intake, self.orchestrator)

@@ -85,6 +85,8 @@ def new_job(
 
 
 def digest_of(document: Document, request: JobRequest) -> str:
-    """What a repeated Idempotency-Key is compared with: the bytes and everything that was asked."""
-    asked = msgspec.json.encode(replace(request, idempotency_key=None)).decode()
+    """What a repeated Idempotency-Key is compared with: the bytes and everything that was asked but the password, which
+    must not be told from what is stored and is sealed differently every time."""
+    parameters = replace(request.parameters, sealed_password="")
+    asked = msgspec.json.encode(replace(request, idempotency_key=None, parameters=parameters)).decode()
     return fingerprint(document.sha256, document.name, asked)

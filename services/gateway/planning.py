@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from shared.document import Document
 from shared.gates import Verdict, judge
@@ -102,7 +103,7 @@ class Planner:
             heartbeat_seconds=0,
             deadline_seconds=0,
             document=document,
-            parameters=parameters,
+            parameters=replace(parameters, sealed_password=""),
             output_prefix="",
         )
         return await self._gates.verdict(ticket)

@@ -69,10 +69,11 @@ def bearer(request: Request) -> str | None:
 
 
 def shown_job(job: Job) -> dict[str, Any]:
-    """The job as the API shows it: all fields of the source, the secret's hash masked, newest logs embedded."""
+    """The job as the API shows it: all fields of the source, secrets masked, newest logs embedded."""
     document = to_document(job)
     document["_id"] = job.job_id
     document["jobSecretHash"] = "***" if job.job_secret_hash else ""
+    document["parameters"]["sealedPassword"] = "***" if job.parameters.sealed_password else ""
     cancelled = job.error is not None and job.error.code == "cancelled"
     document["shownStatus"] = "cancelled" if cancelled else str(job.status)
     return document

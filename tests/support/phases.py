@@ -14,6 +14,7 @@ import msgspec
 
 from services.extractor.extraction import Extraction
 from services.extractor.settings import ExtractorSettings
+from services.gateway.secrets import hash_of
 from services.ingestor.ingestion import Ingestion
 from services.ingestor.settings import IngestorSettings
 from services.transformer.metadata import Metadata
@@ -25,6 +26,7 @@ from shared.adapters.http_gateway import HttpGateway
 from shared.gates import Verdict
 from shared.job import StepName
 from shared.phase import Ack, Phase, Report, handle
+from shared.sealing import Sealing
 from shared.testing.memory_vectors import HashEmbedder, WordTokenizer
 from shared.ticket import Outcome, Ticket
 from tests.support.gateway import SERVICE_TOKENS, World
@@ -93,7 +95,15 @@ def real_phases(world: World, extractor: Extraction | None = None) -> dict[StepN
     embedder = HashEmbedder()
     ingestion = Ingestion(world.storage, world.vectors, embedder, WordTokenizer(), IngestorSettings())
     return {
-        StepName.EXTRACT: Counted(extractor or Extraction(world.storage, children, ExtractorSettings())),
+        StepName.EXTRACT: Counted(
+            extractor
+            or Extraction(
+                world.storage,
+                children,
+                ExtractorSettings(),
+                sealing=Sealing(hash_of(SERVICE_TOKENS["extractor"])),
+            )
+        ),
         StepName.TRANSFORM: Counted(
             Transformation(world.storage, [Metadata(world.storage, OfflineAnalyzer(children, TransformerSettings()))])
         ),

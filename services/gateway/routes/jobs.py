@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, File, Form, Header, Query, Request, UploadFile
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from services.gateway.composition import Gateway
@@ -16,14 +17,16 @@ from services.gateway.foreign_payload import expanded
 from services.gateway.requeue import RequeueRequest, cancel, requeue
 from services.gateway.web import answer, body_of, shown_job
 from shared import twin
-from shared.errors import RequestError
+from shared.errors import ConfigurationError, RequestError
 from shared.external import EXTERNAL_METHODS
 from shared.job import Job, Parameters
 from shared.ports import JobQuery
+from shared.sealing import Sealing
 
 UPLOAD_PIECE = 1 << 20
 METHODS = ("fast", *EXTERNAL_METHODS)
 """What `extractionMethod` may be."""
+SECRET = {"format": "password", "writeOnly": True}
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _TEMPLATE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -44,6 +47,9 @@ def routes(gateway: Gateway) -> APIRouter:
         batchName: Annotated[str | None, Form()] = None,
         priority: Annotated[int, Form(ge=-100, le=100, description="higher goes first in its library")] = 0,
         parameters: Annotated[str, Form(description="JSON: template, policies, phases, options")] = "{}",
+        password: Annotated[
+            str, Form(description="of the PDF; kept sealed, shown nowhere", json_schema_extra=SECRET)
+        ] = "",
         plan: Annotated[bool, Query(description="Only say what would run, be skipped, why, and at what cost")] = False,
         idempotencyKey: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)] = None,
     ) -> Response:
@@ -58,7 +64,7 @@ def routes(gateway: Gateway) -> APIRouter:
             batch_name=batchName,
             priority=priority,
             idempotency_key=idempotencyKey,
-            parameters=_parameters(parameters),
+            parameters=_parameters(parameters, password, gateway.sealing),
         )
         await gateway.shelf.find(twin.library_id(libraryId), request.parameters.template)
         if plan:
@@ -149,17 +155,27 @@ def short_status(job: Job) -> str:
     return {"completed": "done"}.get(job.status, str(job.status))
 
 
-def _parameters(text: str) -> Parameters:
+def _parameters(text: str, password: str, sealing: Sealing | None) -> Parameters:
     try:
         given: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
+        password = msgspec.convert(given.pop("password", password), str)
         known = msgspec.convert(given, Parameters)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError("bad_request", f"parameters: {error}.") from error
-    unknown = set(given) - set(msgspec.json.decode(msgspec.json.encode(Parameters())))
+    unknown = set(given) - set(msgspec.json.decode(msgspec.json.encode(Parameters()))) | {"sealedPassword"} & set(given)
     if unknown:
         raise RequestError("bad_request", f"parameters has no {', '.join(sorted(unknown))}.")
     _check(known)
-    return known
+    return replace(known, sealed_password=_sealed(password, sealing)) if password else known
+
+
+def _sealed(password: str, sealing: Sealing | None) -> str:
+    if sealing is None:
+        raise ConfigurationError("misconfigured", "This gateway has no extractor that could be given a password.")
+    try:
+        return sealing.seal(password)
+    except ValueError as error:
+        raise RequestError("bad_request", f"password: {error}.") from error
 
 
 def _check(parameters: Parameters) -> None:
