@@ -44,13 +44,13 @@ async def keep_answer(storage: Storage, document: Document, made_from: str, answ
 
 
 async def find_answer(storage: Storage, document: Document, made_from: str) -> Answer | None:
-    """The kept answer, its text checked against its hash; None when there is none or anything of it is missing."""
+    """The kept answer, its texts checked against their hashes; None when there is none or anything of it is missing."""
     try:
         answer = msgspec.json.decode(await storage.read(f"{_place(document)}/{made_from}.json"), type=Answer)
         for file in answer.files:
             if await storage.stat(file.key) != file.size:
                 return None
-            if file.role == "transcript" and not await _unchanged(storage, file):
+            if file.role and not await _unchanged(storage, file):
                 return None
     except (ShadowtwinError, msgspec.MsgspecError, UnicodeDecodeError):
         return None

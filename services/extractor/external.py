@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -31,6 +32,7 @@ SEND_TRIES = 4
 
 
 PLACE_PAUSE = 5.0
+"""Seconds after which a step that was given back for want of a place is tried again."""
 
 
 class ExternalLane:
@@ -90,9 +92,11 @@ class ExternalLane:
         if ticket.deadline_seconds > 0:
             limit = min(limit, ticket.deadline_seconds)
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(limit) as deadline:
                 yield
         except TimeoutError as error:
+            if not deadline.expired():
+                raise
             raise ShadowtwinError(
                 "step_deadline", f"The external worker was not done after {limit:g} s.", hint=_LONGER
             ) from error
@@ -105,7 +109,10 @@ class ExternalLane:
             return
         with self._workspace.folder() as folder:
             report.mark("running", "reading the PDF from storage", progress=10)
-            yield await self._storage.local_path(ticket.document.artefacts["source"].key, folder)
+            path = await self._storage.local_path(ticket.document.artefacts["source"].key, folder)
+            if await asyncio.to_thread(_digest, path) != ticket.document.sha256:
+                raise ShadowtwinError("artefact_changed", "The stored PDF is not the one that was uploaded.")
+            yield path
 
     async def _hand_over(self, ticket: Ticket, report: Report, path: str) -> None:
         callback = self._settings.callback_url(ticket.job_id)
@@ -158,6 +165,11 @@ class ExternalLane:
 
 
 _LONGER = "Requeue it with a higher SHADOWTWIN_EXTERNAL_SECONDS, or look at the external worker."
+
+
+def _digest(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def request_form(ticket: Ticket, callback: str, settings: ExternalSettings) -> dict[str, str]:

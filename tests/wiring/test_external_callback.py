@@ -197,6 +197,18 @@ async def test_a_document_for_which_there_is_no_place_is_given_back_without_a_lo
         await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_a_stored_pdf_that_is_not_the_uploaded_one_is_not_handed_over(tmp_path: Path):
+    async with outside(tmp_path) as made:
+        accepted = await made.start(PDF)
+        document = await made.gateway.documents.get(accepted["documentId"])
+        assert document is not None
+        await made.gateway.storage.write(document.artefacts["source"].key, PDF.replace(b"enough", b"ENOUGH"))
+        await made.route.run()
+        job = await made.gateway.job(accepted["jobId"])
+        assert job.error is not None
+        assert (job.error.code, made.worker.requests) == ("artefact_changed", [])
+
+
 async def test_without_an_address_the_job_says_which_setting_is_missing(tmp_path: Path):
     async with outside(tmp_path, external_url="") as made:
         job = await made.completed(PDF)
