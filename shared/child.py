@@ -17,14 +17,14 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from shared.child_main import Limits, Request, encode_frame
-from shared.child_talk import Child, ChildFailed, ChildRaised, Conversation
+from shared.child_talk import Child, ChildFailed, ChildRaised, Conversation, OnMessage
 from shared.errors import ConfigurationError, TransientError
 
 __all__ = ["ChildFailed", "ChildRaised", "Children", "Limits"]
@@ -59,12 +59,13 @@ class Children:
         target: str,
         args: Any,
         limits: Limits,
-        on_message: Callable[[Any], Awaitable[None]],
+        on_message: OnMessage,
         *,
         message_type: Any = Any,
         result_type: Any = Any,
     ) -> Any:
-        """Call `target` ("module:function") in a child of its own; messages go to `on_message` one after the other.
+        """Call `target` ("module:function") in a child of its own; messages go to `on_message` one after the other,
+        which may return how long the next one may take instead of `idle_seconds`.
 
         Name the types where the child is not to be trusted: what does not fit them is a ChildFailed, and a frame
         of many tiny objects cannot fill the memory. Cancellation kills the child and returns when it is gone.

@@ -22,6 +22,8 @@ from shared.forkserver import FORK, KILL, NUMBER
 
 Kind = Literal["crash", "timeout", "idle", "memory", "cpu", "lost"]
 T = TypeVar("T")
+OnMessage = Callable[[Any], Awaitable[float | None]]
+"""Takes a child's message; may return how long, in seconds, the next one may take instead of `idle_seconds`."""
 _REAP_SECONDS = 1.0
 _PART_BYTES = 1 << 18
 _TEXT_CHARS = 2_000
@@ -113,9 +115,9 @@ class Child:
 class Conversation:
     """Reads one child's frames within its limits and turns its end into a result or an exception."""
 
-    def __init__(self, child: Child, limits: Limits, on_message: Callable[[Any], Awaitable[None]]) -> None:
+    def __init__(self, child: Child, limits: Limits, on_message: OnMessage) -> None:
         self._child = child
-        self._idle = limits.idle_seconds
+        self._idle = self._usual = limits.idle_seconds
         self._left = limits.wall_seconds
         self._on_message = on_message
         self._last: Any = None
@@ -134,7 +136,7 @@ class Conversation:
             if frame.kind == "error":
                 raise self._raised(self._decoded(_FAILURE, frame.body))
             self._last = self._decoded(message, frame.body)
-            await self._on_message(self._last)
+            self._idle = await self._on_message(self._last) or self._usual
             await asyncio.sleep(0)  # a child that talks without a pause must not keep the loop to itself
 
     async def _within(self, step: Awaitable[T]) -> T:

@@ -60,6 +60,18 @@ CATALOGUE: dict[str, Entry] = {
     "pdf_no_text": Entry(
         422, "No text was found in the PDF.", "It is probably a scan: choose the extraction method ocr."
     ),
+    # the methods of extraction
+    "ocr_language_missing": Entry(
+        500,
+        "The text recognition has no data for a language.",
+        "Install its data (the system's package tesseract-ocr-LANGUAGE, or LANGUAGE.traineddata in the folder that "
+        "SHADOWTWIN_TESSDATA names), or leave the language out of ocrLanguages.",
+    ),
+    "layout_unavailable": Entry(
+        500,
+        "The layout model is not installed.",
+        "Install pymupdf4llm and pymupdf-layout in pymupdf's version, or choose the extraction method auto or fast.",
+    ),
     # the request
     "bad_request": Entry(400, "The request is malformed.", "Compare it with the API description at /docs."),
     "template_invalid": Entry(

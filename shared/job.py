@@ -78,7 +78,7 @@ class Options(Record, frozen=True, kw_only=True):
     """What the extraction is asked for."""
 
     target_language: str = "en"
-    extraction_method: str = "fast"
+    extraction_method: str = "auto"
     include_images: bool = True
     use_cache: bool = True
 
@@ -119,6 +119,10 @@ class Parameters(Options, frozen=True, kw_only=True):
     template: str = "document"
     figures: bool = False
     previews: bool = False
+    ocr_languages: str = ""
+    """Languages of the text recognition, as in deu+eng; empty: those of the extractor's settings."""
+    escalation_seconds: float | None = None
+    """How long `auto` may spend on other methods than `fast`; None: as the extractor's settings say."""
     phases: Phases = Phases()
     policies: Policies = Policies()
     budget_usd: Annotated[float, msgspec.Meta(ge=0)] | None = None

@@ -25,10 +25,14 @@ from shared import twin
 from shared.anchors import anchor, escape_anchors
 from shared.child import Children
 from shared.errors import DocumentError, ShadowtwinError
+from shared.job import Parameters
+from shared.methods import LOCAL_METHODS
 
 
 def extract(arguments: argparse.Namespace) -> int:
     """Write DIR/<stem>.md and DIR/images/; exit code 2 with the error's code when the PDF cannot be read."""
+    if arguments.method not in LOCAL_METHODS:
+        raise CliError("bad_request", f"--method must be one of {', '.join(LOCAL_METHODS)}.", "Choose one of them.", 2)
     if not arguments.file.is_file():
         raise CliError("not_found", f"There is no file {arguments.file}.", "Check the path.", 2)
     started = time.monotonic()
@@ -49,6 +53,7 @@ def extract(arguments: argparse.Namespace) -> int:
         "images": found.counts["images"],
         "figures": found.counts["figures"],
         "previews": found.counts["previews"],
+        "methods": found.methods,
         "warnings": found.warnings,
     }
     if arguments.json:
@@ -97,6 +102,7 @@ class _Folder:
 async def _extract(arguments: argparse.Namespace) -> Found:
     settings = ExtractorSettings()
     pdf, folder = arguments.file, arguments.output
+    wanted = Parameters(extraction_method=arguments.method, ocr_languages=arguments.ocr_languages)
     (folder / "images").mkdir(parents=True, exist_ok=True)
     if arguments.previews:
         (folder / "previews").mkdir(exist_ok=True)
@@ -108,6 +114,7 @@ async def _extract(arguments: argparse.Namespace) -> Found:
         caps=settings.caps(),
         password=password(arguments),
         respect_permissions=settings.respect_permissions,
+        reading=settings.reading(wanted),
     )
     into = _Folder(folder)
     children = Children(PRELOAD)

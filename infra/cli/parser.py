@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from infra.cli.failure import CliError
+from shared.methods import LOCAL_METHODS
 
 DEFAULT_DATA = Path(__file__).resolve().parents[2] / ".shadowtwin" / "data"
 
@@ -39,7 +40,7 @@ def build() -> argparse.ArgumentParser:
         process.add_argument("files", nargs="+", type=Path, metavar="FILE")
         process.add_argument("--library", default="default")
         process.add_argument("--template", default="document")
-        process.add_argument("--method", default="fast", help="extraction method")
+        _method(process)
         process.add_argument("--force", action="store_true", help="run every phase although its gate would skip it")
         _pictures(process)
         _password(process)
@@ -69,7 +70,7 @@ def build() -> argparse.ArgumentParser:
     extract = add("extract", "extract", "one PDF to Markdown and images, without any service", where=False)
     extract.add_argument("file", type=Path)
     extract.add_argument("--output", type=Path, required=True, metavar="DIR")
-    extract.add_argument("--method", default="fast", choices=["fast"])
+    _method(extract)
     _pictures(extract)
     _password(extract)
     specs = add("specs", "specs", "write docs/openapi.json and docs/asyncapi.json anew", where=False)
@@ -108,6 +109,12 @@ def _password(command: argparse.ArgumentParser) -> None:
     given = command.add_mutually_exclusive_group()
     given.add_argument("--password", action="store_true", help="ask for the PDF's password")
     given.add_argument("--password-file", type=Path, metavar="FILE", help="read it from FILE's first line (-: stdin)")
+
+
+def _method(command: argparse.ArgumentParser) -> None:
+    names = ", ".join(LOCAL_METHODS)
+    command.add_argument("--method", default="auto", help=f"how pages are read: {names}, or a foreign worker's")
+    command.add_argument("--ocr-languages", default="", metavar="LANGUAGES", help="of the text recognition, as deu+eng")
 
 
 def main(argv: list[str]) -> int:

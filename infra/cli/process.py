@@ -74,6 +74,8 @@ def plan(arguments: argparse.Namespace) -> int:
 def _parameters(arguments: argparse.Namespace) -> dict[str, Any]:
     parameters: dict[str, Any] = {"template": arguments.template, "extractionMethod": arguments.method}
     parameters |= {name: True for name in ("figures", "previews") if getattr(arguments, name)}
+    if arguments.ocr_languages:
+        parameters["ocrLanguages"] = arguments.ocr_languages
     if arguments.force:
         parameters["policies"] = {"extract": "force", "metadata": "force", "ingest": "force"}
     return parameters

@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from services.extractor.checkpoint import Checkpoint, Part, encode_part
+from services.extractor.escalations import EscalationLog
 from services.extractor.pages import DocumentInfo, Image, Page
 from services.extractor.tally import Found, Tally
 from shared import frontmatter, twin
@@ -57,6 +58,7 @@ class Assembly:
         self._info: DocumentInfo | None = None
         self._tally = Tally()
         self._checkpoint = checkpoint
+        self._escalations = EscalationLog(report)
         self._unsaved: list[dict[str, Any]] = []
         self._unsaved_files: list[File] = []
 
@@ -111,6 +113,8 @@ class Assembly:
         if "image" in message:
             message = {**message, "content": b""}
         await self._write(message)
+        if "page" in message:
+            self._escalations.tell(message["page"])
         self._unsaved.append(message)
         if "page" in message and self._report.due():
             await self._save()
@@ -169,4 +173,5 @@ class Assembly:
         """Pages in = pages out + pages that failed by name; raises DocumentError when nothing could be read."""
         if self._info is None:
             raise DocumentError("pdf_no_pages")
+        self._escalations.close()
         return self._tally.found(self._info)

@@ -40,7 +40,10 @@ def extract(args: dict[str, Any], send: Send) -> None:
         announce(OUTLINE)
         send({"info": msgspec.to_builtins(describe_document(document, with_outline=OUTLINE not in task.lost))})
         album = Album(task, document, announce, send)
-        for page in read_pages(document, first=task.first, lost=task.lost, touch=announce, caps=task.caps):
+        pages = read_pages(
+            document, first=task.first, lost=task.lost, touch=announce, caps=task.caps, reading=task.reading
+        )
+        for page in pages:
             page, dropped = album.add(page)
             send({"page": msgspec.to_builtins(page), "dropped": dropped})
 

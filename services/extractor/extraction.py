@@ -50,7 +50,7 @@ class Extraction:
         """`gateExtractPdf`: skip if a transcript of these bytes and options is stored (checklist A3.7) and may be used
         again (job option useCache)."""
         parameters = ticket.parameters
-        recorded = extract_gate(ticket.document, made_from(ticket))
+        recorded = extract_gate(ticket.document, self.made_from(ticket))
         present = recorded
         if recorded:
             transcript = ticket.document.artefacts["transcript"]
@@ -60,6 +60,16 @@ class Extraction:
         if verdict.reason == "shadow_twin_exists" and not parameters.use_cache:
             return Verdict(True, "cache_off", True)
         return verdict
+
+    def made_from(self, ticket: Ticket) -> str:
+        """Fingerprint of everything the transcript depends on."""
+        if is_external(ticket.parameters.extraction_method):
+            return external_made_from(ticket.document.sha256, ticket.parameters)
+        reading = self._settings.reading(ticket.parameters)
+        method = (reading.method,) if reading.method == "fast" else (reading.method, reading.languages, reading.budget)
+        parameters = ticket.parameters
+        pictures = (parameters.include_images, parameters.figures, parameters.previews, PICTURES)
+        return fingerprint(ticket.document.sha256, *method, *pictures, READER)
 
     async def work(self, ticket: Ticket, report: Report) -> Outcome:
         """Read the PDF in a child process and store what it sends, page by page; or have it read elsewhere."""
@@ -78,13 +88,14 @@ class Extraction:
                 images=ticket.parameters.include_images,
                 figures=ticket.parameters.figures,
                 previews=ticket.parameters.previews,
+                reading=self._settings.reading(ticket.parameters),
                 max_pages=self._settings.max_pages,
                 password=self._password(ticket),
                 caps=self._settings.caps(),
                 respect_permissions=self._settings.respect_permissions,
             )
             report.mark("running", f"reading pages, method {ticket.parameters.extraction_method}", progress=60)
-            made = made_from(ticket)
+            made = self.made_from(ticket)
             checkpoint = read_checkpoint(ticket.checkpoint, made)
             parts = await read_parts(self._storage, checkpoint)
             if parts is None:
@@ -137,12 +148,3 @@ def _behind(task: Task, checkpoint: Checkpoint, parts: list[Part]) -> Task:
         hashes={message["image"]["name"]: message["image"]["sha256"] for message in images},
         lost=checkpoint.lost,
     )
-
-
-def made_from(ticket: Ticket) -> str:
-    """Fingerprint of everything the transcript depends on."""
-    parameters = ticket.parameters
-    if is_external(parameters.extraction_method):
-        return external_made_from(ticket.document.sha256, parameters)
-    pictures = (parameters.include_images, parameters.figures, parameters.previews, PICTURES)
-    return fingerprint(ticket.document.sha256, parameters.extraction_method, *pictures, READER)

@@ -17,8 +17,16 @@ class Block(msgspec.Struct, frozen=True):
     level: int = 0
 
 
+class Escalation(msgspec.Struct, frozen=True):
+    """That `auto` tried another method than `fast` for a page, why, and whether its result was the better one."""
+
+    to: str  # ocr|layout
+    reason: str
+    kept: bool
+
+
 class Page(msgspec.Struct, frozen=True):
-    """One sheet read; `number` counts sheets from 1, `label` is the folio printed on it."""
+    """One sheet read; `number` counts sheets from 1, `label` is the folio printed on it, `method` read it."""
 
     number: int
     markdown: str
@@ -35,6 +43,8 @@ class Page(msgspec.Struct, frozen=True):
     warnings: list[str] = []
     error: str = ""
     preview: str = ""  # file name below previews/, when one was asked for
+    method: str = "fast"
+    escalation: Escalation | None = None
 
 
 class Image(msgspec.Struct, frozen=True):

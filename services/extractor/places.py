@@ -1,7 +1,7 @@
 """Places in a document that a reader touches, told before they are touched: whoever dies there is known by its place.
 
-A place is "outline", the number of a sheet ("7"), or the pictures of a sheet by kind ("7/images", "7/figures",
-"7/preview"). Imports no PDF library.
+A place is "outline", the number of a sheet ("7"), its pictures by kind ("7/images", "7/figures", "7/preview"),
+or its reading by another method than `fast` ("7/ocr", "7/layout"). Imports no PDF library.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Lost = Mapping[str, str]
 """Places that must not be touched (again), with the error code of what happened there."""
 
 OUTLINE = "outline"
-_PLACE = re.compile(r"outline|[1-9][0-9]{0,8}(/images|/figures|/preview)?")
+_PLACE = re.compile(r"outline|[1-9][0-9]{0,8}(/(images|figures|preview|ocr|layout))?")
 
 
 class LostPage(Exception):
@@ -42,9 +42,19 @@ def preview_of(page: int) -> str:
     return f"{page}/preview"
 
 
+def method_of(page: int, method: str) -> str:
+    """The place where sheet `page` is read by `method`."""
+    return f"{page}/{method}"
+
+
 def is_place(text: object) -> bool:
     """Whether a child that is not trusted has named a place."""
     return isinstance(text, str) and _PLACE.fullmatch(text) is not None
+
+
+def is_slow(place: str) -> bool:
+    """Whether a page is read there by a method that takes seconds."""
+    return place.endswith(("/ocr", "/layout"))
 
 
 def untold(place: str) -> None:

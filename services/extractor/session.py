@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from services.extractor.places import is_place
+from services.extractor.places import is_place, is_slow
 from services.extractor.settings import ExtractorSettings
 from services.extractor.task import Task
 from shared.child import ChildFailed, ChildRaised, Children, Limits
@@ -100,11 +100,11 @@ class Session:
             idle_seconds=settings.page_seconds,
         )
 
-    async def _hear(self, message: dict[str, Any]) -> None:
+    async def _hear(self, message: dict[str, Any]) -> float | None:
         if "at" in message:
             if is_place(message["at"]):
                 self._at = message["at"]
-            return
+            return self._settings.slow_page_seconds if is_slow(self._at) else None
         started = time.monotonic()
         await self._take(message)
         if message.get("fingerprint"):
@@ -118,6 +118,7 @@ class Session:
         elif "info" in message:
             self._task = replace(self._task, sha256="")  # checked once
         self._taking += time.monotonic() - started
+        return None
 
     async def _mourn(self, kind: str, detail: str) -> None:
         """Decide what the child's death has cost; raises when no single place is at fault, so that every return is a

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from services.extractor.caps import Caps
+from services.extractor.reading import Reading, tessdata_folders
 from shared.external_settings import ExternalSettings
+from shared.job import Parameters
 
 
 class ExtractorSettings(ExternalSettings):
@@ -15,6 +17,8 @@ class ExtractorSettings(ExternalSettings):
     `respect_permissions` refuses a document whose owner forbids copying (pdf_copy_forbidden); off, because who owns
     the system's documents asks for their text, and the restriction of such a file is shown in its document.json.
     `page_chars` and `page_graphics` count characters and drawn lines of a page (`services.extractor.caps`).
+    `slow_page_seconds` is that for text recognition or the layout model. `ocr_languages` and `escalation_seconds` stand
+    in for job options that are not given, `ocr_pixels` bounds the picture of a page that is recognised.
     """
 
     concurrency: int = 2
@@ -33,3 +37,19 @@ class ExtractorSettings(ExternalSettings):
     def caps(self) -> Caps:
         """How much of a page is looked at."""
         return Caps(chars=self.page_chars, graphics=self.page_graphics)
+
+    slow_page_seconds: float = 240.0
+    ocr_languages: str = "deu+eng"
+    ocr_pixels: int = 12_000_000
+    escalation_seconds: float = 600.0
+
+    def reading(self, parameters: Parameters) -> Reading:
+        """How the pages of a job are read: its options, and what they leave open."""
+        wanted = parameters.escalation_seconds
+        return Reading(
+            method=parameters.extraction_method,
+            languages=parameters.ocr_languages or self.ocr_languages,
+            tessdata=tessdata_folders(),
+            budget=self.escalation_seconds if wanted is None else wanted,
+            pixels=self.ocr_pixels,
+        )

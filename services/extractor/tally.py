@@ -20,6 +20,20 @@ _NAMED = {
 """Warnings of single pages that the result names, with their sentence."""
 
 
+_GATHERED = {
+    "ocr_language_missing": "Pages that need text recognition stay as they are: its language data are not installed.",
+    "layout_unavailable": "Pages that need the layout model stay as they are: its package is not installed.",
+    "budget_spent": "The time for other methods was used up; the pages stay as the fast method reads them.",
+    "text_garbled": "The characters of the text have no meaning or a wrong one, so the pages are hardly to be read.",
+    "ocr_failed": "The text recognition failed; the pages stay as the fast method reads them.",
+    "ocr_lost": "The text recognition exceeded its limits; the pages stay as the fast method reads them.",
+    "layout_failed": "The layout model failed; the pages stay as the fast method reads them.",
+    "layout_lost": "The layout model exceeded its limits; the pages stay as the fast method reads them.",
+}
+"""Warnings that many pages may have, each told once with its pages."""
+_LISTED = 20
+
+
 class Found(msgspec.Struct, frozen=True):
     """What the run of the child gave, after the conservation check."""
 
@@ -27,6 +41,8 @@ class Found(msgspec.Struct, frozen=True):
     metadata: dict[str, str]
     counts: dict[str, int]
     warnings: list[dict[str, Any]]
+    methods: dict[str, int] = {}
+    """Pages by the method that read them."""
 
 
 class Tally:
@@ -39,6 +55,8 @@ class Tally:
         self._failed: list[tuple[int, str]] = []
         self._warned: dict[str, list[int]] = {}
         self._chars = self._placements = self._repeats = self._figures = self._previews = 0
+        self._methods: Counter[str] = Counter()
+        self._limited: dict[str, list[int]] = {}
 
     def page(self, page: Page) -> None:
         """Count a page."""
@@ -47,6 +65,9 @@ class Tally:
         self._previews += bool(page.preview)
         if page.error:
             self._failed.append((page.number, page.error))
+        self._methods[page.method] += not page.error
+        for code in {warning.partition(":")[0] for warning in page.warnings} & _GATHERED.keys():
+            self._limited.setdefault(code, []).append(page.number)
         for code in _NAMED.keys() & set(page.warnings):
             self._warned.setdefault(code, []).append(page.number)
 
@@ -76,7 +97,13 @@ class Tally:
             "characters": self._chars,
         }
         metadata = {f"pdf_{key}": value for key, value in info.metadata.items() if value}
-        return Found(pages=info.pages, metadata=metadata, counts=counts, warnings=self._warnings(info))
+        return Found(
+            pages=info.pages,
+            metadata=metadata,
+            counts=counts,
+            warnings=self._warnings(info),
+            methods=dict(self._methods),
+        )
 
     def _warnings(self, info: DocumentInfo) -> list[dict[str, Any]]:
         warnings: list[dict[str, Any]] = [
@@ -85,6 +112,9 @@ class Tally:
         ]
         for code, numbers in sorted(self._warned.items()):
             warnings.extend({"code": code, "message": _NAMED[code].format(n), "page": n} for n in numbers)
+        for code, numbers in sorted(self._limited.items()):
+            message = f"{_GATHERED[code]} Pages: {_listed(numbers)}."
+            warnings.append({"code": code, "message": message, "count": len(numbers), "page": numbers[0]})
         if "outline_lost" in info.warnings:
             warnings.append({"code": "outline_lost", "message": "The outline could not be read within its limits."})
         if info.repaired:
@@ -102,6 +132,11 @@ class Tally:
             message = f"{count} images dropped: {reason}."
             warnings.append({"code": "images_dropped", "message": message, "count": count, "reason": reason})
         return warnings
+
+
+def _listed(numbers: list[int]) -> str:
+    named = ", ".join(map(str, numbers[:_LISTED]))
+    return f"{named} and {len(numbers) - _LISTED} more" if len(numbers) > _LISTED else named
 
 
 def none_read(codes: list[str]) -> DocumentError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from services.extractor.caps import Caps
+from services.extractor.reading import Reading
 
 READER = "fast-4"
 """Name and version of the reader; part of every transcript's fingerprint, so that a better one makes it stale."""
@@ -31,6 +32,7 @@ class Task(msgspec.Struct, frozen=True):
     hashes: dict[str, str] = {}
     lost: dict[str, str] = {}
     caps: Caps = Caps()
+    reading: Reading = Reading()
     max_pages: int = 5000
     password: str = ""
     respect_permissions: bool = False

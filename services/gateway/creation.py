@@ -32,8 +32,9 @@ class JobRequest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 def request_fingerprint(parameters: Parameters) -> str:
     """What decides, beside the bytes, whether an equal upload has been processed already."""
+    reading = (parameters.extraction_method, parameters.ocr_languages, parameters.escalation_seconds)
     pictures = (parameters.include_images, parameters.figures, parameters.previews)
-    return fingerprint(parameters.extraction_method, *pictures, parameters.target_language, parameters.template)
+    return fingerprint(*reading, *pictures, parameters.target_language, parameters.template)
 
 
 def new_job(

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from services.extractor import extraction
+from services.extractor.extraction import Extraction
 from services.ingestor.ingestion import Ingestion
 from services.transformer.transformation import Transformation
 from shared import frontmatter, log_phases, templates
@@ -97,6 +97,8 @@ class Bench:
             output_prefix="",
         )
         ingestion = self.phases[StepName.INGEST]._phase
+        extraction = self.phases[StepName.EXTRACT]._phase
+        assert isinstance(extraction, Extraction)
         transformation = self.phases[StepName.TRANSFORM]._phase
         assert isinstance(ingestion, Ingestion)
         assert isinstance(transformation, Transformation)

@@ -20,13 +20,15 @@ from shared import twin
 from shared.errors import ConfigurationError, RequestError
 from shared.external import EXTERNAL_METHODS
 from shared.job import Job, Parameters
+from shared.methods import LANGUAGES, LOCAL_METHODS
 from shared.ports import JobQuery
 from shared.sealing import Sealing
 
 UPLOAD_PIECE = 1 << 20
-METHODS = ("fast", *EXTERNAL_METHODS)
+METHODS = (*LOCAL_METHODS, *EXTERNAL_METHODS)
 """What `extractionMethod` may be."""
 SECRET = {"format": "password", "writeOnly": True}
+MOST_SECONDS = 24 * 3600
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _TEMPLATE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -182,6 +184,10 @@ def _check(parameters: Parameters) -> None:
     """Refuse what no worker could do, before anything is stored."""
     if parameters.extraction_method not in METHODS:
         raise RequestError("bad_request", f"extractionMethod must be one of {', '.join(METHODS)}.")
+    if parameters.ocr_languages and not LANGUAGES.fullmatch(parameters.ocr_languages):
+        raise RequestError("bad_request", "ocrLanguages must be names of Tesseract's languages, such as deu+eng.")
+    if parameters.escalation_seconds is not None and not 0 <= parameters.escalation_seconds <= MOST_SECONDS:
+        raise RequestError("bad_request", f"escalationSeconds must be between 0 and {MOST_SECONDS}.")
     if not _LANGUAGE.fullmatch(parameters.target_language):
         raise RequestError("bad_request", "targetLanguage must be a language tag such as en or de-AT.")
     if not _TEMPLATE.fullmatch(parameters.template):
