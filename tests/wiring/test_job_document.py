@@ -35,7 +35,7 @@ async def test_the_document_has_every_field_of_the_source():
             "itemId": "UERG/L2EucGRm",
             "parentId": "folder",
         },
-        "options": {"targetLanguage": "de", "extractionMethod": "fast", "includeImages": False, "useCache": True},
+        "options": {"targetLanguage": "de", "extractionMethod": "auto", "includeImages": False, "useCache": True},
         "batchId": "b1",
         "batchName": "Batch",
     }
