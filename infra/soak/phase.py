@@ -61,16 +61,16 @@ class Phase:
     """Reads PDFs one after the other or side by side; what was stored for one is removed when it has been read."""
 
     def __init__(self, storage: FolderStorage, extraction: Extraction) -> None:
-        self._storage, self._extraction = storage, extraction
+        self._storage, self.extraction = storage, extraction
 
     async def read(self, pdf: Path) -> Read:
         """Never raises what the phase raises."""
         name = uuid.uuid4().hex
         started = asyncio.get_running_loop().time()
         try:
-            ticket = await self._ticket(pdf, name)
-            outcome = await self._extraction.work(ticket, Report(_Nobody(), ticket))
-            read = await self._result(outcome)
+            ticket = await self.ticket(pdf, name)
+            outcome = await self.extraction.work(ticket, Report(_Nobody(), ticket))
+            read = await self.result(outcome)
         except ShadowtwinError as error:
             read = Read(error.code, error.message)
         except Exception as error:
@@ -79,13 +79,15 @@ class Phase:
             await self._storage.delete_prefix(name)
         return read._replace(seconds=asyncio.get_running_loop().time() - started)
 
-    async def _result(self, outcome: Outcome) -> Read:
+    async def result(self, outcome: Outcome) -> Read:
+        """What a piece of work gave."""
         manifest = msgspec.json.decode(await self._storage.read(outcome.outputs["manifest"].key), type=Manifest)
         (key,) = (file.key for file in manifest.files if file.role == "transcript")
         text = (await self._storage.read(key)).decode()
         return Read("ok", "", outcome.counts["pages"], outcome.counts["pagesFailed"], text)
 
-    async def _ticket(self, pdf: Path, name: str) -> Ticket:
+    async def ticket(self, pdf: Path, name: str) -> Ticket:
+        """A ticket for extracting `pdf`, which is stored under the folder `name`."""
         content = await asyncio.to_thread(pdf.read_bytes)
         source = await self._storage.write(f"{name}/source.pdf", content)
         now = datetime.now(UTC)

@@ -58,6 +58,9 @@ class Session:
         self._suspects: set[str] = set()
         self._at = ""
         self._pages = 0
+        self._sent: set[tuple[str, str]] = set()
+        """Pictures of the page that is not finished: the next child finds them again."""
+        self._marks: dict[str, dict[str, Any]] = {}
         self._task = Task(path="")
 
     @property
@@ -72,7 +75,11 @@ class Session:
         for _ in range(self._settings.max_restarts + 1):
             if await self._one_child():
                 return
-        raise DocumentError("pdf_crashed", f"The PDF made the reader end {self._settings.max_restarts + 1} times.")
+        code = next(reversed(self._task.lost.values()), "pdf_crashed")
+        raise DocumentError(
+            code,
+            f"The PDF made its reader end {self._settings.max_restarts + 1} times; last: {CATALOGUE[code].message}",
+        )
 
     async def _one_child(self) -> bool:
         """Whether the document has been read to its end."""
@@ -106,19 +113,36 @@ class Session:
                 self._at = message["at"]
             return self._settings.slow_page_seconds if is_slow(self._at) else None
         started = time.monotonic()
-        await self._take(message)
-        if message.get("fingerprint"):
-            image = message["image"]
-            self._task.seen[message["fingerprint"]] = image["name"]
-            self._task.hashes[image["name"]] = image["sha256"]
-        elif "page" in message:
-            self._task = replace(self._task, first=message["page"]["number"] + 1)
-            self._pages += 1
-            self._at = ""
+        if not self._is_known(message):
+            await self._take(message)
+        if "page" in message:
+            self._finish(message["page"]["number"])
         elif "info" in message:
             self._task = replace(self._task, sha256="")  # checked once
         self._taking += time.monotonic() - started
         return None
+
+    def _is_known(self, message: dict[str, Any]) -> bool:
+        """Whether a picture was sent by an earlier child, which died before it had finished the page."""
+        kind = next((kind for kind in ("image", "preview") if kind in message), "")
+        if not kind:
+            return False
+        picture = (kind, str(message[kind]["name"]))
+        if message.get("fingerprint"):
+            self._marks[message["fingerprint"]] = message["image"]
+        known = picture in self._sent
+        self._sent.add(picture)
+        return known
+
+    def _finish(self, page: int) -> None:
+        seen = {mark: image["name"] for mark, image in self._marks.items()}
+        hashes = {image["name"]: image["sha256"] for image in self._marks.values()}
+        self._task.seen.update(seen)
+        self._task.hashes.update(hashes)
+        self._task = replace(self._task, first=page + 1)
+        self._sent, self._marks = set(), {}
+        self._pages += 1
+        self._at = ""
 
     async def _mourn(self, kind: str, detail: str) -> None:
         """Decide what the child's death has cost; raises when no single place is at fault, so that every return is a
@@ -137,7 +161,10 @@ class Session:
         if kind in _GROWING and self._pages and place not in self._suspects:
             self._suspects.add(place)
             return
-        self._task = replace(self._task, lost={**self._task.lost, place: code})
+        lost = {place: code}
+        if self._sent and place.endswith("/images"):  # figures are numbered behind all images
+            lost[place.removesuffix("images") + "figures"] = code
+        self._task = replace(self._task, lost={**self._task.lost, **lost})
         await self._take({"lost": self._task.lost})
 
     def _sentence(self, code: str) -> str:

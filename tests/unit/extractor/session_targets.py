@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -99,3 +101,30 @@ def name_places_that_are_none(args: dict[str, Any], send: Send) -> None:
     send({"at": "../../etc/passwd"})
     send({"at": 7})
     _segfault()
+
+
+def crash_behind_the_images_of_every_page(args: dict[str, Any], send: Send) -> None:
+    """The first child of each page only."""
+    images: list[Any] = []
+
+    def tell(message: dict[str, Any]) -> None:
+        send(message)
+        images.extend([message["image"]] if "image" in message else [])
+        if "at" in message and images and message["at"].endswith("/figures"):
+            _segfault()
+
+    extract(args, tell)
+
+
+def measure(args: dict[str, Any], send: Send) -> None:
+    """The real reader; at the end, by how much its memory has grown at most (KiB) and when its first page came (s)."""
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    first: list[float] = []
+
+    def tell(message: dict[str, Any]) -> None:
+        send(message)
+        first.extend([time.monotonic() - started] if "page" in message else [])
+
+    extract(args, tell)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    send({"measured": {"peak_kib": peak - before, "first_page": first[0]}})

@@ -118,7 +118,10 @@ async def test_images_that_kill_their_reader_cost_the_images_of_that_page(childr
     assert [page["number"] for page in reading.pages if "images_lost" in page["warnings"]] == [2]
 
 
-async def test_images_are_not_sent_twice_when_a_reader_dies_behind_them(children: Children, tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["crash_behind_every_page", "crash_behind_the_images_of_every_page"])
+async def test_images_are_not_sent_twice_when_a_reader_dies_behind_them(
+    children: Children, tmp_path: Path, target: str
+) -> None:
     document = pymupdf.open()
     for number in range(3):
         pixmap = pymupdf.Pixmap(pymupdf.csRGB, pymupdf.IRect(0, 0, 64, 64 + number))
@@ -126,10 +129,11 @@ async def test_images_are_not_sent_twice_when_a_reader_dies_behind_them(children
         pixmap.set_rect(pymupdf.IRect(5, 5, 40, 40), (200, 10, 10))
         document.new_page().insert_image(pymupdf.Rect(50, 50, 250, 250), pixmap=pixmap)
     document.save(tmp_path / "three.pdf")
-    reading = await Reading(children, "crash_behind_every_page").read(tmp_path / "three.pdf")
-    assert [message["image"]["name"] for message in reading.messages if "image" in message] == [
-        "1_0.png", "2_0.png", "3_0.png",
-    ]  # fmt: skip
+    reading = await Reading(children, target).read(tmp_path / "three.pdf", figures=True)
+    images = [message["image"] for message in reading.messages if "image" in message]
+    assert [image["name"] for image in images] == ["1_0.png", "2_0.png", "3_0.png"]
+    assert [image["duplicate_of"] for image in images] == [""] * 3
+    assert all(f"{page['number']}_0.png" in page["markdown"] for page in reading.pages)
 
 
 async def test_when_every_page_fails_every_page_is_named(children: Children, book: Path) -> None:
@@ -153,6 +157,7 @@ async def test_a_document_may_kill_so_many_readers_and_no_more(children: Childre
     with pytest.raises(DocumentError) as caught:
         await reading.read(book)
     assert (caught.value.code, len(reading.session.lost)) == ("pdf_crashed", 6)
+    assert "6 times" in caught.value.message
 
 
 async def test_the_wall_clock_is_that_of_the_document_over_all_its_readers(children: Children, book: Path) -> None:
@@ -173,3 +178,13 @@ async def test_an_encrypted_document_is_not_the_fault_of_a_page(children: Childr
     with pytest.raises(DocumentError) as caught:
         await Reading(children, TARGET).read(tmp_path / "none.pdf")
     assert caught.value.code == "pdf_corrupt"
+
+
+async def test_memory_does_not_grow_with_the_number_of_pages(children: Children, tmp_path: Path) -> None:
+    peaks = {}
+    for count in (50, 400):
+        reading = await Reading(children, "measure").read(long_pdf(tmp_path / f"{count}.pdf", count))
+        assert len(reading.pages) == count
+        (peaks[count],) = (message["measured"]["peak_kib"] for message in reading.messages if "measured" in message)
+    assert peaks[400] <= peaks[50] + (20 << 10)
+    assert peaks[400] <= 150 << 10
