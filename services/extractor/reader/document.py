@@ -14,6 +14,7 @@ from services.extractor.reader.blocks import Region, join_across
 from services.extractor.reader.columns import regions
 from services.extractor.reader.describe import read_outline
 from services.extractor.reader.forms import field_lines
+from services.extractor.reader.frames import take_frames
 from services.extractor.reader.grids import take_grids
 from services.extractor.reader.language import confidence_of, garbled_letters, language_of
 from services.extractor.reader.markdown import write
@@ -171,6 +172,7 @@ def layout(sheet: Sheet, styles: Styles) -> list[Piece]:
     """The blocks of a sheet in reading order."""
     _lift_stamps(sheet)
     sheet.segments = take_grids(sheet)
+    sheet.segments = take_frames(sheet)
     pieces: list[Piece] = []
     for region in regions(sheet.segments):
         pieces.extend(Region(rows_of(region), styles, sheet.number, sheet.height).pieces_of())

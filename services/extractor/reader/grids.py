@@ -101,10 +101,15 @@ def _take(lines: list[Rule], segments: list[Segment]) -> list[Segment]:
     if built is None:
         return segments
     table, used = built
-    stand_in = Segment(*table.bbox, table.bbox[3], 10.0, "\ufffc", "", min(s.order for s in used))
-    stand_in.table = table
     taken = set(map(id, used))
-    return [*(s for s in segments if id(s) not in taken), stand_in]
+    return [*(s for s in segments if id(s) not in taken), stand_in(table, used)]
+
+
+def stand_in(table: Table, used: list[Segment]) -> Segment:
+    """A segment in the place of those that a table took up."""
+    made = Segment(*table.bbox, table.bbox[3], 10.0, "\ufffc", "", min(s.order for s in used))
+    made.table = table
+    return made
 
 
 class _Grid:

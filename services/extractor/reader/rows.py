@@ -95,7 +95,12 @@ def _merged(left: Segment, right: Segment, gap: float) -> Segment:
     )  # fmt: skip
     merged.bold, merged.italic = left.bold + right.bold, left.italic + right.italic
     merged.mono, merged.rtl = left.mono + right.mono, main.rtl
+    merged.parts = [*(left.parts or [_part(left)]), *(right.parts or [_part(right)])]
     return merged
+
+
+def _part(segment: Segment) -> tuple[float, float, str]:
+    return segment.x0, segment.x1, segment.text
 
 
 def _absorb_scripts(rows: list[Row]) -> list[Row]:

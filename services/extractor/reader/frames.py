@@ -1,0 +1,100 @@
+"""Tables set between level rules only: the rules say where a table begins and ends.
+
+Rules of the same width, one under the other, make a frame; it is read as a table when the rows between
+them fall into columns. Text between two tables, or between the rules of a running header and footer, does not.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from services.extractor.reader.grids import Table, stand_in
+from services.extractor.reader.lattice import apart
+from services.extractor.reader.rows import Row, rows_of
+from services.extractor.reader.sheet import Rule, Segment, Sheet
+from services.extractor.reader.tables import build
+
+_THIN = 3.0
+_SHORT = 8.0
+_MIN_WIDTH = 60.0
+_SAME = 4.0
+_LONG = 70
+
+
+def take_frames(sheet: Sheet) -> list[Segment]:
+    """The segments of the sheet with those of tables between level rules replaced by one segment for each table."""
+    level = [r for r in sheet.rules if r.y1 - r.y0 <= _THIN and r.x1 - r.x0 > _SHORT]
+    if len(level) < 2:
+        return sheet.segments
+    segments = sheet.segments
+    for chain in _chains(_whole(level)):
+        for top, bottom in _runs(chain, segments):
+            segments = _take(chain, top, bottom, level, segments)
+    return segments
+
+
+def _whole(level: list[Rule]) -> list[Rule]:
+    """Rules drawn piece by piece joined to whole ones, from top to bottom; the others as they are."""
+    out: list[Rule] = []
+    for rule in sorted(level, key=lambda r: (round((r.y0 + r.y1) / 2), r.x0)):
+        last = out[-1] if out else None
+        if last is not None and abs(last.y0 + last.y1 - rule.y0 - rule.y1) < 2.4 and rule.x0 - last.x1 < _SHORT:
+            last.x1 = max(last.x1, rule.x1)
+        else:
+            out.append(Rule(rule.x0, rule.y0, rule.x1, rule.y1))
+    return [rule for rule in out if rule.x1 - rule.x0 > _MIN_WIDTH]
+
+
+def _chains(rules: list[Rule]) -> list[list[Rule]]:
+    """Rules of the same extent."""
+    chains: list[list[Rule]] = []
+    for rule in rules:
+        for chain in chains:
+            if abs(chain[0].x0 - rule.x0) < _SAME and abs(chain[0].x1 - rule.x1) < _SAME:
+                chain.append(rule)
+                break
+        else:
+            chains.append([rule])
+    return [chain for chain in chains if len(chain) > 1]
+
+
+def _runs(chain: list[Rule], segments: list[Segment]) -> list[tuple[int, int]]:
+    """The stretches of a chain between whose rules stand tabular rows."""
+    out: list[tuple[int, int]] = []
+    start: int | None = None
+    for index, (above, below) in enumerate(pairwise(chain)):
+        if _is_tabular(_between(segments, above, below), below.x1 - below.x0):
+            start = index if start is None else start
+        else:
+            out.extend([(start, index)] if start is not None else [])
+            start = None
+    return [*out, (start, len(chain) - 1)] if start is not None else out
+
+
+def _between(segments: list[Segment], above: Rule, below: Rule) -> list[Segment]:
+    return [
+        s
+        for s in segments
+        if above.y0 - 1 < (s.y0 + s.y1) / 2 < below.y1 + 1 and above.x0 - 3 < (s.x0 + s.x1) / 2 < above.x1 + 3
+    ]
+
+
+def _is_tabular(segments: list[Segment], width: float) -> bool:
+    """Whether what stands between two rules may be rows of a table."""
+    if not segments or any(s.table is not None for s in segments):
+        return False
+    rows = rows_of(segments)
+    wide = sum(len(row.cells) == 1 and (row.x1 - row.x0 > 0.6 * width or len(row.text) > _LONG) for row in rows)
+    return 2 * wide < len(rows) and any(len(row.cells) > 1 or len(row.text) < _LONG for row in rows)
+
+
+def _take(chain: list[Rule], top: int, bottom: int, level: list[Rule], segments: list[Segment]) -> list[Segment]:
+    inside = _between(segments, chain[top], chain[bottom])
+    rows = [Row(apart(row)) for row in rows_of(inside)]
+    lines = [(rule.y0 + rule.y1) / 2 for rule in chain[top : bottom + 1]]
+    near = [r for r in level if lines[0] - 2 < r.y0 < lines[-1] + 2]
+    table: Table | None = build(rows, lines, near) if len(rows) > 1 else None
+    if table is None:
+        return segments
+    taken = set(map(id, inside))
+    return [*(s for s in segments if id(s) not in taken), stand_in(table, inside)]
