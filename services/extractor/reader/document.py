@@ -20,6 +20,7 @@ from services.extractor.reader.language import confidence_of, garbled_letters, l
 from services.extractor.reader.markdown import write
 from services.extractor.reader.piece import Piece
 from services.extractor.reader.rows import rows_of
+from services.extractor.reader.rulings import thin_strokes
 from services.extractor.reader.running import Margins, Running
 from services.extractor.reader.segments import read_sheet
 from services.extractor.reader.sheet import Sheet
@@ -171,6 +172,7 @@ def _lift_stamps(sheet: Sheet) -> None:
 def layout(sheet: Sheet, styles: Styles) -> list[Piece]:
     """The blocks of a sheet in reading order."""
     _lift_stamps(sheet)
+    thin_strokes(sheet)
     sheet.segments = take_grids(sheet)
     sheet.segments = take_frames(sheet)
     pieces: list[Piece] = []

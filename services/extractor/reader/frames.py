@@ -11,23 +11,25 @@ from itertools import pairwise
 from services.extractor.reader.grids import Table, stand_in
 from services.extractor.reader.lattice import apart
 from services.extractor.reader.rows import Row, rows_of
+from services.extractor.reader.rulings import THIN
 from services.extractor.reader.sheet import Rule, Segment, Sheet
 from services.extractor.reader.tables import build
 
-_THIN = 3.0
 _SHORT = 8.0
 _MIN_WIDTH = 60.0
 _SAME = 4.0
 _LONG = 70
+_REACH = 60.0
 
 
 def take_frames(sheet: Sheet) -> list[Segment]:
     """The segments of the sheet with those of tables between level rules replaced by one segment for each table."""
-    level = [r for r in sheet.rules if r.y1 - r.y0 <= _THIN and r.x1 - r.x0 > _SHORT]
+    level = [r for r in sheet.rules if r.y1 - r.y0 <= THIN and r.x1 - r.x0 > _SHORT]
     if len(level) < 2:
         return sheet.segments
     segments = sheet.segments
-    for chain in _chains(_whole(level)):
+    chains = _chains(_whole(level))
+    for chain in chains:
         for top, bottom in _runs(chain, segments):
             segments = _take(chain, top, bottom, level, segments)
     return segments
@@ -83,18 +85,70 @@ def _is_tabular(segments: list[Segment], width: float) -> bool:
     """Whether what stands between two rules may be rows of a table."""
     if not segments or any(s.table is not None for s in segments):
         return False
-    rows = rows_of(segments)
-    wide = sum(len(row.cells) == 1 and (row.x1 - row.x0 > 0.6 * width or len(row.text) > _LONG) for row in rows)
-    return 2 * wide < len(rows) and any(len(row.cells) > 1 or len(row.text) < _LONG for row in rows)
+    lines = {round(s.base / 3) for s in segments}
+    wide = sum(len(s.text) > _LONG or (len(s.text) > _LONG / 2 and s.x1 - s.x0 > 0.6 * width) for s in segments)
+    return 2 * wide < len(lines)
 
 
 def _take(chain: list[Rule], top: int, bottom: int, level: list[Rule], segments: list[Segment]) -> list[Segment]:
     inside = _between(segments, chain[top], chain[bottom])
-    rows = [Row(apart(row)) for row in rows_of(inside)]
+    rows = _rows(inside)
     lines = [(rule.y0 + rule.y1) / 2 for rule in chain[top : bottom + 1]]
-    near = [r for r in level if lines[0] - 2 < r.y0 < lines[-1] + 2]
+    above, below = _beyond(chain[top], chain[bottom], rows, segments)
+    rows = [*above, *rows, *below]
+    y0, y1 = min(lines[0], rows[0].y0), max(lines[-1], rows[-1].y1)
+    near = [r for r in level if y0 - 2 < r.y0 < y1 + 2]
     table: Table | None = build(rows, lines, near) if len(rows) > 1 else None
     if table is None:
         return segments
-    taken = set(map(id, inside))
-    return [*(s for s in segments if id(s) not in taken), stand_in(table, inside)]
+    used = [
+        *inside,
+        *_between(segments, Rule(chain[top].x0, y0, chain[top].x1, y0), Rule(chain[top].x0, y1, chain[top].x1, y1)),
+    ]
+    taken = set(map(id, used))
+    return [*(s for s in segments if id(s) not in taken), stand_in(table, used)]
+
+
+def _rows(segments: list[Segment]) -> list[Row]:
+    return [Row(apart(row)) for row in rows_of(segments)]
+
+
+def _beyond(top: Rule, bottom: Rule, rows: list[Row], segments: list[Segment]) -> tuple[list[Row], list[Row]]:
+    """Rows of the table above its first rule and below its last: they stand close and line up with its cells."""
+    x0, x1 = top.x0, top.x1
+    many = [row for row in rows if len(row.cells) > 1]
+    if not many:
+        return [], []
+    over = _rows(_between(segments, Rule(x0, top.y0 - _REACH, x1, top.y0), top))
+    above: list[Row] = []
+    for row in reversed(over):
+        edge = above[0].y0 if above else top.y0
+        if (
+            edge - row.y1 > 1.2 * row.size
+            or row.table is not None
+            or len(row.cells) < 2
+            or not _lines_up(row, many, spans=True)
+        ):
+            break
+        above.insert(0, row)
+    under = _rows(_between(segments, bottom, Rule(x0, bottom.y1 + 20 * _REACH, x1, bottom.y1 + 20 * _REACH)))
+    below: list[Row] = []
+    for row in under:
+        edge = below[-1].y1 if below else bottom.y1
+        if (
+            row.y0 - edge > 1.2 * row.size
+            or row.table is not None
+            or len(row.cells) < 2
+            or not _lines_up(row, many, spans=False)
+        ):
+            break
+        below.append(row)
+    return above, below
+
+
+def _lines_up(row: Row, many: list[Row], *, spans: bool) -> bool:
+    """Whether the cells of `row` stand over those of the fullest row, each over one unless it may span several."""
+    model = max(many, key=lambda other: len(other.cells)).cells
+    over = [sum(c.x0 < m.x1 and m.x0 < c.x1 for m in model) for c in row.cells]
+    brief = max(len(cell.text) for cell in row.cells) < 40
+    return (max(over) < 2 or (spans and brief)) and sum(map(bool, over)) > 0.6 * len(over)

@@ -5,12 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from services.extractor.reader.bidi import Part, compose
+from services.extractor.reader.rulings import components, lines_of
 from services.extractor.reader.sheet import Rule, Segment, Sheet
-from services.extractor.reader.text import join
-
-_THIN = 3.0
-_TOUCH = 3.0
-_MIN_LINE = 6.0
+from services.extractor.reader.text import drop_leaders, join
 
 
 class Table:
@@ -27,59 +24,9 @@ def take_grids(sheet: Sheet) -> list[Segment]:
     if len(sheet.rules) < 4:
         return sheet.segments
     left = sheet.segments
-    for lines in _components(_lines(sheet)):
+    for lines in components(lines_of(sheet)):
         left = _take(lines, left)
     return left
-
-
-def _lines(sheet: Sheet) -> list[Rule]:
-    """Thin lines of the page; the edges of boxes count as lines."""
-    lines: list[Rule] = []
-    limit_x, limit_y = sheet.width * 0.98, sheet.height * 0.9
-    for rule in sheet.rules:
-        width, height = rule.x1 - rule.x0, rule.y1 - rule.y0
-        if width <= _THIN or height <= _THIN:
-            if width >= _MIN_LINE or height >= _MIN_LINE:
-                lines.append(rule)
-        elif width < limit_x and height < limit_y and width >= 8 and height >= 6:
-            lines.append(Rule(rule.x0, rule.y0, rule.x1, rule.y0))
-            lines.append(Rule(rule.x0, rule.y1, rule.x1, rule.y1))
-            lines.append(Rule(rule.x0, rule.y0, rule.x0, rule.y1))
-            lines.append(Rule(rule.x1, rule.y0, rule.x1, rule.y1))
-    return lines
-
-
-def _components(lines: list[Rule]) -> list[list[Rule]]:
-    """Groups of lines that touch each other, found by sweeping downwards."""
-    open_groups: list[tuple[list[Rule], Rule]] = []
-    done: list[list[Rule]] = []
-    for line in sorted(lines, key=lambda rule: rule.y0):
-        hit: tuple[list[Rule], Rule] | None = None
-        still: list[tuple[list[Rule], Rule]] = []
-        for group in open_groups:
-            box = group[1]
-            if box.y1 + _TOUCH < line.y0:
-                done.append(group[0])
-            elif box.x0 - _TOUCH <= line.x1 and box.x1 + _TOUCH >= line.x0:
-                if hit is None:
-                    hit = group
-                    _grow(box, line)
-                    group[0].append(line)
-                    still.append(group)
-                else:
-                    hit[0].extend(group[0])
-                    _grow(hit[1], box)
-            else:
-                still.append(group)
-        if hit is None:
-            still.append(([line], Rule(line.x0, line.y0, line.x1, line.y1)))
-        open_groups = still
-    return [group for group in [*done, *(g for g, _ in open_groups)] if len(group) >= 4]
-
-
-def _grow(box: Rule, line: Rule) -> None:
-    box.x0, box.y0 = min(box.x0, line.x0), min(box.y0, line.y0)
-    box.x1, box.y1 = max(box.x1, line.x1), max(box.y1, line.y1)
 
 
 def _positions(values: list[float], tolerance: float = 3.0) -> list[float]:
@@ -294,6 +241,7 @@ def _cells(band: list[Segment], xs: list[float], walls: list[float]) -> list[str
         start = walls[wall] if 0 <= wall < len(walls) else xs[0]
         column = min(max(bisect_right(xs, start + 0.5) - 1, 0), len(cells) - 1)
         same_line = abs(segment.base - last[column]) < 3
-        cells[column] = f"{cells[column]} {segment.text}".strip() if same_line else join(cells[column], segment.text)
+        text = drop_leaders(segment.text)
+        cells[column] = f"{cells[column]} {text}".strip() if same_line else join(cells[column], text)
         last[column] = segment.base
     return cells

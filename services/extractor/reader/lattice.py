@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from functools import lru_cache
 
 from services.extractor.reader.bidi import compose
 from services.extractor.reader.rows import Row
 from services.extractor.reader.sheet import Segment
-from services.extractor.reader.text import shorten_leaders
+from services.extractor.reader.text import drop_leaders, shorten_leaders
 
 _VALUE = re.compile(
     r"^[^\w]{0,3}\d[\d.,:'’%‰*†‡()\[\]/–-]*[^\w]{0,3}$|^[—–\-―†‡#*.…]{1,5}$|^\(?[XNZDn][./]?[aA]?\.?\)?$"
+)
+_MARKER = re.compile(r"^(?:[^\w\s$€£¥%()\[\]–—-]|\(?\w{1,3}[.)]|\d{1,2}(?:\.\d{1,2})+\.?|[o*])$")
+_NUMBER = re.compile(
+    r"^[-–+(*]{0,3}[$€£]?(?:\d{1,3}(?:[,.]\d{3})+|\d+)(?:[.,]\d+)?[%)*†‡]{0,3}$|^\(?[\d.,]+–[\d.,]+\)?$|^\([\d.,]+-[\d.,]+\)$"
 )
 _THOUSANDS = re.compile(r"^\d{3}(?:[.,]\d+)?[^\w]{0,2}$")
 _LEAD = re.compile(r"^[^\w]{0,2}\d{1,3}$")
@@ -31,6 +37,7 @@ class Lattice:
             full = [row for row in rows if len(row) >= max(2, _SHARE * usual)]
         self.edges = _covered(full, int(0.1 * len(full)))
         self._add_outliers(rows)
+        self.ends = [x1 for _, x1 in self.edges]
         self.figures = [self._holds_figures(full, index) for index in range(len(self.edges))]
 
     def _holds_figures(self, rows: list[list[Segment]], index: int) -> bool:
@@ -59,11 +66,16 @@ class Lattice:
 
     def under(self, cell: Segment) -> list[int]:
         """The columns that `cell` stands over."""
-        return [
-            index
-            for index, (x0, x1) in enumerate(self.edges)
-            if min(cell.x1, x1) - max(cell.x0, x0) > min(2.0, 0.3 * (cell.x1 - cell.x0))
-        ]
+        left, right = cell.x0, cell.x1
+        least = min(2.0, 0.3 * (right - left))
+        out: list[int] = []
+        for index in range(bisect_left(self.ends, left), len(self.edges)):
+            x0, x1 = self.edges[index]
+            if x0 >= right:
+                break
+            if (right if right < x1 else x1) - (left if left > x0 else x0) > least:
+                out.append(index)
+        return out
 
     def split(self, cells: list[Segment]) -> list[Segment]:
         """`cells` with those cut that hold the values of several columns."""
@@ -111,7 +123,7 @@ class Lattice:
         out = [""] * len(self.edges)
         for cell in cells:
             column = self.column(cell)
-            text = shorten_leaders(cell.text)
+            text = shorten_leaders(drop_leaders(cell.text))
             if out[column]:
                 if column and not out[column - 1]:
                     out[column - 1], out[column] = out[column], ""
@@ -199,13 +211,19 @@ def _at_blanks(cell: Segment) -> list[Segment]:
         return [cell]
     groups: list[list[tuple[float, float, str]]] = []
     for part in sorted(cell.parts):
-        if groups and part[0] - groups[-1][-1][1] < _BLANK * cell.size:
+        after_marker = len(groups) == 1 and len(groups[0]) == 1 and is_marker(groups[0][0][2].strip())
+        if groups and (part[0] - groups[-1][-1][1] < _BLANK * cell.size or after_marker):
             groups[-1].append(part)
         else:
             groups.append([part])
     if len(groups) < 2:
         return [cell]
     return [_of_parts(cell, group) for group in groups]
+
+
+def is_marker(text: str) -> bool:
+    """Whether `text` is a bullet or the number of an item or a section."""
+    return _MARKER.match(text) is not None
 
 
 def _of_parts(cell: Segment, parts: list[tuple[float, float, str]]) -> Segment:
@@ -216,9 +234,10 @@ def _of_parts(cell: Segment, parts: list[tuple[float, float, str]]) -> Segment:
 
 def _is_values(text: str) -> bool:
     words = text.split()
-    return len(words) > 1 and all(_VALUE.match(word) and any(map(str.isdigit, word)) for word in words)
+    return len(words) > 1 and all(map(_NUMBER.match, words))
 
 
+@lru_cache(2048)
 def is_value(text: str) -> bool:
     """Whether `text` is a number, a percentage, a sum of money or a sign that stands for none."""
     words = text.split()

@@ -128,22 +128,24 @@ def _single(group: list[Line], lattice: Lattice, *, tight: bool) -> list[list[st
     above: Line | None = None
     for line in group:
         texts = line.texts
-        goes_on = (
+        if (
             above is not None
-            and out
             and line.filled < sum(map(bool, out[-1]))
-            and (
-                (not texts[0] and all(a or not b for a, b in zip(out[-1], texts, strict=True)) and bool(out[-1][0])
-                 and not any(is_value(text) for text in texts))
-                or (line.filled == 1 and bool(texts[0]) and (tight or _is_open(above, texts[0])) and _hangs(above, line, lattice))
-            )
-        )  # fmt: skip
-        if goes_on:
+            and _continues(out[-1], above, line, lattice, tight)
+        ):
             out[-1] = [join(a, b) for a, b in zip(out[-1], texts, strict=True)]
         else:
             out.append(list(texts))
         above = line
     return out
+
+
+def _continues(row: list[str], above: Line, line: Line, lattice: Lattice, tight: bool) -> bool:
+    """Whether a line goes on with the row above: under cells that have text, or as a label that had no more room."""
+    texts = line.texts
+    if texts[0]:
+        return line.filled == 1 and (tight or _is_open(above, texts[0])) and _hangs(above, line, lattice)
+    return bool(row[0]) and all(a or not b for a, b in zip(row, texts, strict=True)) and not any(map(is_value, texts))
 
 
 def _joined(group: list[Line], width: int) -> list[str]:

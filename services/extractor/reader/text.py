@@ -46,6 +46,7 @@ _LAM_ALEF = re.compile(
 _HYPHENATED = re.compile(r"[^\W\d_]{2,}[-\u2010\u00ad]$")
 _KEEP_HYPHEN = frozenset(["und", "oder", "or", "and", "bzw", "et", "ou", "y", "o", "e", "ed", "sowie", "als"])
 _LOST_LEADERS = re.compile(r"(?<=[\w)\].,:%])\s?\ufffd{4,}\s?(?=\d|$)")
+_TRAILING = re.compile(r"(?<=[\w)\]])\s*(?:[.·…_]\s?){3,}$")
 _LEADERS = re.compile(r"(?:[.·…_]\s?){4,}")
 
 
@@ -90,6 +91,11 @@ def shorten_leaders(text: str) -> str:
     if "...." in text or ". . " in text or "…" in text or "___" in text or "···" in text:
         return _LEADERS.sub(" ... ", text)
     return text
+
+
+def drop_leaders(text: str) -> str:
+    """`text` without the dots that lead from the label of a row to its first value."""
+    return _TRAILING.sub("", text) if text[-1:] in ".·…_" else text
 
 
 def find_lost_leaders(text: str) -> str:
