@@ -7,10 +7,11 @@ stored answers and told by the next one.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import contextvars
 import math
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from shared.costs import Charge
@@ -39,7 +40,8 @@ class Account:
         self.library_id, self.document_id, self.run = library_id, document_id, run
         self.use_cache, self.budget_usd = use_cache, budget_usd
         self.spent_usd = spent_usd
-        self._reserved = 0.0
+        self._reserved, self._under_way = 0.0, 0
+        self._settled = asyncio.Event()
         self._paid = set(paid)
         self._charges: list[Charge] = []
         self._notes: list[dict[str, Any]] = []
@@ -64,20 +66,26 @@ class Account:
         """Where the answers of this document lie; "" if there is no document."""
         return f"{self.library_id}/{self.document_id}/ai" if self.document_id else ""
 
-    @contextlib.contextmanager
-    def reserved(self, most_usd: float, budget_usd: float | None, what: str) -> Iterator[None]:
-        """While a call that may cost so much is under way. Raises BudgetExceeded instead of letting it begin."""
-        after = self.spent_usd + self._reserved + most_usd
-        if budget_usd is not None and after > budget_usd + 1e-12:
-            raise BudgetExceeded(
-                f"The next call ({what}) may cost {most_usd:.4f} USD; {self.spent_usd + self._reserved:.4f} of the "
-                f"job's {budget_usd:.4f} USD are spent or under way."
-            )
+    @contextlib.asynccontextmanager
+    async def reserved(self, most_usd: float, budget_usd: float | None, what: str) -> AsyncIterator[None]:
+        """While a call that may cost so much is under way. One that fits only if others cost less than they may waits
+        for these; raises BudgetExceeded instead of letting a call begin that does not fit."""
+        while budget_usd is not None and self.spent_usd + self._reserved + most_usd > budget_usd + 1e-12:
+            if not self._reserved or self.spent_usd + most_usd > budget_usd + 1e-12:
+                raise BudgetExceeded(
+                    f"The next call ({what}) may cost {most_usd:.4f} USD; {self.spent_usd:.4f} of the job's "
+                    f"{budget_usd:.4f} USD are spent."
+                )
+            self._settled.clear()
+            await self._settled.wait()
         self._reserved += most_usd
+        self._under_way += 1
         try:
             yield
         finally:
-            self._reserved -= most_usd
+            self._under_way -= 1
+            self._reserved = self._reserved - most_usd if self._under_way else 0.0
+            self._settled.set()
 
     def charge(self, charge: Charge) -> None:
         """Count a paid call; one that was counted already changes nothing."""

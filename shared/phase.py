@@ -11,14 +11,14 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
 from shared.account import Account
 from shared.aside import Aside
-from shared.errors import Paused, ShadowtwinError, TransientError, describe
+from shared.endings import ended_badly
+from shared.errors import TransientError
 from shared.events import JobEvent
 from shared.gates import Verdict
 from shared.job import StepName, StepStatus
@@ -154,6 +154,9 @@ class Report:
             self._entries = entries + self._entries
             self._stages = {**stages, **self._stages}
             self.account.give_back(charges)
+        except BaseException:
+            self.account.give_back(charges)  # whether they arrived or not: each is counted once
+            raise
 
     def rest(self) -> dict[str, Any]:
         """What was not sent yet, for the final report."""
@@ -211,8 +214,7 @@ async def _run(ticket: Ticket, phase: Phase, gateway: Gateway) -> Disposition:
             await asyncio.shield(gateway.callback(ticket, body))
         raise
     except Exception as error:
-        cause = cause_of(error)
-        body = _released(cause, report) if isinstance(cause, Paused) else _failure(cause)
+        body = ended_badly(error, report.mark)
     return await _final(ticket, gateway, {**body, **report.rest()})
 
 
@@ -232,32 +234,6 @@ async def _gate_and_work(ticket: Ticket, phase: Phase, report: Report) -> dict[s
     data = msgspec.to_builtins(outcome)
     del data["entries"], data["handed"]
     return {"phase": "completed", "data": data if outcome.handed is None else outcome.handed}
-
-
-def cause_of(error: Exception) -> Exception:
-    """What to tell of a failure: of several at once the one that no waiting can mend, before one that asks to wait."""
-    if not isinstance(error, ExceptionGroup):
-        return error
-    causes = [cause_of(each) for each in error.exceptions]
-    return min(causes, key=lambda cause: (describe(cause).retryable, not isinstance(cause, Paused)))
-
-
-def _released(pause: Paused, report: Report) -> dict[str, Any]:
-    """The step is given back until the endpoint may be tried again; the job says why it waits."""
-    seconds = max(pause.retry_after or 0.0, 1.0)
-    until = datetime.now(UTC) + timedelta(seconds=seconds)
-    fields = {"endpoint": pause.endpoint, "reason": pause.reason, "until": until.isoformat(timespec="seconds")}
-    report.mark("model_paused", pause.message, **fields)
-    logger.warning("step given back", extra=fields)
-    return {"phase": "released", "message": pause.message, "retry_after": seconds}
-
-
-def _failure(error: Exception) -> dict[str, Any]:
-    said = describe(error)
-    level = logging.WARNING if isinstance(error, ShadowtwinError) else logging.ERROR
-    logger.log(level, "work failed", extra={"code": said.code}, exc_info=level == logging.ERROR)
-    fields = {"code": said.code, "category": said.category, "message": said.message, "hint": said.hint}
-    return {"phase": "failed", "message": said.message, "error": {**fields, "retryable": said.retryable}}
 
 
 async def _final(ticket: Ticket, gateway: Gateway, body: dict[str, Any]) -> Disposition:

@@ -11,6 +11,7 @@ from shared.adapters.folder_storage import FolderStorage
 from shared.adapters.model_choice import choose_limits
 from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_vectors
 from shared.adapters.wordllama_embedder import WordLlamaTokenizer
+from shared.errors import TransientError
 from shared.worker import run
 
 
@@ -26,7 +27,8 @@ async def serve() -> None:
         vectors = choose_vectors(chosen, settings.data_dir, embedder)
         await vectors.open()
         try:
-            await embedder.embed(["warm up"])
+            with contextlib.suppress(TransientError):  # a resting endpoint is told to the jobs, not by dying
+                await embedder.embed(["warm up"])
             storage = FolderStorage(settings.data_dir / "twins")
             yield Ingestion(storage, vectors, embedder, WordLlamaTokenizer(), settings)
         finally:

@@ -35,6 +35,7 @@ logger = logging.getLogger("models")
 T = TypeVar("T")
 
 BUCKET = "shadowtwin_models"
+BUCKET_BYTES = 4 << 20
 ANSWER_SECONDS = 2.0
 """How long the broker may take before the process goes on alone, and then for how long it does not ask again."""
 
@@ -141,7 +142,9 @@ class NatsLanes:
             return await stream.key_value(BUCKET)
         except (BucketNotFoundError, NotFoundError):
             # limits may be forgotten with the broker: nothing else is kept here
-            return await stream.create_key_value(bucket=BUCKET, history=1, storage=StorageType.MEMORY)
+            return await stream.create_key_value(
+                bucket=BUCKET, history=1, storage=StorageType.MEMORY, max_bytes=BUCKET_BYTES
+            )
 
 
 def _new(lane: Lane) -> LaneRecord:

@@ -99,7 +99,9 @@ def check_allowed(base_url: str) -> None:
     """Raise ConfigurationError if the address is none, or is not on this machine while it has to be."""
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError("misconfigured", f"The model endpoint {base_url!r} is no http or https address.")
+        raise ConfigurationError("misconfigured", "The model endpoint's address is no http or https address.")
+    if parts.username or parts.password:
+        raise ConfigurationError("misconfigured", "A credential belongs into the key file, not into the address.")
     if os.environ.get(LOOPBACK_ONLY) and not _loopback(parts.hostname):
         raise ConfigurationError("misconfigured", f"Live model calls are forbidden here ({LOOPBACK_ONLY} is set).")
 
@@ -157,5 +159,8 @@ def _status_trouble(error: Any, where: str) -> Trouble:
         return _passing("answered", f"{where} answers with an error (HTTP {status})", status, wait, detail)
     if "context_length" in detail or "maximum context" in detail:
         return Trouble("refused", ModelAnswerError("model_input_too_large"), "too long", status, None, detail)
+    if status in (400, 413, 415, 422):
+        said = f"{where} does not accept this question (HTTP {status})."
+        return Trouble("refused", ModelAnswerError("model_refused", said), said, status, None, detail)
     said = f"{where} refuses the call (HTTP {status}): check key, model and URL."
     return Trouble("refused", ConfigurationError("misconfigured", said), said, status, None, detail)

@@ -23,7 +23,7 @@ from shared.adapters.model_limits import MemoryLanes, ModelLimits
 from shared.adapters.model_prices import Prices
 from shared.adapters.model_tokens import estimate_tokens
 from shared.adapters.openai_client import OpenAIClient
-from shared.errors import BudgetExceeded, ConfigurationError, Paused, ShadowtwinError, TransientError
+from shared.errors import BudgetExceeded, ConfigurationError, ModelAnswerError, Paused, ShadowtwinError, TransientError
 
 __all__ = ["EmbeddingEndpoint", "OpenAIEmbedder", "estimate_tokens"]
 
@@ -53,6 +53,8 @@ class EmbeddingEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     longest_wait: float = 30.0
     timeout: float = 20.0
     timeout_per_1000_tokens: float = 1.0
+    requests_per_minute: float = 0.0
+    tokens_per_minute: float = 0.0
     open_seconds: float = 15.0
     open_seconds_most: float = 300.0
 
@@ -82,6 +84,8 @@ class OpenAIEmbedder:
             endpoint=endpoint.base_url,
             model=endpoint.model,
             in_flight=endpoint.concurrency,
+            requests_per_minute=endpoint.requests_per_minute,
+            tokens_per_minute=endpoint.tokens_per_minute,
             open_seconds=endpoint.open_seconds,
             open_seconds_most=endpoint.open_seconds_most,
         )
@@ -95,7 +99,7 @@ class OpenAIEmbedder:
 
         Raises TransientError (rate_limited with `retry_after`, unavailable) when the attempts are used up, Paused while
         the endpoint rests, BudgetExceeded before the active account's budget is, and ConfigurationError when the
-        endpoint refuses or answers with vectors of another dimension.
+        endpoint refuses the key or the model, or answers with vectors of another dimension.
         """
         vectors: list[list[float]] = [[] for _ in texts]
         async with asyncio.TaskGroup() as group:
@@ -132,7 +136,7 @@ class OpenAIEmbedder:
             missing = {position: text for position, text in batch.items() if position not in found}
             try:
                 found |= await self._request(missing)
-            except (ConfigurationError, BudgetExceeded, Paused) as error:
+            except (ConfigurationError, ModelAnswerError, BudgetExceeded, Paused) as error:
                 return found, error
             except TransientError as error:
                 if attempt == self._endpoint.attempts or (error.retry_after or 0) > self._endpoint.longest_wait:
@@ -156,7 +160,7 @@ class OpenAIEmbedder:
         positions, inputs = list(batch), list(batch.values())
         tokens = sum(map(estimate_tokens, inputs))
         account = active_account() or Account()
-        with account.reserved(*self._prices.ceiling(self._endpoint.model, tokens, 0, account, PURPOSE)):
+        async with account.reserved(*self._prices.ceiling(self._endpoint.model, tokens, 0, account, PURPOSE)):
             answer = await self._answer(inputs, tokens)
             used = int(getattr(answer.usage, "prompt_tokens", 0) or tokens)
             account.charge(self._prices.charge(self._endpoint.model, PURPOSE, uuid.uuid4().hex, used, 0))

@@ -7,8 +7,10 @@ processes) -> call -> parse and validate, one second try -> store -> charge -> a
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import random
+import sys
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -26,7 +28,7 @@ from shared.adapters.model_tokens import estimate_tokens
 from shared.adapters.openai_client import OpenAIClient, Trouble
 from shared.answers import Unfit, fit, read_answer
 from shared.costs import Charge
-from shared.errors import ModelAnswerError
+from shared.errors import ModelAnswerError, Paused
 from shared.models import LaneState, ModelAnswer, ModelRequest
 from shared.ports import Storage
 
@@ -35,8 +37,9 @@ logger = logging.getLogger("models")
 LARGE = 1 << 18
 """Questions and answers from this size on are read beside the event loop."""
 
-LIMITED_MOST = 100
-"""How often one call may be told to slow down."""
+LIMITED_MOST = 20
+LIMITED_SECONDS = 30.0
+"""How often one call may be told to slow down; then its work is given back for so many seconds."""
 
 QUOTED_MOST = 20_000
 """Characters of a useless answer that are shown to the model again."""
@@ -83,12 +86,18 @@ class OpenAIModels:
         """See shared.models.Models."""
         model = request.model or self._endpoint.purposes.get(request.purpose, "")
         model = model or (self._endpoint.vision_model if request.images else "") or self._endpoint.model
+        await self._ready()
         large = size_of(request) > LARGE
         prompt = await asyncio.to_thread(prompt_of, request, model) if large else prompt_of(request, model)
         question = _Question(self, prompt, model, request.max_output_tokens, account)
         key = (account.folder, prompt.key, account.use_cache or account.run)
         answer, first = await self._flights.join(key, question.answer)
         return answer if first else replace(answer, cached=True, usd=0.0, tokens_in=0, tokens_out=0)
+
+    async def _ready(self) -> None:
+        """The validator takes a while to import: beside the event loop."""
+        if "jsonschema" not in sys.modules:
+            await asyncio.to_thread(importlib.import_module, "jsonschema")
 
 
 class _Question:
@@ -99,6 +108,7 @@ class _Question:
         self._client, self._prices = client._client, client._prices
         self._prompt, self._model, self._tokens, self._account = prompt, model, tokens, account
         self._lane = self._endpoint.lane(model)
+        self._where = f"{model} at {self._endpoint.base_url}"
         self._charges: list[Charge] = []
 
     async def answer(self, flight: Flight[ModelAnswer]) -> ModelAnswer:
@@ -179,7 +189,7 @@ class _Question:
         ceiling = self._prices.ceiling(
             self._model, read, tokens, self._account, self._prompt.purpose, self._endpoint.budget_usd
         )
-        with self._account.reserved(*ceiling):
+        async with self._account.reserved(*ceiling):
             failures = limited = 0
             tried: list[str] = []
             while True:
@@ -200,7 +210,9 @@ class _Question:
                     raise trouble.error
                 limited += trouble.kind == "limited"
                 failures += trouble.kind != "limited"
-                if failures >= self._endpoint.attempts or limited > LIMITED_MOST:
+                if limited > LIMITED_MOST:
+                    raise Paused(self._where, "it keeps asking to slow down", LIMITED_SECONDS * random.uniform(1, 1.5))
+                if failures >= self._endpoint.attempts:
                     await self._limits.check(self._lane, self._prompt.key)
                     raise trouble.error
                 if trouble.kind != "limited" and trouble.retry_after is None:
@@ -210,7 +222,6 @@ class _Question:
         self, more: list[dict[str, Any]], quirks: list[str], read: int, tokens: int, grant: Grant
     ) -> tuple[Reply | None, Trouble | None]:
         """One request; its verdict goes into the grant."""
-        where = f"{self._model} at {self._endpoint.base_url}"
         seconds = self._endpoint.deadline(read, tokens)
         client = await self._client.open()
         try:
@@ -223,7 +234,7 @@ class _Question:
                 )
             reply = self._reply(completion, read)
         except Exception as error:
-            trouble = self._client.trouble(error, where)
+            trouble = self._client.trouble(error, self._where)
             kind = "ok" if trouble.kind == "refused" else trouble.kind
             grant.verdict = Verdict(
                 kind=kind,

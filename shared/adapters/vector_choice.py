@@ -28,6 +28,9 @@ class VectorSettings(BaseSettings):
     embedding_model: str = ""
     embedding_dimension: int = 0
     embedding_api_key_file: Path | None = None
+    embedding_in_flight: int = 10
+    embedding_requests_per_minute: float = 0.0
+    embedding_tokens_per_minute: float = 0.0
     model_prices: str = ""
     model_open_seconds: float = 15.0
     model_open_seconds_most: float = 300.0
@@ -53,6 +56,9 @@ def choose_embedder(settings: VectorSettings, limits: ModelLimits | None = None)
             api_key=read_secret(settings.embedding_api_key_file, "SHADOWTWIN_EMBEDDING_API_KEY_FILE"),
             model=settings.embedding_model,
             dimension=settings.embedding_dimension,
+            concurrency=settings.embedding_in_flight,
+            requests_per_minute=settings.embedding_requests_per_minute,
+            tokens_per_minute=settings.embedding_tokens_per_minute,
             open_seconds=settings.model_open_seconds,
             open_seconds_most=settings.model_open_seconds_most,
         ),

@@ -32,7 +32,7 @@ class ScriptedModels:
         answer = answer(request) if callable(answer) else answer
         if isinstance(answer, Exception):
             raise answer
-        with account.reserved(self._usd, account.budget_usd, request.purpose):
+        async with account.reserved(self._usd, account.budget_usd, request.purpose):
             charge = Charge(
                 id=f"scripted-{len(self.asked)}", model=self.name, purpose=request.purpose, tokens_in=1, usd=self._usd
             )

@@ -10,7 +10,7 @@ import pytest
 
 from shared.adapters.model_endpoint import ModelEndpoint
 from shared.adapters.openai_client import LOOPBACK_ONLY, check_allowed
-from shared.errors import ConfigurationError, Paused, TransientError
+from shared.errors import ConfigurationError, ModelAnswerError, Paused, TransientError
 from tests.support.model_clients import GOOD, Client, account, question
 from tests.support.model_server import ModelServer
 
@@ -118,3 +118,29 @@ async def test_hundreds_of_calls_through_errors_are_all_answered_and_none_is_pai
         assert server.most_in_flight <= 16
         assert len(payer.take_charges()) == 400
         await client.models.close()
+
+
+async def test_an_endpoint_that_only_asks_to_slow_down_pauses_the_work_in_the_end(server: ModelServer) -> None:
+    client = Client(server)
+    server.fail(status=429, retry_after="0.01", times=1_000)
+    with pytest.raises(Paused, match="slow down"):
+        await client.models.ask(question(), account())
+    assert len(server.asked) < 50
+    assert (await client.models.states())[0].breaker == "closed"
+    await client.models.close()
+
+
+async def test_a_question_that_the_endpoint_does_not_accept_is_that_questions_fault(
+    server: ModelServer, client: Client
+) -> None:
+    server.fail(status=400, body={"error": {"message": "invalid image"}}, times=3)
+    with pytest.raises(ModelAnswerError) as caught:
+        await client.models.ask(question(), account())
+    assert caught.value.code == "model_refused"
+    assert (await client.models.ask(question("another"), account())).value == GOOD
+
+
+def test_a_credential_in_the_address_is_refused_before_it_can_be_shown(server: ModelServer) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Client(server, base_url="http://user:sekret@127.0.0.1/v1")
+    assert "sekret" not in caught.value.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ from shared.account import Account
 from shared.commands import Fail, Release, Report, Requeue, Settle
 from shared.costs import Charge, Cost
 from shared.edits import failure, spent, with_step
+from shared.endings import cause_of
 from shared.errors import BudgetExceeded, DocumentError, Paused, TransientError
 from shared.job import Job, StepName, StepStatus
-from shared.phase import cause_of
 from shared.transitions import decide
 from tests.support import records
 from tests.support.records import seconds
@@ -89,13 +90,33 @@ def test_a_report_cannot_lower_the_sum_or_blow_it_up() -> None:
     assert len(charges([cost] * 100_000)) <= 5_000
 
 
-def test_a_budget_counts_what_earlier_attempts_have_spent() -> None:
+async def test_a_budget_counts_what_earlier_attempts_have_spent() -> None:
     account = Account(budget_usd=1.0, spent_usd=0.9)
-    with pytest.raises(BudgetExceeded), account.reserved(0.2, account.budget_usd, "x"):
-        pass
-    with account.reserved(0.1, account.budget_usd, "x"):
+    with pytest.raises(BudgetExceeded):
+        async with account.reserved(0.2, account.budget_usd, "x"):
+            pass
+    async with account.reserved(0.1, account.budget_usd, "x"):
         account.charge(Charge(id="a", model="m", purpose="p", usd=0.05))
     assert account.spent_usd == pytest.approx(0.95)
+
+
+async def test_calls_that_may_fit_wait_for_those_under_way_and_cost_what_they_cost() -> None:
+    account = Account(budget_usd=1.0)
+    under_way = most = 0
+
+    async def call(number: int) -> None:
+        nonlocal under_way, most
+        async with account.reserved(0.4, account.budget_usd, "x"):
+            under_way, most = under_way + 1, max(most, under_way + 1)
+            await asyncio.sleep(0)
+            account.charge(Charge(id=f"{number}", model="m", purpose="p", usd=0.05))
+            under_way -= 1
+
+    results = await asyncio.gather(*(call(number) for number in range(30)), return_exceptions=True)
+    refused = [result for result in results if isinstance(result, BudgetExceeded)]
+    assert most == 2
+    assert len(refused) == 30 - 13
+    assert account.spent_usd == pytest.approx(0.65)
 
 
 def test_of_several_failures_the_one_that_no_waiting_mends_is_told() -> None:
