@@ -186,7 +186,8 @@ def _level_runs(pieces: list[Piece]) -> None:
 
 
 def _is_mono(row: Row) -> bool:
-    return sum(cell.mono for cell in row.cells) >= 0.8 * sum(solid(cell.text) for cell in row.cells)
+    mono = sum([cell.mono for cell in row.cells])
+    return mono > 0 and mono >= 0.8 * sum([solid(cell.text) for cell in row.cells])
 
 
 def join_across(pieces: list[Piece]) -> list[Piece]:

@@ -54,7 +54,7 @@ class Headings:
             or (self.page == 1 and is_dateline(text))
         ):
             return 0
-        bold = sum(cell.bold for cell in row.cells) >= 0.85 * solid(text)
+        bold = sum([cell.bold for cell in row.cells]) >= 0.85 * solid(text)
         if styles.is_large(row):
             if not bold and self._among_alike(row, before, after, last):
                 return 0
@@ -94,7 +94,7 @@ class Headings:
         runs_on = not spaced and before is not None and last is not None and self._goes_on(before, last)
         if runs_on and not is_numbered(text):
             return 0
-        italic = sum(cell.italic for cell in row.cells) >= 0.85 * solid(text)
+        italic = sum([cell.italic for cell in row.cells]) >= 0.85 * solid(text)
         if italic and not bold and any(cell.bold for cell in row.cells):
             return 0  # a title that runs into its text
         other_font = row.cells[0].font != styles.font
@@ -106,8 +106,7 @@ class Headings:
             return styles.level(row.size, True, text)
         if is_numbered(text) and (italic or other_font) and spaced and not alike:
             return styles.level(row.size - 0.5, False, text)
-        letters = [char for char in text if char.isalpha()]
-        capitals = len(letters) > 4 and all(char.isupper() for char in letters) and text.isupper()
+        capitals = text.isupper() and _are_capitals(text)
         if italic and after is not None and last is not None and last.text[-1:] in ".!?:":
             spaced = spaced or after.base - row.base > 1.1 * self.leading(row)
         if text[-1] in ".:" or len(text) > 70 or not spaced or not fits:
@@ -160,3 +159,8 @@ def _pitches(rows: list[Row]) -> tuple[dict[int, float], dict[int, float]]:
     sure = {size: pitch for size, pitch in pitches.items() if len(steps[size]) > 3 or size == common}
     sure[0] = pitches[common] / max(1, common)
     return pitches, sure
+
+
+def _are_capitals(text: str) -> bool:
+    letters = [char for char in text if char.isalpha()]
+    return len(letters) > 4 and all(char.isupper() for char in letters)

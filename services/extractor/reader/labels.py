@@ -19,6 +19,7 @@ _ADMONITION = re.compile(
     re.I,
 )
 _ADDRESS = re.compile(r"\S@\S|https?://|\bwww\.\S")
+_LABEL_LENGTH = 40
 _VERSION = re.compile(r"^\W*(?:version|release|revision|ver\.?|rev\.?|v\.?)\s?\d[\w.\-]*\W*", re.I)
 _MONTH = re.compile(
     r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec|january|february|march|april|june|july|august|"
@@ -35,13 +36,12 @@ _REST = re.compile(r"[\d\W_]+|\b(?:de|st|nd|rd|th|of|den|der|le|date)\b|[年月�
 @lru_cache(512)
 def is_label(text: str) -> bool:
     """Whether `text` only says what kind of remark follows ("Note", "Warnung:")."""
-    return _ADMONITION.match(text) is not None
+    return len(text) <= _LABEL_LENGTH and _ADMONITION.match(text) is not None
 
 
-@lru_cache(512)
 def is_address(text: str) -> bool:
     """Whether `text` holds an e-mail or web address."""
-    return _ADDRESS.search(text) is not None
+    return ("@" in text or "://" in text or "www." in text) and _ADDRESS.search(text) is not None
 
 
 @lru_cache(128)

@@ -87,7 +87,7 @@ def _options(flags: int) -> mupdf.FzStextOptions:
 
 
 def _print(stext: mupdf.FzStextPage) -> bytes:
-    buffer = mupdf.FzBuffer(8192)
+    buffer = mupdf.FzBuffer(1 << 16)
     out = mupdf.FzOutput(buffer)
     mupdf.fz_print_stext_page_as_json(out, stext, SCALE)
     out.fz_close_output()

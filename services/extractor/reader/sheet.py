@@ -4,42 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 
-class Segment:
+
+class Segment(msgspec.Struct, eq=False):
     """A run of text on one baseline without a wide gap; `order` is its place in the content stream."""
 
-    __slots__ = (
-        "base",
-        "bold",
-        "font",
-        "italic",
-        "longest",
-        "mono",
-        "note",
-        "order",
-        "parts",
-        "rtl",
-        "size",
-        "table",
-        "text",
-        "usual",
-        "x0",
-        "x1",
-        "y0",
-        "y1",
-    )
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    base: float
+    size: float
+    text: str
+    font: str
+    order: int
+    bold: int = 0  # this and the next two count characters
+    italic: int = 0
+    mono: int = 0
+    rtl: bool = False
+    note: bool = False  # stands in the margin beside the text it belongs to
+    longest: int = 0  # the length of its longest run, and the type size of that
+    usual: float = 0.0
+    table: Any = None
+    parts: list[tuple[float, float, str]] | None = None  # when it was joined from several runs
 
-    def __init__(
-        self, x0: float, y0: float, x1: float, y1: float, base: float, size: float, text: str, font: str, order: int
-    ) -> None:
-        self.x0, self.y0, self.x1, self.y1, self.base, self.size = x0, y0, x1, y1, base, size
-        self.text, self.font, self.order = text, font, order
-        self.bold = self.italic = self.mono = 0  # counts of characters
-        self.rtl = False
-        self.note = False  # stands in the margin beside the text it belongs to
-        self.longest, self.usual = len(text), size  # its longest run, and the type size of that
-        self.table: Any = None
-        self.parts: list[tuple[float, float, str]] | None = None  # when it was joined from several runs
+    def __post_init__(self) -> None:
+        self.longest, self.usual = len(self.text), self.size
 
 
 class Rule:

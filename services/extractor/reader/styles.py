@@ -18,6 +18,8 @@ _NUMBERING = re.compile(
 _NUMBERED = re.compile(r"^(?:\d{1,2}(?:\.\d{1,2})*[.)]?|[IVX]+\.|[A-Z]\.|\(\d{1,2}\)|§+ ?\d+\w?)\s+\S")
 _DEPTH = re.compile(r"^(\d{1,2}(?:\.\d{1,2})*)\.?\s")
 _NOT_WORD = re.compile(r"[\W_]+")
+_LOWER = bytes(range(128)).lower() + bytes(range(128, 256))
+_NO_WORD = bytes(code for code in range(128) if not chr(code).isalnum())
 _LINE = 14.0  # ems: from here on a run is a line of running text and no cell, label or title
 _PROSE = 0.25
 
@@ -25,13 +27,17 @@ _PROSE = 0.25
 @lru_cache(2048)
 def plain(text: str) -> str:
     """Letters and digits of `text` only, for comparing titles."""
+    if text.isascii():  # five times faster than by the expression
+        return text.encode().translate(_LOWER, _NO_WORD).decode()
     return _NOT_WORD.sub("", text).casefold()
 
 
 @lru_cache(2048)
 def without_number(text: str) -> str:
     """`text` without a leading section number, for comparing titles."""
-    return plain(_NUMBERING.sub("", text.strip(), count=1))
+    text = text.strip()
+    number = _NUMBERING.match(text)
+    return plain(text[number.end() :] if number else text)
 
 
 def is_numbered(text: str) -> bool:
