@@ -26,7 +26,7 @@ _FLAGS |= (
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
-class _Block(msgspec.Struct):
+class _Block(msgspec.Struct, gc=False):
     bbox: IntBox | None = None
     lines: list[Line] = []
 

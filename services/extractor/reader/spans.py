@@ -17,7 +17,7 @@ _BOLD = re.compile(r"bold|black|heavy|semibold|demi(?!ng)|-bd\b|,bd|cmbx|cmssbx"
 _RUN_OF_SPACES = re.compile(r"\s{3,}")
 
 
-class IntBox(msgspec.Struct):
+class IntBox(msgspec.Struct, gc=False):
     """A box in tenths of a point."""
 
     x: int
@@ -26,7 +26,7 @@ class IntBox(msgspec.Struct):
     h: int
 
 
-class Font(msgspec.Struct):
+class Font(msgspec.Struct, gc=False):
     """The font of a run."""
 
     name: str
@@ -36,7 +36,7 @@ class Font(msgspec.Struct):
     size: float
 
 
-class Line(msgspec.Struct):
+class Line(msgspec.Struct, gc=False):
     """A run of text in one font."""
 
     bbox: IntBox
