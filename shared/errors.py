@@ -77,6 +77,8 @@ CATALOGUE: dict[str, Entry] = {
     "template_invalid": Entry(
         422, "The template cannot be used.", "Correct what the message names; POST /api/templates/validate tells."
     ),
+    "schema_invalid": Entry(422, "The schema of records cannot be used.", "Correct what the message names."),
+    "record_invalid": Entry(422, "The record does not fit its schema.", "Correct the field that the message names."),
     "unauthorized": Entry(401, "The credential is missing or wrong.", "Send the current credential."),
     "not_found": Entry(404, "There is no such thing here.", "Check the id and the library."),
     "conflict": Entry(409, "The state has changed or forbids this.", "Read the current state and try again."),
