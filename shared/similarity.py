@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 TRIGRAM = 3
 
@@ -45,8 +46,9 @@ def jaccard(a: object, b: object, n: int = TRIGRAM) -> float:
     return len(left & right) / len(left | right)
 
 
-def _grams(text: str, n: int) -> set[str]:
-    return {text[at : at + n] for at in range(len(text) - n + 1)}
+@lru_cache(maxsize=50_000)  # every new record meets every stored one
+def _grams(text: str, n: int) -> frozenset[str]:
+    return frozenset(text[at : at + n] for at in range(len(text) - n + 1))
 
 
 def cosine(a: Sequence[float], b: Sequence[float]) -> float:
