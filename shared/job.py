@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -110,6 +110,18 @@ class Policies(Record, frozen=True, kw_only=True):
     ingest: Policy = Policy.DO
 
 
+class RecordOptions(Record, frozen=True, kw_only=True):
+    """Records (seed 002): the library's schema ("" = none are asked for), whether extraction may and must run, whether
+    stored records are refined, and how duplicates are told (`jaccard` or `embedding`, from `threshold` on)."""
+
+    schema: str = ""
+    extract: bool = True
+    force: bool = False
+    refine: bool = False
+    method: Literal["jaccard", "embedding"] = "jaccard"
+    threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.9
+
+
 class Parameters(Options, frozen=True, kw_only=True):
     """The job's settings, as resolved when it was made. `budget_usd` is the most that its model calls may cost;
     `figures` and `previews` ask for what pages draw, and for pages as a whole, beside the embedded images;
@@ -127,6 +139,7 @@ class Parameters(Options, frozen=True, kw_only=True):
     policies: Policies = Policies()
     budget_usd: Annotated[float, msgspec.Meta(ge=0)] | None = None
     sealed_password: str = ""
+    records: RecordOptions = RecordOptions()
 
 
 class Step(Record, frozen=True, kw_only=True):

@@ -201,7 +201,10 @@ class History:
             self._note(f"job {job_id} was {earlier['status']} and is {job['status']} in the same run")
         now = {step["name"]: step for step in job["steps"]}
         for old in earlier["steps"]:
-            new = now[old["name"]]
+            new = now.get(old["name"])
+            if new is None:
+                self._note(f"job {job_id}: {old['name']} is gone")
+                continue
             again = old["status"] == "running" and new["status"] == "pending" and job["attempt"] > earlier["attempt"]
             if self._RANK[new["status"]] < self._RANK[old["status"]] and not again:
                 self._note(f"job {job_id}: {old['name']} went from {old['status']} to {new['status']}")

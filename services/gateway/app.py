@@ -9,7 +9,18 @@ from fastapi import FastAPI
 
 from services.gateway import composition
 from services.gateway.composition import Gateway
-from services.gateway.routes import batches, documents, external, inspection, jobs, pictures, system, templates, workers
+from services.gateway.routes import (
+    batches,
+    documents,
+    external,
+    inspection,
+    jobs,
+    pictures,
+    records,
+    system,
+    templates,
+    workers,
+)
 from services.gateway.settings import GatewaySettings
 from services.gateway.web import BodyLimit, install_errors
 
@@ -26,7 +37,8 @@ def create_app(gateway: Gateway | None) -> FastAPI:
         app.add_middleware(BodyLimit, limit=gateway.settings.max_upload_bytes + FORM_BYTES)
     if gateway is not None:
         app.router.routes[:0] = workers.hot(workers.routes(gateway))
-    for module in (batches, jobs, inspection, workers, external, documents, pictures, templates, system):
+    read = (documents, pictures, records, templates, system)
+    for module in (batches, jobs, inspection, workers, external, *read):
         app.include_router(module.routes(gateway))
     return app
 

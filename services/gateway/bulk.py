@@ -15,9 +15,9 @@ from services.gateway.intake import Accepted, Intake
 from services.gateway.orchestrator import Orchestrator
 from services.gateway.requeue import RequeueRequest, requeue
 from shared.errors import RequestError, ShadowtwinError, describe
-from shared.job import Parameters, Policies, Policy
+from shared.job import Parameters, Policies, Policy, RecordOptions
 from shared.ports import JobQuery, JobStore, OpenJobExists
-from shared.skipping import is_forced
+from shared.skipping import chosen, is_forced
 from shared.transitions import Refused
 
 logger = logging.getLogger("bulk")
@@ -77,8 +77,8 @@ class Bulk:
         """A job for each document (or why not); documents whose gates all skip get none."""
         if not 0 < len(request.documentIds) <= MOST_DOCUMENTS:
             raise RequestError("bad_request", f"A batch has 1 to {MOST_DOCUMENTS} documents.")
-        if request.force_reprocess_extraction or request.run_refinement:
-            raise RequestError("bad_request", "This version extracts no records: there is nothing to force or refine.")
+        if (request.force_reprocess_extraction or request.run_refinement) and not request.parameters.records.schema:
+            raise RequestError("bad_request", "Records need parameters.records.schema: the name of a schema.")
         batch_id = str(uuid.uuid4())
         wanted = dict.fromkeys(request.documentIds)
         rows = [await self._one(document_id, batch_id, request) for document_id in wanted]
@@ -91,7 +91,11 @@ class Bulk:
             batch_id=batch_id,
             batch_name=request.name,
             priority=request.priority,
-            parameters=replace(request.parameters, policies=policies_for(document_id, request)),
+            parameters=replace(
+                request.parameters,
+                policies=policies_for(document_id, request),
+                records=records_for(document_id, request),
+            ),
         )
         try:
             accepted: Accepted = await self._intake.again(wanted)
@@ -163,4 +167,15 @@ def policies_for(document_id: str, request: BatchRequest) -> Policies:
         extract=policy(request.force_reprocess_ocr, given.extract),
         metadata=policy(request.force_reprocess_metadata, given.metadata),
         ingest=given.ingest,
+    )
+
+
+def records_for(document_id: str, request: BatchRequest) -> RecordOptions:
+    """The source's `force_reprocess_extraction`, `run_extraction` and `run_refinement` for one document."""
+    given = request.parameters.records
+    return replace(
+        given,
+        extract=given.extract and request.run_extraction,
+        force=given.force or is_forced(request.force_reprocess_extraction, document_id),
+        refine=given.refine or chosen(request.run_refinement, document_id, "invalid_refinement"),
     )

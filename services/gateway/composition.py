@@ -21,6 +21,7 @@ from services.gateway.foreign import ForeignResults
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator, Publisher
 from services.gateway.planning import Planner
+from services.gateway.record_book import RecordBook
 from services.gateway.searching import Search
 from services.gateway.secrets import hash_of, internal_token, service_credentials
 from services.gateway.settings import GatewaySettings
@@ -34,11 +35,11 @@ from shared.adapters.vector_choice import VectorSettings, choose_embedder, choos
 from shared.commands import Advance
 from shared.errors import RequestError, TransientError
 from shared.events import JobEvent
-from shared.job import JobStatus, StepName
+from shared.job import JobStatus, Parameters, StepName
 from shared.phase import Ack, Disposition, Retry
 from shared.ports import DocumentStore, Embedder, JobQuery, JobStore, Storage, VectorStore
 from shared.sealing import Sealing
-from shared.shelf import Shelf
+from shared.shelf import SchemaShelf, Shelf
 from shared.transitions import Refused
 
 logger = logging.getLogger("gateway")
@@ -61,7 +62,8 @@ class Gateway:
     ) -> None:
         self.settings, self.jobs, self.documents, self.storage = settings, jobs, documents, storage
         self.vectors, self._bus = vectors, bus
-        self.shelf = Shelf(storage)
+        self.shelf, self.schemas = Shelf(storage), SchemaShelf(storage)
+        self.record_book = RecordBook(documents, storage)
         self.delivery = delivery = Delivery(jobs, documents, storage, vectors, embedder.dimension)
         self.orchestrator = Orchestrator(jobs, delivery, bus)
         self.sweeper = Sweeper(jobs, self.orchestrator, settings)
@@ -95,6 +97,12 @@ class Gateway:
             deadline_seconds=settings.step_deadline_seconds,
             max_attempts=settings.max_attempts,
         )
+
+    async def check_named(self, library: str, parameters: Parameters) -> None:
+        """Refuse a job whose template or schema does not exist, before anything is stored."""
+        await self.shelf.find(library, parameters.template)
+        if parameters.records.schema:
+            await self.schemas.load(library, parameters.records.schema)
 
     def bus_ready(self) -> bool:
         """Whether the broker is connected (a reading gateway has none)."""

@@ -34,7 +34,9 @@ def request_fingerprint(parameters: Parameters) -> str:
     """What decides, beside the bytes, whether an equal upload has been processed already."""
     reading = (parameters.extraction_method, parameters.ocr_languages, parameters.escalation_seconds)
     pictures = (parameters.include_images, parameters.figures, parameters.previews)
-    return fingerprint(*reading, *pictures, parameters.target_language, parameters.template)
+    records = (parameters.records.schema, parameters.records.refine, parameters.records.force)
+    named = (*reading, *pictures, parameters.target_language, parameters.template)
+    return fingerprint(*named, *(records if parameters.records.schema else ()))
 
 
 def new_job(

@@ -257,7 +257,11 @@ class _Run:
             outputs=outputs,
             entries=entries,
             warnings=warnings,
-            counts={"chunksSmall": self.made["small"], "chunksLarge": self.made["large"]},
+            counts={
+                "chunksSmall": self.made["small"],
+                "chunksLarge": self.made["large"],
+                "summaries": self.summaries,
+            },
             facts={
                 "madeFrom": self._phase._made_from(self._ticket),
                 "generation": self.generation,

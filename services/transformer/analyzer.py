@@ -6,7 +6,10 @@ from typing import Any, Protocol
 
 import msgspec
 
+from services.transformer.records.found import Finds, Refined
 from services.transformer.stage import Material, Work
+from shared.record_schema import RecordSchema
+from shared.records import Record
 from shared.templates import Template
 
 
@@ -25,3 +28,11 @@ class Analyzer(Protocol):
 
     async def describe(self, material: Material, template: Template, work: Work) -> Answer:
         """Answer the template's questions and find the chapters. Raises DocumentError, TransientError."""
+
+    async def extract_records(self, material: Material, schema: RecordSchema, work: Work) -> Finds:
+        """Candidates for records of this schema; what is new among them is not the analyzer's to say."""
+
+    async def refine_records(
+        self, material: Material, schema: RecordSchema, records: list[Record], work: Work
+    ) -> tuple[list[Refined], list[str]]:
+        """Better values for stored records, and warnings."""

@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator
 from services.transformer.metadata import Metadata
 from services.transformer.model_analyzer import ModelAnalyzer
 from services.transformer.offline_analyzer import OfflineAnalyzer
+from services.transformer.records.stage import Records
 from services.transformer.settings import TransformerSettings
 from services.transformer.transformation import Transformation
 from shared.adapters.folder_storage import FolderStorage
 from shared.adapters.model_choice import ModelSettings, choose_models
+from shared.adapters.vector_choice import VectorSettings, choose_embedder
 from shared.child import Children
 from shared.worker import run
 
@@ -32,7 +34,8 @@ async def serve() -> None:
         try:
             offline = OfflineAnalyzer(children, settings)
             analyzer = ModelAnalyzer(models, offline, settings) if models else offline
-            yield Transformation(storage, [Metadata(storage, analyzer)])
+            records = Records(storage, analyzer, lambda: choose_embedder(VectorSettings()))
+            yield Transformation(storage, [Metadata(storage, analyzer), records])
         finally:
             await children.close()
             if models:

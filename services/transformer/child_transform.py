@@ -10,7 +10,9 @@ import msgspec
 from services.transformer import chapter_checks
 from services.transformer.offline import analyze
 from services.transformer.reading import read
+from services.transformer.records import tables
 from services.transformer.task import Task
+from shared.record_schema import RecordSchema
 
 
 def transform(args: dict[str, Any], send: Callable[[Any], None]) -> dict[str, Any]:
@@ -26,3 +28,10 @@ def check_chapters(args: dict[str, Any], send: Callable[[Any], None]) -> list[An
     material = args["material"]
     reading = read(material["body"], material["info"], material["pages"])
     return list(chapter_checks.check(reading, args["chapters"]))
+
+
+def table_records(args: dict[str, Any], send: Callable[[Any], None]) -> dict[str, Any]:
+    """Records of a schema (`schema`) in the tables of a transcript (`body`)."""
+    schema = msgspec.convert(args["schema"], RecordSchema)
+    plain: dict[str, Any] = msgspec.to_builtins(tables.find(args["body"], schema))
+    return plain

@@ -13,12 +13,16 @@ from typing import Any
 from services.transformer.analyzer import Answer
 from services.transformer.answer_schema import schema_of
 from services.transformer.offline_analyzer import OfflineAnalyzer
+from services.transformer.records import questions
+from services.transformer.records.found import Finds, Found, Refined
 from services.transformer.settings import TransformerSettings
 from services.transformer.stage import Material, Work
 from shared.account import Account
 from shared.anchors import anchor, split_pages
-from shared.errors import ModelAnswerError
+from shared.errors import DocumentError, ModelAnswerError
 from shared.models import DataBlock, ModelRequest, Models
+from shared.record_schema import RecordSchema
+from shared.records import Record
 from shared.templates import Template
 
 VERSION = "model-1"
@@ -76,6 +80,48 @@ class ModelAnalyzer:
         values = {name: value.get(name) for name in template.asked if name != "chapters"}
         return Answer(values=values, chapters=chapters, warnings=warnings)
 
+    async def extract_records(self, material: Material, schema: RecordSchema, work: Work) -> Finds:
+        """See Analyzer. Every window is asked for its own records, side by side."""
+        windows = await asyncio.to_thread(_windows, material.body, self._window)
+        warnings: list[str] = []
+
+        async def asked(window: DataBlock) -> list[Found]:
+            try:
+                answer = await self._models.ask(questions.find(schema, window), work.report.account)
+                return questions.found(answer.value)
+            except ModelAnswerError as error:
+                warnings.append(f"records of {window.label}: {error.message}")
+                return []
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(asked(window)) for window in windows]
+        if len(warnings) == len(windows):
+            raise DocumentError("worker_failed", f"No part of the document could be read for records: {warnings[0]}")
+        return Finds([found for task in tasks for found in task.result()], warnings)
+
+    async def refine_records(
+        self, material: Material, schema: RecordSchema, records: list[Record], work: Work
+    ) -> tuple[list[Refined], list[str]]:
+        """See Analyzer. Each record is shown with the window that its citation stands in, the others with the first."""
+        windows = await asyncio.to_thread(_windows, material.body, self._window)
+        shares: list[list[Record]] = [[] for _ in windows]
+        for record in records:
+            mark = anchor(record.citation.page)
+            shares[next((at for at, window in enumerate(windows) if mark in window.text), 0)].append(record)
+        warnings: list[str] = []
+
+        async def asked(window: DataBlock, share: list[Record]) -> list[Refined]:
+            try:
+                answer = await self._models.ask(questions.refine(schema, window, share), work.report.account)
+                return questions.refined(answer.value)
+            except ModelAnswerError as error:
+                warnings.append(f"refinement of {window.label}: {error.message}")
+                return []
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(asked(w, share)) for w, share in zip(windows, shares, strict=True) if share]
+        return [refined for task in tasks for refined in task.result()], warnings
+
     async def _ask(
         self,
         purpose: str,
@@ -85,11 +131,11 @@ class ModelAnalyzer:
         window: DataBlock,
         account: Account,
     ) -> dict[str, Any]:
-        questions = "\n".join(f"- {name}: {question or name}" for name, question in asked.items())
+        asking = "\n".join(f"- {name}: {question or name}" for name, question in asked.items())
         request = ModelRequest(
             purpose=purpose,
             system=(template.systemprompt or _ROLE).replace("{target_language}", language),
-            instructions=_TASK.format(questions=questions),
+            instructions=_TASK.format(questions=asking),
             data=[window],
             schema=schema_of(asked),
             max_output_tokens=OUTPUT_TOKENS,

@@ -9,11 +9,14 @@ import msgspec
 from services.transformer.analyzer import Answer
 from services.transformer.chapter_checks import Checked
 from services.transformer.offline import ANALYZER
+from services.transformer.records.found import Finds, Refined
 from services.transformer.settings import TransformerSettings
 from services.transformer.stage import Material, Work
 from services.transformer.task import Task
 from shared.child import ChildFailed, Children, Limits
 from shared.errors import DocumentError, TransientError
+from shared.record_schema import RecordSchema
+from shared.records import Record
 from shared.templates import Template
 
 
@@ -39,6 +42,17 @@ class OfflineAnalyzer:
         """What a model has named as chapters, held against the document."""
         plain = msgspec.to_builtins(material)
         return msgspec.convert(await self.call("check_chapters", {"material": plain, "chapters": chapters}), Checked)
+
+    async def extract_records(self, material: Material, schema: RecordSchema, work: Work) -> Finds:
+        """See Analyzer: rows of tables that have the schema's fields as columns."""
+        given = {"body": material.body, "schema": msgspec.to_builtins(schema)}
+        return msgspec.convert(await self.call("table_records", given), Finds)
+
+    async def refine_records(
+        self, material: Material, schema: RecordSchema, records: list[Record], work: Work
+    ) -> tuple[list[Refined], list[str]]:
+        """See Analyzer: rules have nothing to add to what a table says."""
+        return [], ["records: the offline analyzer refines nothing; refinement needs a model"]
 
     async def call(self, function: str, args: Any) -> Any:
         """Run one function of `child_transform` in a child of its own."""

@@ -50,6 +50,8 @@ class Work:
 
     def __init__(self, ticket: Ticket, report: Report, storage: Storage, outputs: Outputs) -> None:
         self.ticket, self.report, self.storage, self.outputs = ticket, report, storage, outputs
+        self.upstream = False
+        """Whether a stage before the one that runs has run in this attempt."""
         self._material: Material | None = None
 
     async def material(self) -> Material:

@@ -39,8 +39,11 @@ class Transformation:
         work = Work(ticket, report, self._storage, outputs)
         before = msgspec.convert(ticket.checkpoint, dict[str, Done])
         done: dict[str, Done] = {}
+        stale: dict[str, str] = {}
         for at, (stage, verdict) in enumerate(await self._verdicts(ticket)):
             if not verdict.run:
+                if work.upstream and ticket.document.made_from.get(stage.step):
+                    stale[stage.step] = ""  # kept, but made from what has just been made anew (checklist A2.19)
                 _take_over(outputs, kept_files(ticket, stage))
                 if verdict.reason != NOT_ASKED:
                     self._show(report, stage, StepStatus.COMPLETED, verdict.reason, skipped=True)
@@ -55,9 +58,10 @@ class Transformation:
             self._show(report, stage, StepStatus.COMPLETED, verdict.reason)
             percent = 95.0 * (at + 1) / len(self.stages)
             await report.progress(percent, f"{stage.step} has ended", checkpoint=msgspec.to_builtins(done))
+            work.upstream = True
             if at + 1 < len(self.stages):
                 await report.flush()  # what is paid for is remembered before more is paid for
-        return _outcome(done, await outputs.seal(), ticket)
+        return _outcome(done, stale, await outputs.seal(), ticket)
 
     async def _verdicts(self, ticket: Ticket) -> list[tuple[Stage, Verdict]]:
         verdicts: list[tuple[Stage, Verdict]] = []
@@ -84,7 +88,7 @@ async def _run(stage: Stage, work: Work) -> Done:
     return msgspec.structs.replace(done, files=work.outputs.files[start:])
 
 
-def _outcome(done: dict[str, Done], outputs: dict[str, Any], ticket: Ticket) -> Outcome:
+def _outcome(done: dict[str, Done], stale: dict[str, str], outputs: dict[str, Any], ticket: Ticket) -> Outcome:
     counts: dict[str, int] = {}
     metadata: dict[str, Any] = {}
     for each in done.values():
@@ -92,7 +96,7 @@ def _outcome(done: dict[str, Done], outputs: dict[str, Any], ticket: Ticket) -> 
         metadata |= each.metadata
     first = done.get(StepName.TRANSFORM)
     made_from = first.made_from if first else ticket.document.made_from.get("transform", "")
-    stages = {name: each.made_from for name, each in done.items() if name != StepName.TRANSFORM}
+    stages = stale | {name: each.made_from for name, each in done.items() if name != StepName.TRANSFORM}
     return Outcome(
         outputs=outputs,
         facts={"madeFrom": made_from, "stages": stages, "metadata": metadata, "counts": counts},

@@ -51,3 +51,12 @@ def truncated_pdf(path: Path) -> Path:
         b"2 0 obj\n<</Type/Pages/Count 6/Kids[3 0 R 4 0 R 5 0 R 6 0 R 7 0 R 8 0 R]>>\nendobj\n3 0 obj\n<</Ty"
     )
     return path
+
+
+def text_pdf(text: str) -> bytes:
+    """One page with a paragraph."""
+    with pymupdf.open() as document:
+        page = document.new_page()
+        page.insert_textbox((72, 72, 500, 400), text, fontsize=11)
+        content: bytes = document.tobytes()
+    return content

@@ -19,7 +19,9 @@ from services.ingestor.ingestion import Ingestion
 from services.ingestor.settings import IngestorSettings
 from services.transformer.metadata import Metadata
 from services.transformer.offline_analyzer import OfflineAnalyzer
+from services.transformer.records.stage import Records
 from services.transformer.settings import TransformerSettings
+from services.transformer.stage import Stage
 from services.transformer.transformation import Transformation
 from shared import route
 from shared.adapters.http_gateway import HttpGateway
@@ -94,6 +96,11 @@ def real_phases(world: World, extractor: Extraction | None = None) -> dict[StepN
     children: Any = InlineChildren()
     embedder = HashEmbedder()
     ingestion = Ingestion(world.storage, world.vectors, embedder, WordTokenizer(), IngestorSettings())
+    analyzer = OfflineAnalyzer(children, TransformerSettings())
+    stages: list[Stage] = [
+        Metadata(world.storage, analyzer),
+        Records(world.storage, analyzer, lambda: embedder),
+    ]
     return {
         StepName.EXTRACT: Counted(
             extractor
@@ -104,9 +111,7 @@ def real_phases(world: World, extractor: Extraction | None = None) -> dict[StepN
                 sealing=Sealing(hash_of(SERVICE_TOKENS["extractor"])),
             )
         ),
-        StepName.TRANSFORM: Counted(
-            Transformation(world.storage, [Metadata(world.storage, OfflineAnalyzer(children, TransformerSettings()))])
-        ),
+        StepName.TRANSFORM: Counted(Transformation(world.storage, stages)),
         StepName.INGEST: Counted(ingestion),
     }
 

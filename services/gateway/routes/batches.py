@@ -11,6 +11,7 @@ from starlette.responses import Response
 from services.gateway.bulk import BatchRequest, BulkRequeue
 from services.gateway.composition import Gateway
 from services.gateway.web import answer, body_of
+from shared import twin
 from shared.errors import RequestError
 
 BATCH_BYTES = 8 << 20
@@ -23,7 +24,9 @@ def routes(gateway: Gateway) -> APIRouter:
     @router.post("/batches", status_code=202, summary="Process stored documents again")
     async def batch(request: Request) -> Response:
         """A job for each document, with the source's `force_reprocess_*` (null, true or a list of document ids)."""
-        return answer(await gateway.bulk.batch(await body_of(request, BatchRequest, BATCH_BYTES)), 202)
+        wanted = await body_of(request, BatchRequest, BATCH_BYTES)
+        await gateway.check_named(twin.library_id(wanted.libraryId), wanted.parameters)
+        return answer(await gateway.bulk.batch(wanted), 202)
 
     @router.get("/batches/{batchId}", summary="Counts of a batch")
     async def counts(batchId: str) -> Response:

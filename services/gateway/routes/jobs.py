@@ -68,7 +68,7 @@ def routes(gateway: Gateway) -> APIRouter:
             idempotency_key=idempotencyKey,
             parameters=_parameters(parameters, password, gateway.sealing),
         )
-        await gateway.shelf.find(twin.library_id(libraryId), request.parameters.template)
+        await gateway.check_named(twin.library_id(libraryId), request.parameters)
         if plan:
             content = _pieces(file) if file is not None else None
             return answer(await gateway.intake.plan(file.filename or "" if file else "", content, request))
