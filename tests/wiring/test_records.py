@@ -231,7 +231,11 @@ async def test_a_forced_metadata_run_makes_the_extraction_run_again(bench: Bench
 
 
 async def test_records_are_exported_as_csv_without_formulas_and_as_jsonl(bench: Bench):
-    evil = {"values": {"species": "=cmd|' /C calc'!A0", "location": 'a,"b"\nc'}, "page": 1, "quote": "@x"}
+    evil: dict[str, Any] = {
+        "values": {"species": "=cmd|' /C calc'!A0", "location": 'a,"b"\nc'},
+        "page": 1,
+        "quote": "@x",
+    }
     bench.answers["records"] = {"records": [evil]}
     await bench.run()
     url = f"/api/documents/{bench.document}/records"
@@ -287,7 +291,11 @@ async def test_a_job_with_an_unknown_schema_is_refused(bench: Bench):
 
 async def test_batches_take_the_sources_words_for_records(bench: Bench):
     await bench.run()
-    body: dict[str, Any] = {"documentIds": [bench.document], "force_reprocess_extraction": [bench.document], "run_refinement": True}
+    body: dict[str, Any] = {
+        "documentIds": [bench.document],
+        "force_reprocess_extraction": [bench.document],
+        "run_refinement": True,
+    }
     assert (await bench.world.http.post("/api/batches", json=body)).status_code == 400
     bench.answers["refinement"] = {"records": []}
     body["parameters"] = {"records": {"schema": "bats"}}
