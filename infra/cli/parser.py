@@ -93,6 +93,7 @@ def build() -> argparse.ArgumentParser:
     soak = add("soak", "soak", "one part under a random mix of good and hostile input; it must stay flat", where=False)
     soak.add_argument("what", choices=["extraction"])
     soak.add_argument("--minutes", type=float, default=10.0)
+    soak.add_argument("--method", default="auto", help="extraction method")
     soak.add_argument("--seed", type=int, default=1, help="for everything that is left to chance")
     soak.add_argument("--corpus", type=Path, action="append", metavar="DIR", help="further PDFs; may be given again")
     commands.add_parser("test", help="all checks and tests; further arguments go to pytest", add_help=False)

@@ -25,6 +25,10 @@ def soak(arguments: argparse.Namespace) -> int:
 
     with tempfile.TemporaryDirectory(prefix="shadowtwin-soak-") as folder:
         files = mix(Path(folder) / "input", arguments.corpus or ())
-        found = asyncio.run(Soak(Path(folder) / "work", files, arguments.seed).run(arguments.minutes * 60, tell))
+        found = asyncio.run(
+            Soak(Path(folder) / "work", files, arguments.seed, method=arguments.method).run(
+                arguments.minutes * 60, tell
+            )
+        )
     print(json.dumps(found) if arguments.json else json.dumps(found, indent=2))
     return 0 if found["flat"] else 1

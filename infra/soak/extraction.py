@@ -18,7 +18,12 @@ from infra.soak.phase import Phase, Read, opened
 from services.extractor.settings import ExtractorSettings
 from shared.errors import CATALOGUE
 
-SETTINGS: dict[str, Any] = {"page_seconds": 2.0, "child_seconds": 8.0, "child_memory_bytes": 1 << 30}
+SETTINGS: dict[str, Any] = {
+    "page_seconds": 2.0,
+    "slow_page_seconds": 2.0,
+    "child_seconds": 12.0,
+    "child_memory_bytes": 3 << 29,
+}
 """Impatient, so that bombs cost little; a page of a good file takes some milliseconds."""
 AT_ONCE = 2
 GROWTH = {"memory_kib": 16 << 10, "descriptors": 2, "descendants": 0, "temporary": 0}
@@ -36,8 +41,10 @@ class Sample(NamedTuple):
 class Soak:
     """One run over `files`."""
 
-    def __init__(self, folder: Path, files: Sequence[Path], seed: int = 1, at_once: int = AT_ONCE) -> None:
-        self._folder, self._files, self._at_once = folder, list(files), at_once
+    def __init__(
+        self, folder: Path, files: Sequence[Path], seed: int = 1, at_once: int = AT_ONCE, method: str = "auto"
+    ) -> None:
+        self._folder, self._files, self._at_once, self._method = folder, list(files), at_once, method
         self._chance = random.Random(seed)
         self.samples: list[Sample] = []
         self.outcomes: Counter[str] = Counter()
@@ -49,7 +56,7 @@ class Soak:
         """Read until the time is over; the report."""
         settings = ExtractorSettings(**SETTINGS)
         started = time.monotonic()
-        async with opened(self._folder, settings) as phase, watched() as peaks:
+        async with opened(self._folder, settings, self._method) as phase, watched() as peaks:
             while (left := seconds - (time.monotonic() - started)) > 0:
                 # All have ended when a sample is taken: what is open then belongs to nobody.
                 await self._burst(phase, min(left, max(1.0, seconds / 60)))

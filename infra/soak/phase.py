@@ -60,8 +60,8 @@ class _Nobody:
 class Phase:
     """Reads PDFs one after the other or side by side; what was stored for one is removed when it has been read."""
 
-    def __init__(self, storage: FolderStorage, extraction: Extraction) -> None:
-        self._storage, self.extraction = storage, extraction
+    def __init__(self, storage: FolderStorage, extraction: Extraction, method: str) -> None:
+        self._storage, self.extraction, self._method = storage, extraction, method
 
     async def read(self, pdf: Path) -> Read:
         """Never raises what the phase raises."""
@@ -111,13 +111,13 @@ class Phase:
             heartbeat_seconds=1.0,
             deadline_seconds=3600.0,
             document=document,
-            parameters=Parameters(),
+            parameters=Parameters(extraction_method=self._method),
             output_prefix=f"{name}/run",
         )
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, settings: ExtractorSettings) -> AsyncIterator[Phase]:
+async def opened(folder: Path, settings: ExtractorSettings, method: str = "auto") -> AsyncIterator[Phase]:
     """A phase whose storage and temporary files lie in `folder`."""
     temporary = folder / "temporary"
     temporary.mkdir(parents=True, exist_ok=True)
@@ -125,6 +125,6 @@ async def opened(folder: Path, settings: ExtractorSettings) -> AsyncIterator[Pha
     children = Children(PRELOAD)
     await children.start()
     try:
-        yield Phase(storage, Extraction(storage, children, settings, Workspace(temporary)))
+        yield Phase(storage, Extraction(storage, children, settings, Workspace(temporary)), method)
     finally:
         await children.close()
