@@ -10,6 +10,7 @@ from services.extractor.pages import Page
 _WORD = re.compile(r"\w+")
 _READABLE, _SURE = 0.4, 0.6
 _MORE = 1.3
+_OTHER_SCRIPTS = frozenset(["ar", "fa", "he", "ja", "ko", "zh", "ru", "uk", "el", "th", "hi"])
 _KEPT_WORDS = 0.9
 
 
@@ -20,6 +21,8 @@ def is_better(found: Page, fast: Page, why: str) -> bool:
     if why == "no_text":
         return found.confidence >= _READABLE
     if why == "garbled_text":
+        if fast.language in _OTHER_SCRIPTS and found.language not in _OTHER_SCRIPTS:
+            return False  # the languages of the recognition are not those of the page
         return found.confidence > max(fast.confidence, _READABLE)
     if why == "scanned":
         return found.confidence >= _SURE and found.chars >= _MORE * fast.chars

@@ -56,7 +56,10 @@ def is_scrambled(text: str) -> bool:
 def word_share(text: str) -> float:
     """The share of the characters of `text` (spaces aside) that stand in words or numbers rather than in noise."""
     good = total = 0
-    for token in text[:_SAMPLE].split():
+    tokens = text[:_SAMPLE].split()
+    if sum(len(token) == 1 and token.isalpha() for token in tokens) * 2 > max(len(tokens), 3):
+        return 0.0  # letters strewn about
+    for token in tokens:
         total += len(token)
         if _NUMBER.fullmatch(token):
             good += len(token)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pymupdf
 import pytest
+from msgspec.structs import replace
 
 from services.extractor.extract import pdf_to_markdown, read_pages
 from services.extractor.methods.layout import clean_markdown
 from services.extractor.methods.tessdata import Tessdata, installed
+from services.extractor.methods.verdict import is_better
 from services.extractor.pages import Page
 from services.extractor.places import method_of
 from services.extractor.reader.wording import is_scrambled, letter_order, word_share
@@ -253,3 +255,14 @@ def test_pictures_without_text_give_no_noise() -> None:
     (read,) = _read(as_picture(reopened(doc), dpi=72))
     assert read.markdown == ""
     assert read.escalation is None or not read.escalation.kept
+
+
+def test_a_script_that_the_recognition_does_not_know_is_not_replaced() -> None:
+    fast = Page(1, "حَبيبي ϲΒ", 9, 0.0, "ar", 100, 100, 0, [])
+    found = Page(1, "any hundred words", 17, 0.9, "en", 100, 100, 0, [], method="ocr")
+    assert not is_better(found, fast, "garbled_text")
+    assert is_better(found, replace(fast, language="und"), "garbled_text")
+
+
+def test_strewn_letters_are_no_words() -> None:
+    assert word_share("i b i b a h") == 0.0
