@@ -50,7 +50,7 @@ class OcrReader:
         titled = partial(styles.outline_level, sheet.number)
         header, footer, label = Running([]).take(sheet, margins, self._margins, titled)
         self._margins = [*self._margins, margins][-_REACH:]
-        markdown, blocks = write(layout(sheet, styles))
+        markdown, blocks = write(layout(sheet, styles), sheet)
         share = word_share(markdown)
         if share < _NOISE:  # the grain of a picture, taken for signs
             markdown, blocks, share = "", [], 0.0
@@ -58,7 +58,7 @@ class OcrReader:
         language = language_of(markdown)
         confidence = min(confidence_of(markdown, language, garbled_letters(markdown)), round(share, 3))
         return Page(
-            sheet.number, markdown, len(markdown), confidence, language, sheet.width, sheet.height, sheet.rotation,
+            sheet.number, markdown, len(markdown), confidence, language, *sheet.shown, sheet.rotation,
             blocks, header, footer, label, sheet.warnings, method="ocr",
         )  # fmt: skip
 

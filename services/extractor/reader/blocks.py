@@ -10,10 +10,10 @@ from services.extractor.reader.piece import BULLET, CAPTION, Piece, solid
 from services.extractor.reader.rows import Row
 from services.extractor.reader.styles import Styles, is_numbered
 from services.extractor.reader.tables import find_tables
-from services.extractor.reader.text import join, shorten_leaders
+from services.extractor.reader.text import is_broken_address, join, shorten_leaders
 
 _NUMBER = re.compile(r"^(\(?(?:\d{1,3}|[a-z]|[ivx]{1,4})[.)])\s+(?=\S)")
-_FOOTNOTE = re.compile(r"^(?:\d{1,3}[).]?|[*†‡§¶]+|[¹²³⁴-⁹]+|[a-z](?=\s)|\(\d{1,2}\))\s*\S")
+_FOOTNOTE = re.compile(r"^(?:\d{1,3}[).]?|[*†‡§¶]+|[⁰¹²³⁴-⁹]+|[a-z](?=\s)|\(\d{1,2}\))\s*\S")
 _CHAPTER = re.compile(
     r"^(?:chapter|kapitel|appendix|anhang|part|teil|chapitre|cap[ií]tulo|capitolo|annexe?)\s+[\dA-Z]{1,4}$", re.I
 )
@@ -52,7 +52,7 @@ class Region:
     def _place(self, row: Row, before: Row | None, after: Row | None) -> None:
         text = shorten_leaders(row.text)
         last = self.pieces[-1] if self.pieces and before is not None else None
-        if _is_mono(row) and not self._titled(text) and not _ADDRESS.search(text):
+        if _is_mono(row) and not self._titled(text) and not _ADDRESS.search(text) and not self._runs_over(row, before):
             self._code(row, last)
             return
         fresh = last is None or before is None or self._breaks(row, before, last, text)
@@ -72,6 +72,19 @@ class Region:
             self._start(row, text, last)
         elif last is not None:
             last.add(row, text)
+
+    def _runs_over(self, row: Row, before: Row | None) -> bool:
+        """Whether `row` is the rest of a monospaced word at the end of a full line of running text."""
+        return (
+            before is not None
+            and self.pieces[-1].kind in ("paragraph", "list", "footnote", "caption")
+            and not _is_mono(before)
+            and before.cells[-1].mono > 0
+            and before.cells[-1].text[-1] != ":"
+            and before.x1 > self.right - 0.06 * (self.right - self.left)
+            and abs(row.x0 - before.x0) < 3 * row.size
+            and row.base - before.base < 1.32 * self.headings.pitch(row)
+        )
 
     def _titled(self, text: str) -> bool:
         return bool(self.styles.outline_level(self.page, text))
@@ -122,6 +135,8 @@ class Region:
         step = row.base - before.base
         if step > 1.32 * self.headings.pitch(row) or step < -2 or abs(row.size - before.size) > 0.12 * before.size:
             return True
+        if last.text[-1] in "./-_" and is_broken_address(last.text, text):
+            return False
         if BULLET.match(text) or _SECTION.match(text):
             return True
         filled = before.x1 > self.right - 0.06 * (self.right - self.left)

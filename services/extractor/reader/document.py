@@ -125,7 +125,7 @@ class Reader:
         pieces = layout(sheet, self.styles)
         if self._disagrees(pieces, sheet.number):
             sheet.warnings.append("outline_disagrees")
-        markdown, blocks = write(pieces)
+        markdown, blocks = write(pieces, sheet)
         markdown, blocks = self._with_fields(index, markdown, blocks, sheet)
         language = language_of(markdown)
         garbled = garbled_letters(markdown)
@@ -134,8 +134,8 @@ class Reader:
             sheet.warnings.append("text_garbled")
         warnings = [*self.warnings, *sheet.warnings] if index == 0 else sheet.warnings
         return Page(
-            sheet.number, markdown, len(markdown), confidence, language, sheet.width,
-            sheet.height, sheet.rotation, blocks, header, footer, label, warnings,
+            sheet.number, markdown, len(markdown), confidence, language, *sheet.shown, sheet.rotation,
+            blocks, header, footer, label, warnings,
         )  # fmt: skip
 
     def _disagrees(self, pieces: list[Piece], page: int) -> bool:
@@ -154,7 +154,7 @@ class Reader:
             return markdown, blocks
         text = "\n".join(lines)
         start = len(markdown) + 2 if markdown else 0
-        block = Block("form", (0.0, 0.0, sheet.width, sheet.height), start, start + len(text))
+        block = Block("form", (0.0, 0.0, *sheet.shown), start, start + len(text))
         return (f"{markdown}\n\n{text}" if markdown else text), [*blocks, block]
 
 
@@ -166,7 +166,7 @@ def _lift_stamps(sheet: Sheet) -> None:
         )
         if covered > 6:
             sheet.segments = [s for s in sheet.segments if s is not stamp]
-            sheet.aside.append(stamp)
+            sheet.aside.setdefault(sheet.turn, []).append(stamp)
 
 
 def layout(sheet: Sheet, styles: Styles) -> list[Piece]:
@@ -178,6 +178,10 @@ def layout(sheet: Sheet, styles: Styles) -> list[Piece]:
     pieces: list[Piece] = []
     for region in regions(sheet.segments):
         pieces.extend(Region(rows_of(region), styles, sheet.number, sheet.height).pieces_of())
-    if sheet.aside:
-        pieces.extend(Piece("paragraph", row, row.text) for row in rows_of(sheet.aside))
-    return join_across(pieces)
+    pieces = join_across(pieces)
+    for way, segments in sheet.aside.items():
+        for row in rows_of(segments):
+            piece = Piece("paragraph", row, row.text)
+            piece.way = way
+            pieces.append(piece)
+    return pieces

@@ -42,6 +42,9 @@ class Headings:
         level = styles.outline_level(self.page, text) or self._part_of_title(row, text, last)
         if level:
             return min(level, 6)
+        large = styles.is_large(row)
+        if not large and (row.size < 0.93 * styles.body or text[0].islower() or len(text) > 120):
+            return 0
         if (
             text[0] in "#$%>@\\"
             or CAPTION.match(text)
@@ -55,12 +58,10 @@ class Headings:
         ):
             return 0
         bold = sum([cell.bold for cell in row.cells]) >= 0.85 * solid(text)
-        if styles.is_large(row):
+        if large:
             if not bold and self._among_alike(row, before, after, last):
                 return 0
             return styles.level(row.size, bold, text)
-        if row.size < 0.93 * styles.body or text[0].islower():
-            return 0
         return self._small(row, before, after, text, last, bold)
 
     def _part_of_title(self, row: Row, text: str, last: Piece | None) -> int:
@@ -99,7 +100,7 @@ class Headings:
             return 0  # a title that runs into its text
         other_font = row.cells[0].font != styles.font
         fits = row.x1 < self.right - 0.1 * (self.right - self.left) or after is None or row.x0 > self.left + row.size
-        if len(text) > 120 or (text.endswith(".") and len(text) > 60):
+        if text[-1] == "." and len(text) > 60:
             return 0
         alike = after is not None and after.cells[0].font == row.cells[0].font and abs(after.size - row.size) < 0.3
         if bold and not styles.bold_body and (spaced or not alike):

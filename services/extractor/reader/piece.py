@@ -7,6 +7,7 @@ import re
 from services.extractor.pages import Box
 from services.extractor.reader.grids import Table
 from services.extractor.reader.rows import Row
+from services.extractor.reader.sheet import Way
 from services.extractor.reader.text import join
 
 BULLET = re.compile(r"^([•●○◦▪■□◆◇►▶➢➤✓✔‣⁃∙\uf000-\uf0ff]|[-–—*·o](?=\s))\s*(?=\S)")
@@ -20,10 +21,11 @@ CAPTION = re.compile(
 class Piece:
     """A block under construction: its kind, its lines and its place."""
 
-    __slots__ = ("indent", "kind", "level", "lines", "rows", "size", "table", "text", "x0", "x1", "y0", "y1")
+    __slots__ = ("indent", "kind", "level", "lines", "rows", "size", "table", "text", "way", "x0", "x1", "y0", "y1")
 
     def __init__(self, kind: str, row: Row | Table, text: str = "") -> None:
         self.kind, self.text, self.level, self.indent = kind, text, 0, 0
+        self.way: Way | None = None  # where its text runs to when that is not where the sheet's text runs to
         self.table = row if isinstance(row, Table) else None
         self.rows: list[Row] = [row] if isinstance(row, Row) else []
         self.x0, self.y0, self.x1, self.y1 = row.bbox if isinstance(row, Table) else (row.x0, row.y0, row.x1, row.y1)

@@ -15,6 +15,7 @@ from pymupdf import mupdf
 from services.extractor.caps import Caps
 from services.extractor.pages import Box
 from services.extractor.reader.arabic import has_ligatures, repaired_lines
+from services.extractor.reader.links import read_links
 from services.extractor.reader.sheet import Rule, Sheet
 from services.extractor.reader.spans import SCALE, IntBox, Line, segments_of
 from services.extractor.reader.text import clean
@@ -54,6 +55,8 @@ def read_sheet(page: pymupdf.Page, caps: Caps = Caps()) -> Sheet:
         lines = _turn(stext, lines, sheet)
     lines = _capped(lines, caps.chars, sheet)
     sheet.segments = segments_of(lines)
+    if sheet.segments:
+        read_links(page, stext, sheet)
     if sheet.segments and len(rules) == caps.graphics:
         sheet.warnings.append("graphics_limit")
     elif sheet.segments:
@@ -122,7 +125,7 @@ def _turn(stext: mupdf.FzStextPage, lines: list[Line], sheet: Sheet) -> list[Lin
         if way == main:
             kept.append(line)
         else:
-            sheet.aside.extend(segments_of([line]))
+            sheet.aside.setdefault(way, []).extend(segments_of([line]))
     if main[1]:
         sheet.width, sheet.height = sheet.height, sheet.width
     sheet.turn = main

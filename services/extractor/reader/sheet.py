@@ -6,6 +6,10 @@ from typing import Any
 
 import msgspec
 
+from services.extractor.pages import Box
+
+Way = tuple[int, int]  # where text runs to: (1, 0) is to the right, (0, -1) upwards
+
 
 class Segment(msgspec.Struct, eq=False):
     """A run of text on one baseline without a wide gap; `order` is its place in the content stream."""
@@ -33,6 +37,15 @@ class Segment(msgspec.Struct, eq=False):
         self.longest, self.usual = len(self.text), self.size
 
 
+class Link:
+    """An address, the text it stands on and where that is."""
+
+    __slots__ = ("text", "uri", "x", "y")
+
+    def __init__(self, x: float, y: float, text: str, uri: str) -> None:
+        self.x, self.y, self.text, self.uri = x, y, text, uri
+
+
 class Rule:
     """A drawn line or rectangle of the page, as its bounding box."""
 
@@ -45,12 +58,41 @@ class Rule:
 class Sheet:
     """All that was read from one page before its layout is understood."""
 
-    __slots__ = ("aside", "height", "number", "rotation", "rules", "segments", "turn", "warnings", "width")
+    __slots__ = ("aside", "height", "links", "number", "rotation", "rules", "segments", "turn", "warnings", "width")
 
     def __init__(self, number: int, width: float, height: float, rotation: int) -> None:
         self.number, self.width, self.height, self.rotation = number, width, height, rotation
         self.segments: list[Segment] = []
-        self.aside: list[Segment] = []  # text that runs in another direction than the page
+        self.aside: dict[Way, list[Segment]] = {}  # text that runs in another direction than the page, by that
+        self.links: list[Link] = []
         self.rules: list[Rule] = []
-        self.turn = (1, 0)  # the direction of its text before the sheet was turned
+        self.turn: Way = (1, 0)  # the direction of its text before the sheet was turned
         self.warnings: list[str] = []
+
+    @property
+    def shown(self) -> tuple[float, float]:
+        """Width and height of the page as a viewer shows it, before the sheet was turned to its text."""
+        return (self.height, self.width) if self.turn[1] else (self.width, self.height)
+
+    def box_shown(self, box: Box, way: Way) -> Box:
+        """Where a box of text that runs in direction `way` lies on the page as a viewer shows it."""
+        width, height = self.shown
+        x0, y0, x1, y1 = box
+        if way == (0, -1):
+            x0, y0, x1, y1 = y0, height - x1, y1, height - x0
+        elif way == (0, 1):
+            x0, y0, x1, y1 = width - y1, x0, width - y0, x1
+        elif way == (-1, 0):
+            x0, y0, x1, y1 = width - x1, height - y1, width - x0, height - y0
+        x0, x1 = (round(min(max(x, 0.0), width), 1) for x in (x0, x1))
+        y0, y1 = (round(min(max(y, 0.0), height), 1) for y in (y0, y1))
+        return (x0, y0, x1, y1)
+
+    def point_turned(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point of the page as a viewer shows it lies on the turned sheet."""
+        width, height = self.shown
+        if self.turn == (0, -1):
+            return height - y, x
+        if self.turn == (0, 1):
+            return y, width - x
+        return (x, y) if self.turn == (1, 0) else (width - x, height - y)

@@ -14,6 +14,9 @@ from services.extractor.reader.text import clean, find_lost_leaders, is_rtl, is_
 SCALE = 10
 _MONO = re.compile(r"mono|courier|consol|typewriter|cmtt|sftt|ectt|lettergothic|menlo|code", re.I)
 _BOLD = re.compile(r"bold|black|heavy|semibold|demi(?!ng)|-bd\b|,bd|cmbx|cmssbx", re.I)
+_SCRIPT = re.compile(r"\s*[+\-\u2212]?[0-9]{1,4}\s*$")
+_RAISED = str.maketrans("0123456789+-\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
+_LOWERED = str.maketrans("0123456789+-\u2212", "₀₁₂₃₄₅₆₇₈₉₊₋₋")
 _RUN_OF_SPACES = re.compile(r"\s{3,}")
 
 
@@ -143,7 +146,20 @@ def _extend(found: list[Segment], current: Segment | None, piece: Segment, mono:
     return piece
 
 
+def _raise_digits(current: Segment, piece: Segment) -> None:
+    """Write the smaller of two joined runs in raised or lowered digits when it is a number set as such."""
+    small, large = (piece, current) if piece.size < current.size else (current, piece)
+    rise = (large.base - small.base) / large.size
+    if small.size < 0.85 * large.size and not small.rtl and _SCRIPT.match(small.text):
+        if rise > 0.15:
+            small.text = small.text.translate(_RAISED)
+        elif rise < -0.06:
+            small.text = small.text.translate(_LOWERED)
+
+
 def _append(current: Segment, piece: Segment, gap: float, big: float, space: bool, rtl: bool) -> None:
+    if piece.size != current.size and abs(piece.base - current.base) > 0.06 * big:
+        _raise_digits(current, piece)
     if current.parts is None:
         current.parts = [(current.x0, current.x1, current.text)]
     current.parts.append((piece.x0, piece.x1, piece.text))

@@ -44,6 +44,8 @@ _LAM_ALEF = re.compile(
     "(\u0627)([\u0623\u0625\u0622])(\u0644)"
 )  # "al-" before hamza, its ligature taken apart backwards
 _HYPHENATED = re.compile(r"[^\W\d_]{2,}[-\u2010\u00ad]$")
+_BROKEN_ADDRESS = re.compile(r"(?:://|\bwww\.)\S*$")
+_ADDRESS_LENGTH = 200
 _KEEP_HYPHEN = frozenset(["und", "oder", "or", "and", "bzw", "et", "ou", "y", "o", "e", "ed", "sowie", "als"])
 _LOST_LEADERS = re.compile(r"(?<=[\w)\].,:%])\s?\ufffd{4,}\s?(?=\d|$)")
 _TRAILING = re.compile(r"(?<=[\w)\]])\s*(?:[.·…_]\s?){3,}$")
@@ -103,11 +105,21 @@ def find_lost_leaders(text: str) -> str:
     return _LOST_LEADERS.sub(" ... ", text).strip() if "\ufffd\ufffd\ufffd\ufffd" in text else text
 
 
+def is_broken_address(left: str, right: str) -> bool:
+    """Whether `left` ends within a web address that goes on in `right`."""
+    tail = left[-_ADDRESS_LENGTH:]
+    if "://" not in tail and "www." not in tail:
+        return False
+    return (left[-1] != "." or right[0].islower()) and _BROKEN_ADDRESS.search(tail) is not None
+
+
 def join(left: str, right: str) -> str:
     """Two lines of one paragraph as one, words broken by a hyphen made whole."""
     if not left or not right:
         return left or right
     last, first = left[-1], right[0]
+    if last in "/-_=&?%." and is_broken_address(left, right):
+        return left + right
     if last in "-\u2010\u00ad" and first.islower():
         word = right.split(None, 1)[0].strip(",.;")
         if last == "\u00ad" or (_HYPHENATED.search(left) and word not in _KEEP_HYPHEN):
