@@ -25,6 +25,7 @@ _GATHERED = {
     "layout_unavailable": "Pages that need the layout model stay as they are: its package is not installed.",
     "budget_spent": "The time for other methods was used up; the pages stay as the fast method reads them.",
     "text_garbled": "The characters of the text have no meaning or a wrong one, so the pages are hardly to be read.",
+    "ocr_doubtful": "What was recognised holds hardly a common word: handwriting, or another language.",
     "ocr_failed": "The text recognition failed; the pages stay as the fast method reads them.",
     "ocr_lost": "The text recognition exceeded its limits; the pages stay as the fast method reads them.",
     "layout_failed": "The layout model failed; the pages stay as the fast method reads them.",

@@ -11,7 +11,7 @@ from services.extractor.methods.recognition import recognised
 from services.extractor.methods.tessdata import Tessdata
 from services.extractor.pages import OutlineEntry, Page
 from services.extractor.reader.document import layout
-from services.extractor.reader.language import confidence_of, garbled_letters, language_of
+from services.extractor.reader.language import common_words, confidence_of, garbled_letters, knows, language_of
 from services.extractor.reader.markdown import write
 from services.extractor.reader.running import Margins, Running
 from services.extractor.reader.sheet import Sheet
@@ -21,6 +21,13 @@ from services.extractor.reading import Reading
 
 _REACH = 2
 _NOISE = 0.4
+_DOUBT, _FEW, _TELLING, _NUMBERS = 0.4, 0.02, 100, 0.15
+_ISO = {
+    "deu": "de", "eng": "en", "fra": "fr", "spa": "es", "ita": "it", "por": "pt", "nld": "nl", "swe": "sv", "dan": "da",
+    "nor": "no", "pol": "pl", "ces": "cs", "fin": "fi", "hun": "hu", "tur": "tr", "ron": "ro", "cat": "ca", "ind": "id",
+    "vie": "vi",
+}  # fmt: skip
+"""Languages as the recognition's data are named and as pages are labelled, where frequent words are known."""
 
 
 class OcrReader:
@@ -57,10 +64,22 @@ class OcrReader:
             sheet.warnings.append("ocr_found_nothing")
         language = language_of(markdown)
         confidence = min(confidence_of(markdown, language, garbled_letters(markdown)), round(share, 3))
+        if self._is_doubtful(markdown):
+            language, confidence = "und", min(confidence, _DOUBT)
+            sheet.warnings.append("ocr_doubtful")
         return Page(
             sheet.number, markdown, len(markdown), confidence, language, *sheet.shown, sheet.rotation,
             blocks, header, footer, label, sheet.warnings, method="ocr",
         )  # fmt: skip
+
+    def _is_doubtful(self, text: str) -> bool:
+        """Whether a text of some length has next to no frequent word of the languages it was read in: as handwriting
+        does, of which the recognition makes what looks like words."""
+        languages = [_ISO.get(name, "") for name in self._reading.languages.split("+")]
+        letters, digits = sum(map(str.isalpha, text)), sum(map(str.isdigit, text))
+        if letters < _TELLING or digits > _NUMBERS * letters or not all(map(knows, languages)):
+            return False
+        return common_words(text, languages) < _FEW
 
 
 def _empty(page: pymupdf.Page, warnings: list[str]) -> Page:

@@ -12,7 +12,10 @@ _SPECKS = re.compile(r"^[|_\\/~`'‘’\"“”«»<>^=.,:;—–-]+\s+(?=[|_\\/
 _BULLET = re.compile(r"^(?:[©®¢°»«*+•·¥]|[eo](?=\s))\s*(?=[^\W_])")
 _SURE_BULLET = re.compile(r"^[©®¢•»*]\s?")
 _BULLETS_ENOUGH = 3
-_LARGE, _SMALL = 1.2, 0.8
+_LARGE, _SMALL = 1.25, 0.8
+_APART, _LINES = 1.15, 3
+_SPACE = 1.6
+_SHORT, _SHORT_LARGE = 12, 1.5  # a few letters may be tall and wide by chance
 _WORDS = 0.6
 
 
@@ -26,6 +29,7 @@ def tidied(sheet: Sheet) -> Sheet:
             kept.append(segment)
     sheet.segments = kept
     sheet.rules = []
+    kept = sheet.segments = _joined(kept)
     _part_lines(kept)
     _even_sizes(kept)
     _mend_bullets(kept)
@@ -36,6 +40,20 @@ def _is_written(text: str) -> bool:
     """Whether more than specks stands there."""
     signs = sum(map(str.isalnum, text))
     return signs >= 0.4 * (len(text) - text.count(" ")) if signs else len(text) == 1 and text in "•*©®¢"
+
+
+def _joined(segments: list[Segment]) -> list[Segment]:
+    """Words of one recognised line in one segment again, where a justified line has wide spaces."""
+    out: list[Segment] = []
+    for segment in segments:
+        last = out[-1] if out else None
+        same = last is not None and abs(last.y0 - segment.y0) < 0.2 and abs(last.y1 - segment.y1) < 0.2
+        if last is None or not same or not 0 <= segment.x0 - last.x1 < _SPACE * max(last.size, segment.size):
+            out.append(segment)
+            continue
+        last.text, last.parts = f"{last.text} {segment.text}", None
+        last.x1, last.size = segment.x1, max(last.size, segment.size)
+    return out
 
 
 def _part_lines(segments: list[Segment]) -> None:
@@ -52,23 +70,34 @@ def _part_lines(segments: list[Segment]) -> None:
 
 
 def _even_sizes(segments: list[Segment]) -> None:
-    """The ink of a line varies with its letters; only what is clearly larger or smaller by height and by width, and
-    made of words, has a size of its own."""
+    """The ink of a line varies with its letters: all lines get one size, except a few that stand out by height and by
+    width from those before and after them."""
     if not segments:
         return
     height = _middle([(segment.y1 - segment.y0, len(segment.text)) for segment in segments])
     breadth = _middle([(_breadth(segment), len(segment.text)) for segment in segments])
-    for segment in segments:
-        by_height, by_breadth = (segment.y1 - segment.y0) / height, _breadth(segment) / breadth
-        if len(segment.text) < 5 or word_share(segment.text) < _WORDS:
-            by_height = by_breadth = 1.0
-        if by_height > _LARGE and by_breadth > _LARGE:
-            segment.size = height * min(by_height, by_breadth)
-        elif by_height < _SMALL and by_breadth < _SMALL:
-            segment.size = height * max(by_height, by_breadth)
-        else:
-            segment.size = height
-        segment.size = round(segment.size * 2) / 2
+    sizes = [_relative(segment, height, breadth) for segment in segments]
+    at = 0
+    while at < len(sizes):
+        end = at
+        while end < len(sizes) and sizes[end] > _LARGE:
+            end += 1
+        before, after = sizes[at - 1] if at else 0.0, sizes[end] if end < len(sizes) else 0.0
+        if end - at > _LINES or max(before, after) * _APART > min(sizes[at:end], default=1.0):
+            sizes[at:end] = [1.0] * (end - at)
+        at = end + 1
+    body = _middle([(segment.size, len(segment.text)) for segment in segments])
+    for segment, size in zip(segments, sizes, strict=True):
+        segment.size = round(2 * body * (size if size > _LARGE or size < _SMALL else 1.0)) / 2
+
+
+def _relative(segment: Segment, height: float, breadth: float) -> float:
+    """How large a line is, its page's middle being 1."""
+    if len(segment.text) < 5 or word_share(segment.text) < _WORDS:
+        return 1.0
+    by_height, by_breadth = (segment.y1 - segment.y0) / height, _breadth(segment) / breadth
+    found = min(by_height, by_breadth) if by_height > 1 else max(by_height, by_breadth)
+    return 1.0 if 1 < found < _SHORT_LARGE and len(segment.text) < _SHORT else found
 
 
 def _breadth(segment: Segment) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 
 _STOP_WORDS = {
     "en": "the and of to in is that for with are this be on as by or from which not it",
@@ -77,6 +78,18 @@ def _split(text: str) -> list[str]:
     if text.isascii():  # three times faster than by the expression
         return text.encode().translate(_LETTERS).decode().split()
     return _WORD.findall(text)
+
+
+def common_words(text: str, languages: Iterable[str]) -> float:
+    """The share of the words of `text` that are among the most frequent of these languages."""
+    common = {word for code in languages for word in _STOP_WORDS.get(code, "").split()}
+    words = _WORD.findall(text[:6000].lower())
+    return sum(word in common for word in words) / len(words) if words else 0.0
+
+
+def knows(language: str) -> bool:
+    """Whether frequent words of a language (ISO 639-1) are known here."""
+    return language in _STOP_WORDS
 
 
 def _script(sample: str) -> str:

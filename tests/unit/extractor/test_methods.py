@@ -266,3 +266,23 @@ def test_a_script_that_the_recognition_does_not_know_is_not_replaced() -> None:
 
 def test_strewn_letters_are_no_words() -> None:
     assert word_share("i b i b a h") == 0.0
+
+
+def test_recognised_text_without_a_common_word_is_doubted() -> None:
+    names = [
+        "Zinchleser Avuchd Hometch Pesfereyatu",
+        "Olewusclia Betwere Enterafl Chemgero Yarnolde",
+        "Wanderton Kelbrosi Umpatel Orvinka Selmundo",
+    ]
+    (page,) = _read(scanned(names))
+    assert page.confidence <= 0.4
+    assert page.language == "und"
+    assert "ocr_doubtful" in page.warnings
+
+
+def test_only_a_few_large_lines_of_a_scan_are_headings() -> None:
+    doc = printed(ENGLISH * 2, height=300)
+    doc[0].insert_text((30, 220), "A large title", fontsize=26)
+    doc[0].insert_text((30, 250), "And a last line of common size under it, as every page has.", fontsize=14)
+    (page,) = _read(as_picture(doc))
+    assert [page.markdown[b.start : b.end] for b in page.blocks if b.kind == "heading"] == ["# A large title"]
