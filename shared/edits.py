@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from shared.costs import Charge, Cost
 from shared.events import event_id
 from shared.job import Job, JobError, MetaEntry, OutboxEntry, Progress, Step, StepName, StepStatus
+from shared.stages import STEP_OF
 
 BANDS: dict[str, tuple[float, float]] = {
     StepName.EXTRACT: (0.0, 55.0),
@@ -72,9 +73,15 @@ def undelivered(job: Job) -> set[str]:
 
 
 def finished(job: Job, steps: Sequence[Step]) -> bool:
-    """Whether all of these steps have ended well and their results are where the next step reads them."""
+    """Whether all of these steps have ended well and their results are where the next step reads them. A stage that
+    has failed holds nothing up: whether its step can end well without it is the step's own decision."""
     waiting = undelivered(job)
-    return all(step.status == StepStatus.COMPLETED and step.name not in waiting for step in steps)
+    return all(_ended_well(step) and step.name not in waiting for step in steps)
+
+
+def _ended_well(step: Step) -> bool:
+    failed_stage = step.status == StepStatus.FAILED and step.name in STEP_OF
+    return step.status == StepStatus.COMPLETED or failed_stage
 
 
 def with_meta(job: Job, meta: dict[str, Any], source: str, now: datetime) -> Job:

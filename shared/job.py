@@ -140,6 +140,12 @@ class Parameters(Options, frozen=True, kw_only=True):
     budget_usd: Annotated[float, msgspec.Meta(ge=0)] | None = None
     sealed_password: str = ""
     records: RecordOptions = RecordOptions()
+    analyze_images: Literal["auto"] | bool = "auto"
+    """Whether pictures are looked at; "auto": those of a catalogue, where a model looks."""
+    quality_pass: bool = False
+    """Whether pictures with a low score are looked at again, in a job of its own after this one."""
+    discovery_model: str = ""
+    """The model that names and describes products; "": as the transformer's settings say."""
 
 
 class Step(Record, frozen=True, kw_only=True):

@@ -31,6 +31,7 @@ LOG_PHASES: dict[str, str] = {
     "transform_meta": StepName.TRANSFORM,
     "stored_local": StepName.TRANSFORM,
     "doc_meta_upsert": StepName.TRANSFORM,
+    "images_analysed": StepName.IMAGES,
     "ingest_gate_plan": StepName.INGEST,
     "ingest_gate_skip": StepName.INGEST,
     "ingest_rag": StepName.INGEST,

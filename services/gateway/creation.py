@@ -36,7 +36,10 @@ def request_fingerprint(parameters: Parameters) -> str:
     pictures = (parameters.include_images, parameters.figures, parameters.previews)
     records = (parameters.records.schema, parameters.records.refine, parameters.records.force)
     named = (*reading, *pictures, parameters.target_language, parameters.template)
-    return fingerprint(*named, *(records if parameters.records.schema else ()))
+    looked = (parameters.analyze_images, parameters.discovery_model)
+    return fingerprint(
+        *named, *(records if parameters.records.schema else ()), *(looked if looked != ("auto", "") else ())
+    )
 
 
 def new_job(

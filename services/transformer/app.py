@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
+from services.transformer.images.eyes import ModelEyes, OfflineEyes
+from services.transformer.images.stage import Images
 from services.transformer.metadata import Metadata
 from services.transformer.model_analyzer import ModelAnalyzer
 from services.transformer.offline_analyzer import OfflineAnalyzer
@@ -35,7 +37,8 @@ async def serve() -> None:
             offline = OfflineAnalyzer(children, settings)
             analyzer = ModelAnalyzer(models, offline, settings) if models else offline
             records = Records(storage, analyzer, lambda: choose_embedder(VectorSettings()))
-            yield Transformation(storage, [Metadata(storage, analyzer), records])
+            eyes = ModelEyes(models, offline, settings) if models else OfflineEyes(offline, settings)
+            yield Transformation(storage, [Metadata(storage, analyzer), Images(eyes, settings), records])
         finally:
             await children.close()
             if models:

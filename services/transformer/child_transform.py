@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from services.transformer import chapter_checks
+from services.transformer.images import pixels
 from services.transformer.offline import analyze
 from services.transformer.reading import read
 from services.transformer.records import tables
@@ -35,3 +36,25 @@ def table_records(args: dict[str, Any], send: Callable[[Any], None]) -> dict[str
     schema = msgspec.convert(args["schema"], RecordSchema)
     plain: dict[str, Any] = msgspec.to_builtins(tables.find(args["body"], schema))
     return plain
+
+
+def measure_images(args: dict[str, Any], send: Callable[[Any], None]) -> list[dict[str, Any]]:
+    """What can be measured in pictures (`images`, bytes), one row for each in order, {"error"} for one that is none."""
+    return [_of_picture(content, pixels.measure) for content in args["images"]]
+
+
+def prepare_image(args: dict[str, Any], send: Callable[[Any], None]) -> dict[str, Any]:
+    """A picture (`image`, bytes) as a vision model can read it: {"content", "mime"}, or {"error"}."""
+
+    def made(content: bytes) -> dict[str, Any]:
+        ready, mime = pixels.prepared(content)
+        return {"content": ready, "mime": mime}
+
+    return _of_picture(args["image"], made)
+
+
+def _of_picture(content: bytes, work: Callable[[bytes], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return work(content)
+    except ValueError as error:
+        return {"error": str(error)[:200]}

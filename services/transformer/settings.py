@@ -13,3 +13,7 @@ class TransformerSettings(Settings):
     child_seconds: float = 300.0
     analysis_chars: int = 160_000
     """Characters of a document that one question to a model may hold."""
+    images_at_once: int = 5
+    """Pictures that a vision model looks at at the same time, for each document."""
+    image_quality_least: float = 0.7
+    """Pictures with a lower quality score are queued for the quality pass."""

@@ -1,17 +1,20 @@
 """Stages of the transform phase: what they share, what each gives, and how a finished one survives a crash.
 
-    metadata (the step itself) -> discover_products -> process_images -> extract_records -> refine_records
+    metadata (the step itself)  discover_products -> process_images  extract_records -> refine_records
 
-A stage reads from storage only, writes files of the attempt, and is remembered in the step's checkpoint when it has
-ended: the next attempt takes its files over. Inside a stage, paid answers are artefacts of their own.
+Stages run side by side; one that needs another's page plan waits for it. A stage reads from storage only, writes files
+of the attempt, and is remembered in the step's checkpoint when it has ended: the next attempt takes its files over.
+Inside a stage, paid answers are artefacts of their own.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Protocol
 
 import msgspec
 
+from services.transformer.discovery.records import PagePlan
 from shared import frontmatter, reading
 from shared.gates import Verdict
 from shared.job import StepName
@@ -35,7 +38,8 @@ class Material(msgspec.Struct, frozen=True):
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
     """What a stage gave. `files` are rows of the attempt's manifest; `metadata` is what the document record shows of
-    it; `meta` replaces the job's consolidated metadata; `marks` are log entries {"phase", "message", ...}."""
+    it; `meta` replaces the job's consolidated metadata. `skipped` says why there was nothing to do after all, `failed`
+    why the stage has failed: the others and the job go on without it, and the next job runs it again."""
 
     made_from: str
     files: list[File] = []
@@ -43,28 +47,80 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
     meta: dict[str, Any] | None = None
     warnings: list[dict[str, Any]] = []
+    skipped: str = ""
+    failed: str = ""
+
+
+PLAN = "plan"
+"""Role of the stored page plan."""
+
+
+class Attempt:
+    """What the stages of one attempt share."""
+
+    def __init__(self) -> None:
+        self.material: asyncio.Task[Material] | None = None
+        self.plan: asyncio.Future[PagePlan] | None = None
+        """Set while discovery runs in this attempt."""
+        self.plan_file: File | None = None
+        """The plan of an earlier attempt, or of the document, that is kept."""
+        self.fractions: dict[str, float] = {}
+        self.stages = 1
 
 
 class Work:
-    """One attempt, as its stages see it."""
+    """One attempt, as one of its stages sees it. `outputs` are the stage's own; `upstream` says whether a stage before
+    it runs in this attempt."""
 
-    def __init__(self, ticket: Ticket, report: Report, storage: Storage, outputs: Outputs) -> None:
+    def __init__(
+        self,
+        ticket: Ticket,
+        report: Report,
+        storage: Storage,
+        outputs: Outputs,
+        attempt: Attempt | None = None,
+        *,
+        step: StepName = StepName.TRANSFORM,
+        upstream: bool = False,
+    ) -> None:
         self.ticket, self.report, self.storage, self.outputs = ticket, report, storage, outputs
-        self.upstream = False
-        """Whether a stage before the one that runs has run in this attempt."""
-        self._material: Material | None = None
+        self.step, self.upstream = step, upstream
+        self._attempt = attempt or Attempt()
 
     async def material(self) -> Material:
-        """The document's stored artefacts, checked against their hashes, read once."""
-        if self._material is None:
-            document = self.ticket.document
-            transcript = (await reading.read(self.storage, document, "transcript")).decode()
-            info = msgspec.json.decode(await reading.read(self.storage, document, "info"), type=dict[str, Any])
-            pages = await reading.rows(self.storage, document, "pages")
-            images = await reading.rows(self.storage, document, "images") if "images" in document.artefacts else []
-            _, body = frontmatter.parse(transcript)
-            self._material = Material(body, info, pages, images)
-        return self._material
+        """The document's stored artefacts, checked against their hashes, read once for all stages."""
+        if self._attempt.material is None:
+            self._attempt.material = asyncio.create_task(self._read())
+        return await asyncio.shield(self._attempt.material)
+
+    async def _read(self) -> Material:
+        document = self.ticket.document
+        transcript = (await reading.read(self.storage, document, "transcript")).decode()
+        info = msgspec.json.decode(await reading.read(self.storage, document, "info"), type=dict[str, Any])
+        pages = await reading.rows(self.storage, document, "pages")
+        images = await reading.rows(self.storage, document, "images") if "images" in document.artefacts else []
+        _, body = frontmatter.parse(transcript)
+        return Material(body, info, pages, images)
+
+    def announce(self, plan: PagePlan) -> None:
+        """Discovery knows which sheets are worked on: who waits for it may begin."""
+        if self._attempt.plan is not None and not self._attempt.plan.done():
+            self._attempt.plan.set_result(plan)
+
+    async def plan(self) -> PagePlan | None:
+        """The page plan, waited for while discovery runs; None where nobody has asked for products."""
+        if self._attempt.plan is not None:
+            return await asyncio.shield(self._attempt.plan)
+        if self._attempt.plan_file is None:
+            return None
+        content = await self.storage.read(self._attempt.plan_file.key)
+        return msgspec.json.decode(content, type=PagePlan)
+
+    async def advance(self, fraction: float, message: str) -> None:
+        """Show how much of this stage (0-1) is done."""
+        self._attempt.fractions[self.step] = min(max(fraction, 0.0), 1.0)
+        percent = 95.0 * sum(self._attempt.fractions.values()) / self._attempt.stages
+        await self.report.progress(percent, message)
 
     async def write_rows(self, name: str, rows: list[Any], role: str) -> None:
         """Store a .jsonl file of the attempt: one JSON object a line."""

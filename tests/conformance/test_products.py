@@ -1,11 +1,12 @@
 """Conformance table `products`: the pipeline's bands, the index scan, the focused page plan, and going on after a stop.
 
-Rules of image analysis, heartbeats and batches have their adapters added to `RULES` as they come; a rule that is only
-in `ELSEWHERE` is skipped by its name, with the reason.
+Rules about work have their adapters in `product_work`; a rule that is only in `ELSEWHERE` is skipped by its name, with
+the reason.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from services.transformer.discovery.plan import index_scan_window, plan_ranges
 from shared.bands import overall, stages_after
+from tests.conformance import product_work
 from tests.conformance.table import agree, known, rows, rule_of
 
 
@@ -48,27 +50,28 @@ def resume(given: dict[str, Any]) -> dict[str, Any]:
     return {"stages_to_run": stages_after(given["last_checkpoint"])}
 
 
-RULES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+RULES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "overall_progress": progress,
     "focused_pages": focus,
     "index_scan_window": scan,
     "resume_after_checkpoint": resume,
+    "heartbeat_120s": product_work.heartbeat,
+    "one_bad_image": product_work.one_bad_image,
+    "batch_insert_100": product_work.batches,
+    "low_score_goes_to_validation": product_work.low_score,
+    "parallel_limit": product_work.parallel_limit,
 }
 
 ELSEWHERE = {
-    "heartbeat_120s": "the rule has no adapter yet",
-    "one_bad_image": "image analysis is not built yet",
-    "batch_insert_100": "the rule has no adapter yet",
-    "low_score_goes_to_validation": "image analysis is not built yet",
     "no_duplicate_work": "discovery with a model is not built yet",
-    "parallel_limit": "image analysis is not built yet",
 }
 """Rules without an adapter, and why."""
 
 
-def check(row: dict[str, Any]) -> None:
+async def check(row: dict[str, Any]) -> None:
     """One row."""
     seen = rule_of(row, RULES)(row["in"])
+    seen = await seen if inspect.isawaitable(seen) else seen
     want = dict(row["want"])
     if row["rule"] == "index_scan_window":  # the row names the least and the most
         known(want, "at_least", "first_pages")
@@ -78,7 +81,7 @@ def check(row: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("row", rows("products"))
-def test_products(row: dict[str, Any]):
+async def test_products(row: dict[str, Any]):
     if row["rule"] not in RULES and row["rule"] in ELSEWHERE:
         pytest.skip(f"{row['rule']}: {ELSEWHERE[row['rule']]}")
-    check(row)
+    await check(row)

@@ -17,6 +17,8 @@ from services.extractor.settings import ExtractorSettings
 from services.gateway.secrets import hash_of
 from services.ingestor.ingestion import Ingestion
 from services.ingestor.settings import IngestorSettings
+from services.transformer.images.eyes import OfflineEyes
+from services.transformer.images.stage import Images
 from services.transformer.metadata import Metadata
 from services.transformer.offline_analyzer import OfflineAnalyzer
 from services.transformer.records.stage import Records
@@ -99,6 +101,7 @@ def real_phases(world: World, extractor: Extraction | None = None) -> dict[StepN
     analyzer = OfflineAnalyzer(children, TransformerSettings())
     stages: list[Stage] = [
         Metadata(world.storage, analyzer),
+        Images(OfflineEyes(analyzer, TransformerSettings()), TransformerSettings()),
         Records(world.storage, analyzer, lambda: embedder),
     ]
     return {
