@@ -10,7 +10,7 @@ from services.ingestor.settings import IngestorSettings
 from shared.adapters.folder_storage import FolderStorage
 from shared.adapters.model_choice import choose_limits
 from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_vectors
-from shared.adapters.wordllama_embedder import WordLlamaTokenizer
+from shared.adapters.wordllama_tokens import WordLlamaTokenizer
 from shared.errors import TransientError
 from shared.worker import run
 

@@ -148,7 +148,7 @@ class _Run:
         batches = _batched(chunks, settings.embed_batch)
         stored = self._stored_before()
         while batch := await asyncio.to_thread(next, batches, None):
-            wanted = [chunk for chunk in batch if chunk.scale == "small" or settings.embed_large]
+            wanted = [chunk for chunk in batch if is_embedded(chunk, settings.embed_large)]
             if sum(self.made.values()) + len(batch) <= stored:
                 self.embedded += len(wanted)
             else:
@@ -270,6 +270,11 @@ class _Run:
                 "vectors": self.embedded + self.summaries,
             },
         )
+
+
+def is_embedded(chunk: Chunk, embed_large: bool) -> bool:
+    """Whether a chunk gets a vector: small ones always, large ones where the switch says so."""
+    return chunk.scale == "small" or embed_large
 
 
 def _twin(document: Document) -> tuple[str, Artefact | None]:

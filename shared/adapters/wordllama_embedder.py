@@ -1,4 +1,4 @@
-"""Embeddings and token offsets by WordLlama: static vectors shipped inside its package, no account, no network.
+"""Embeddings by WordLlama: static vectors shipped inside its package, no account, no network.
 
 Weak across languages (FACTS 6): meant to be paired with full-text search. Import 0.7 s, load 0.2 s,
 both done in a thread at first use.
@@ -21,11 +21,11 @@ _TOKENS_AT_ONCE = 4_096
 _TEXTS_AT_ONCE = 64
 
 
-class _Model:
+class Model:
     """The loaded weights and tokenizer, shared by all embedders and tokenizers of the process."""
 
     _lock = threading.Lock()
-    _loaded: _Model | None = None
+    _loaded: Model | None = None
 
     def __init__(self) -> None:
         wordllama = _import_quietly()
@@ -43,7 +43,7 @@ class _Model:
         self.tokenizer.no_truncation()
 
     @classmethod
-    def get(cls) -> _Model:
+    def get(cls) -> Model:
         """The model of this process; loads it in the calling thread when it is the first."""
         with cls._lock:
             if cls._loaded is None:
@@ -62,24 +62,13 @@ class WordLlamaEmbedder:
         return await asyncio.to_thread(self._embed, list(texts))
 
     def _embed(self, texts: list[str]) -> list[list[float]]:
-        model = _Model.get()
+        model = Model.get()
         vectors: list[list[float]] = []
         for first in range(0, len(texts), _TEXTS_AT_ONCE):
             batch = [text.encode("utf-8", "replace").decode() for text in texts[first : first + _TEXTS_AT_ONCE]]
             encoded = model.tokenizer.encode_batch(batch, add_special_tokens=False)
             vectors.extend(_mean(model.table, encoding.ids) for encoding in encoded)
         return vectors
-
-
-class WordLlamaTokenizer:
-    """Character offsets of the same model's tokens; also used where an endpoint embeds, as no other ships its file."""
-
-    name = "wordllama-l2-supercat"
-
-    def spans(self, text: str) -> list[tuple[int, int]]:
-        """Offsets `[start, end)` of every token. Loads the model at first use: call it in a thread."""
-        spans: list[tuple[int, int]] = _Model.get().tokenizer.encode(text, add_special_tokens=False).offsets
-        return spans
 
 
 def _mean(table: Any, ids: list[int]) -> list[float]:

@@ -117,7 +117,7 @@ class Bench:
         policies = replace(
             Policies(extract=Policy.IGNORE, metadata=Policy.IGNORE, ingest=Policy.IGNORE), **{name: policy}
         )
-        parameters = Parameters(policies=policies, phases=replace(Phases(), **{switch: enabled}))
+        parameters = {"policies": policies, "phases": replace(Phases(), **{switch: enabled})}
         form = {"documentId": document.document_id, "parameters": msgspec.json.encode(parameters).decode()}
         job_id = (await self.world.http.post("/api/jobs", data=form)).json()["jobId"]
         await self.world.settle()

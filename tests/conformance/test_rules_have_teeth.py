@@ -13,7 +13,8 @@ import pytest
 from msgspec.structs import replace
 
 from services.gateway import callbacks, reports, secrets
-from services.ingestor import chapters, ingestion
+from services.ingestor import chapters, chunks, ingestion, windows
+from services.ingestor.chunks import chunk_id as original_id
 from shared import anchors, edits, frontmatter, gates, policies, runs, skipping, templates, transitions, twin
 from shared.anchors import page_count, split_pages
 from shared.commands import Report, Requeue
@@ -24,6 +25,7 @@ from shared.testing.memory import MemoryDocuments, MemoryJobs
 from tests.conformance import (
     test_callbacks,
     test_chapters,
+    test_chunk_windows,
     test_gates,
     test_names,
     test_page_split,
@@ -59,6 +61,7 @@ def place(tmp_path: Path, monkeypatch: Patch) -> Path:
 
 CHECKS: dict[str, Callable[[dict[str, Any], Path], Awaitable[None] | None]] = {
     "chapters": lambda row, place: test_chapters.check(row),
+    "chunk_windows": lambda row, place: test_chunk_windows.check(row),
     "names": lambda row, place: test_names.check(row),
     "templates": lambda row, place: test_templates.check(row),
     "page_split": lambda row, place: test_page_split.check(row),
@@ -165,6 +168,27 @@ def no_cascade(patch: Patch) -> None:
     patch.setattr(skipping, "UPSTREAM", {})
 
 
+def no_left_guard(patch: Patch) -> None:
+    """A window begins with its core."""
+
+    def window(self: windows.Shape, index: int, tokens: int) -> windows.Window:
+        found = original(self, index, tokens)
+        return found._replace(start=found.core_start)
+
+    original = windows.Shape.window
+    patch.setattr(windows.Shape, "window", window)
+
+
+def shortened(patch: Patch) -> None:
+    """The text ends a guard too early."""
+
+    def window(self: windows.Shape, index: int, tokens: int) -> windows.Window:
+        return original(self, index, max(tokens - self.right, 0) or tokens)
+
+    original = windows.Shape.window
+    patch.setattr(windows.Shape, "window", window)
+
+
 def anchors_like(pattern: str) -> Callable[[Patch], None]:
     return lambda patch: patch.setattr(anchors, "_LINE", re.compile(pattern, re.MULTILINE))
 
@@ -184,6 +208,27 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "summaries get no vector": Mutation(
         "chapters", ("normalise_and_assemble",), lambda patch: patch.setattr(ingestion._Run, "index_summaries", nothing)
+    ),
+    "windows have no left guard": Mutation(
+        "chunk_windows", ("defaults_60_200_60_and_100_1600_100", "configured_window"), no_left_guard
+    ),
+    "the last tokens are lost": Mutation(
+        "chunk_windows", ("defaults_60_200_60_and_100_1600_100", "configured_window"), shortened
+    ),
+    "ids know only the text": Mutation(
+        "chunk_windows",
+        ("ids",),
+        lambda patch: patch.setattr(chunks, "chunk_id", lambda *given: original_id("", given[1], 0, given[3])),
+    ),
+    "ids know no scale": Mutation(
+        "chunk_windows",
+        ("ids",),
+        lambda patch: patch.setattr(chunks, "chunk_id", lambda *given: original_id(given[0], "small", *given[2:])),
+    ),
+    "large chunks are embedded": Mutation(
+        "chunk_windows",
+        ("embedding_scope",),
+        lambda patch: patch.setattr(ingestion, "is_embedded", lambda chunk, embed_large: True),
     ),
     "the model may change fixed fields": Mutation(
         "templates",

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from shared.adapters.openai_embedder import EmbeddingEndpoint, OpenAIEmbedder, estimate_tokens
-from shared.adapters.wordllama_embedder import WordLlamaEmbedder, WordLlamaTokenizer
+from shared.adapters.wordllama_embedder import WordLlamaEmbedder
+from shared.adapters.wordllama_tokens import WordLlamaTokenizer
 from shared.errors import ConfigurationError, TransientError
 from shared.ports import Embedder
 from shared.testing.memory_vectors import HashEmbedder
@@ -92,7 +93,7 @@ async def test_wordllama_leaves_logging_and_the_event_loop_alone() -> None:
 def test_token_offsets_are_characters_and_cover_the_text() -> None:
     text = "Größe  日本語 🙂 end\n\nof text"
     spans = WordLlamaTokenizer().spans(text)
-    assert spans == sorted(spans)
+    assert list(spans) == sorted(spans)
     assert {i for start, end in spans for i in range(start, end)} == set(range(len(text)))
 
 

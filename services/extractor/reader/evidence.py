@@ -25,7 +25,7 @@ def is_table(many: list[Row], placed: list[list[str]]) -> bool:
         return False
     if columns == 2 and not has_figures(placed) and (len(many) < 4 or _is_glossary(placed)):
         return False
-    if columns == 2 and sum(is_marker(row[0]) for row in placed) > 0.25 * len(placed):
+    if columns == 2 and sum(is_marker(row[0]) for row in placed) > 0.6 * len(placed):
         return False
     return columns > 3 or not _flows(placed)
 
@@ -127,6 +127,4 @@ def _flows(placed: list[list[str]]) -> bool:
 
 def _is_pair_list(placed: list[list[str]]) -> bool:
     both = sum(bool(row[0] and row[1]) for row in placed)
-    if both > 4:
-        placed = [row for row in placed if row[0]]  # the others are further lines of the second column
     return both >= 0.6 * len(placed)

@@ -20,7 +20,7 @@ def field_lines(page: pymupdf.Page, shown: str) -> list[str]:
         name = clean(str(widget.field_label or widget.field_name or "")).strip()
         if widget.field_type in _BUTTONS:
             if value and value != "Off":
-                lines.append(f"- [x] {name}" if value in ("Yes", "On", "1", name) else f"- [x] {name}: {value}")
+                lines.append(f"- [x] {name}" if value in ("Yes", "On", "1") else f"- [x] {name}: {value}")
         elif value and value not in shown:
             lines.append(f"- {name}: {value}")
     return lines

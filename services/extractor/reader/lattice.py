@@ -20,8 +20,6 @@ _NUMBER = re.compile(
 )
 _THOUSANDS = re.compile(r"^\d{3}(?:[.,]\d+)?[^\w]{0,2}$")
 _LEAD = re.compile(r"^[^\w]{0,2}\d{1,3}$")
-_OPENS = frozenset("0123456789($€£+-–*")
-_CLOSES = frozenset("0123456789)%*†‡")
 _BLANK = 0.62  # of the type size: wider than the blanks between the words of a line
 _NEAR = 0.5  # of the type size: how well the place of a word within a run is known
 _SHARE = 0.6  # of the usual number of cells: rows with fewer are headers, labels or unfinished
@@ -192,11 +190,9 @@ def piece(cell: Segment, words: list[Word]) -> Segment:
 
 def apart(row: Row) -> list[Segment]:
     """The cells of a row, cut at blanks wider than between words and between numbers that stand side by side."""
-    if not any(cell.parts or (cell.text[0] in _OPENS and cell.text[-1] in _CLOSES) for cell in row.cells):
-        return row.cells
     out: list[Segment] = []
     for cell in [part for whole in row.cells for part in _at_blanks(whole)]:
-        if cell.text[0] not in _OPENS or cell.text[-1] not in _CLOSES or not _is_values(cell.text):
+        if " " not in cell.text or not cell.text.replace(" ", "")[-1].isascii() or not _is_values(cell.text):
             out.append(cell)
             continue
         groups: list[list[Word]] = []
@@ -211,7 +207,7 @@ def apart(row: Row) -> list[Segment]:
 
 
 def _at_blanks(cell: Segment) -> list[Segment]:
-    if cell.parts is None or cell.rtl or not _has_blank(cell.parts, _BLANK * cell.size):
+    if cell.parts is None or cell.rtl:
         return [cell]
     groups: list[list[tuple[float, float, str]]] = []
     for part in sorted(cell.parts):
@@ -223,16 +219,6 @@ def _at_blanks(cell: Segment) -> list[Segment]:
     if len(groups) < 2:
         return [cell]
     return [_of_parts(cell, group) for group in groups]
-
-
-def _has_blank(parts: list[tuple[float, float, str]], least: float) -> bool:
-    """Whether two parts that follow each other stand `least` apart; parts out of order may."""
-    right = parts[0][0]
-    for x0, x1, _ in parts:
-        if x0 - right >= least or x0 < right - least:
-            return True
-        right = x1
-    return False
 
 
 def is_marker(text: str) -> bool:

@@ -69,9 +69,6 @@ def _fine(rows: list[Row]) -> list[Row]:
     out: list[Row] = []
     for index, row in enumerate(rows):
         cells = found[index]
-        if len(cells) == len(row.cells):
-            out.append(row)
-            continue
         beside = [found[i] for i in (index - 1, index + 1) if 0 <= i < len(rows)]
         if ENTRY.search(row.text):
             out.append(row)
@@ -174,12 +171,7 @@ def build(rows: list[Row], lines: list[float] | None = None, rules: list[Rule] |
     """The table that `rows` make, or None; `lines` are the heights of rules drawn over its whole width."""
     cells = [row.cells for row in rows]
     many = [row for row in rows if len(row.cells) > 1]
-    wrapped = sum(_is_wrapped(above, row) for above, row in pairwise(rows))
-    if (
-        len(many) < 2
-        or len(many) < 0.4 * (len(rows) - (wrapped if len(many) > 4 else 0))
-        or not (lines or is_spaced(many))
-    ):
+    if len(many) < 2 or len(many) < 0.4 * len(rows) or not (lines or is_spaced(many)):
         return None
     if any(cell.mono * 2 > len(cell.text) for row in many[:3] for cell in row.cells):
         return None
@@ -203,13 +195,6 @@ def build(rows: list[Row], lines: list[float] | None = None, rules: list[Rule] |
         return None
     x0, x1 = min(row.x0 for row in rows), max(row.x1 for row in rows)
     return Table((x0, min(row.y0 for row in rows), x1, max(row.y1 for row in rows)), merged)
-
-
-def _is_wrapped(above: Row, row: Row) -> bool:
-    """Whether `row` is but a further line of the last cell above it."""
-    cell = row.cells[0]
-    level = abs(cell.x0 - above.cells[-1].x0) < 1.5 and row.base - above.base < 1.3 * row.size
-    return len(row.cells) == 1 and level and (len(above.cells) > 1 or len(above.cells[0].text) > 10)
 
 
 def _line(row: Row, cells: list[Segment], lattice: Lattice, lines: list[float]) -> Line:

@@ -181,22 +181,3 @@ def test_a_list_of_code_with_aligned_comments_is_no_table() -> None:
         paper.line(60, 100 + 12 * number, code, 9, "cour")
         paper.line(200, 100 + 12 * number, note, 9, "cour")
     assert "|" not in paper.markdown()
-
-
-def test_rows_of_a_table_without_rules_take_the_lines_of_their_second_column() -> None:
-    paper = Paper()
-    y = 100.0
-    for number in range(6):
-        paper.line(60, y, f"file_{number}")
-        paper.lines(200, y, [f"Holds the part {number} of", "what was written"], step=11)
-        y += 30
-    assert "| file_3 | Holds the part 3 of what was written |" in paper.markdown()
-
-
-def test_bullets_with_lines_under_them_are_no_table() -> None:
-    paper = Paper()
-    for number in range(6):
-        paper.line(60, 100 + 24 * number, "•")
-        paper.line(90, 100 + 24 * number, f"Module {number} is not on file")
-        paper.line(90, 111 + 24 * number, "see the desk for help")
-    assert "|" not in paper.markdown()

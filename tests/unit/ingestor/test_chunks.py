@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from services.ingestor import chunks as module
 from services.ingestor.chunks import Chunk, make_chunks
 from services.ingestor.windows import Shape, windows
-from shared.adapters.wordllama_embedder import WordLlamaTokenizer
+from shared.adapters.wordllama_tokens import WordLlamaTokenizer
 from shared.errors import ConfigurationError
 from shared.testing.memory_vectors import WordTokenizer
 from tests.unit.ingestor.test_chapters import body_of, chapter
