@@ -10,7 +10,17 @@ from msgspec.structs import replace
 
 from shared.costs import Charge, Cost
 from shared.events import event_id
-from shared.job import Job, JobError, MetaEntry, OutboxEntry, Progress, Step, StepName, StepStatus
+from shared.job import (
+    QUALITY_PASS,
+    Job,
+    JobError,
+    MetaEntry,
+    OutboxEntry,
+    Progress,
+    Step,
+    StepName,
+    StepStatus,
+)
 from shared.stages import STEP_OF
 
 BANDS: dict[str, tuple[float, float]] = {
@@ -51,6 +61,14 @@ def with_event(job: Job, subject: str, step: str, now: datetime) -> Job:
         return job
     entry = OutboxEntry(event_id=eid, kind="event", at=now, subject=subject, data={"attempt": job.attempt})
     return replace(job, outbox=[*job.outbox, entry])
+
+
+def with_quality_pass(job: Job, now: datetime) -> Job:
+    """The ended job with a quality pass to be made of it, if it asked for one; a pass itself has none."""
+    if not job.parameters.quality_pass or job.operation == QUALITY_PASS:
+        return job
+    eid = event_id(job.job_id, job.process_id, StepName.QUALITY, job.attempt, QUALITY_PASS)
+    return replace(job, outbox=[*job.outbox, OutboxEntry(event_id=eid, kind=QUALITY_PASS, at=now)])
 
 
 def shown(job: Job, step: str, percent: float, done: int = 0, total: int = 0, message: str = "") -> Job:

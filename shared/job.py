@@ -15,6 +15,9 @@ import msgspec
 
 from shared.costs import Cost
 
+QUALITY_PASS = "quality"
+"""The operation of a job that looks again at another one's pictures."""
+
 LOGS_KEPT = 100
 """Newest log entries embedded in the document; older ones are spilled to the store's log collection."""
 
@@ -280,6 +283,7 @@ class Job(Record, frozen=True, kw_only=True):
     # additions of this system
     revision: int = 0
     document_id: str
+    parent_job_id: str = ""
     attempt: int = 1
     losses: int = 0
     callback_ids: list[str] = []
@@ -299,6 +303,12 @@ class Job(Record, frozen=True, kw_only=True):
     priority: int = 0
     admitted_at: datetime | None = None
     runs: list[RunSummary] = []
+
+    @property
+    def slot(self) -> str:
+        """What only one open job may hold: its document, or that document's quality pass, which is no obstacle to the
+        document's next job, nor the other way round."""
+        return f"{self.document_id}/{QUALITY_PASS}" if self.operation == QUALITY_PASS else self.document_id
 
     @property
     def open(self) -> bool:

@@ -29,6 +29,15 @@ from shared.ticket import ClaimRequest, Outcome, Ticket
 logger = logging.getLogger("phase")
 
 
+PHASES: dict[StepName, str] = {
+    StepName.EXTRACT: "extract",
+    StepName.TRANSFORM: "transform",
+    StepName.INGEST: "ingest",
+    StepName.QUALITY: "quality",
+}
+"""What a step's log entries call it."""
+
+
 class Ack(msgspec.Struct, frozen=True):
     """The message is dealt with."""
 
@@ -221,7 +230,7 @@ async def _run(ticket: Ticket, phase: Phase, gateway: Gateway) -> Disposition:
 async def _gate_and_work(ticket: Ticket, phase: Phase, report: Report) -> dict[str, Any]:
     started = time.monotonic()
     verdict = await phase.gate(ticket)
-    name = {StepName.EXTRACT: "extract", StepName.TRANSFORM: "transform", StepName.INGEST: "ingest"}[phase.step]
+    name = PHASES[phase.step]
     if not verdict.run:
         report.mark(f"{name}_gate_skip", verdict.reason, gateExists=verdict.exists)
         return {"phase": "completed", "data": {"skipped": True, "reason": verdict.reason}}

@@ -35,6 +35,7 @@ INGEST_DONE = "ingest.done"
 JOB_COMPLETED = "job.completed"
 JOB_FAILED = "job.failed"
 JOB_DEAD = "job.dead"
+QUALITY_REQUESTED = "quality.requested"
 
 ROUTE: tuple[Leg, ...] = (
     Leg(PDF_REQUESTED, "gateway", "extractor", "a job's extract phase should run", StepName.EXTRACT),
@@ -43,6 +44,13 @@ ROUTE: tuple[Leg, ...] = (
     Leg(INGEST_REQUESTED, "gateway", "ingestor", "chunks and vectors should be made", StepName.INGEST),
     Leg(INGEST_DONE, "gateway", "", "the document is searchable"),
     Leg(JOB_COMPLETED, "gateway", "", "a job has ended well"),
+    Leg(
+        QUALITY_REQUESTED,
+        "gateway",
+        "transformer",
+        "pictures with a low score should be looked at again, in a job of its own",
+        StepName.QUALITY,
+    ),
     Leg(JOB_FAILED, "gateway", "", "a job has failed or was cancelled"),
     Leg(JOB_DEAD, "gateway", "", "a message was given up by the broker"),
 )

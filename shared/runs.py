@@ -20,6 +20,8 @@ def requeued(job: Job, command: Requeue, now: datetime) -> Job:
     if job.open and not command.anyway and _heard_of(job, now, command.quiet_seconds):
         raise Refused("already_started")
     names = [step.name for step in job.steps]
+    if command.step not in names:
+        raise Refused("no_such_step")
     start = names.index(command.step)
     if not finished(job, job.steps[:start]):
         raise Refused("earlier_step_unfinished")
@@ -61,4 +63,4 @@ def requeue_start(job: Job) -> StepName:
     for step in job.steps:
         if not finished(job, [step]):
             return phase_of(step.name)
-    return StepName.EXTRACT
+    return phase_of(job.steps[0].name)

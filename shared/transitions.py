@@ -41,6 +41,7 @@ from shared.edits import (
     with_costs,
     with_event,
     with_meta,
+    with_quality_pass,
     with_step,
     with_template_picked,
 )
@@ -63,6 +64,9 @@ __all__ = ["TRANSITIONS", "Refused", "admitted", "decide", "requeue_start"]
 COALESCED = timedelta(seconds=1)
 """Page progress is logged once in this time."""
 
+LAST = (StepName.INGEST, StepName.QUALITY)
+"""Steps that end their job."""
+
 NEXT_SUBJECT: dict[str, str] = {
     StepName.EXTRACT: route.PDF_EXTRACTED,
     StepName.TRANSFORM: route.TEMPLATE_DONE,
@@ -84,6 +88,8 @@ def admitted(job: Job, command: Command) -> Move:
         raise Refused("terminal" if not job.open else "not_running")
     if command.attempt is not None and command.attempt != job.attempt:
         raise Refused("stale_attempt")
+    if move.step is not None and all(step.name != command.step for step in job.steps):
+        raise Refused("no_such_step")
     if move.step is not None and job.step(command.step).status not in move.step:
         raise Refused("settled" if job.step(command.step).status == StepStatus.COMPLETED else "not_running")
     return move
@@ -174,7 +180,7 @@ def _settle(job: Job, command: Settle, now: datetime) -> Job:
         job = replace(job, payload=command.payload)
     if command.meta is not None:
         job = with_meta(job, command.meta, "template_transform", now)
-    if command.skipped and command.step != StepName.INGEST:
+    if command.skipped and command.step != StepName.INGEST:  # of which the delivery settles the document's state
         return _after_delivery(job, command.step, now)
     if not command.skipped:
         job = replace(job, outputs={**job.outputs, command.step: command.outputs})
@@ -206,10 +212,12 @@ def _after_delivery(job: Job, step: str, now: datetime) -> Job:
         job = with_step(job, StepName.STORE, status=StepStatus.COMPLETED, ended_at=now, skipped=skipped)
         job = shown(job, StepName.STORE, 100.0)
     job = replace(job, attempt=1, losses=0)
-    if step == StepName.INGEST:
+    if step in LAST:
         job = logged(job, now, {"phase": "completed", "message": "All planned phases have ended.", "progress": 100})
-        job = with_event(replace(job, status=JobStatus.COMPLETED), route.INGEST_DONE, step, now)
-        return with_event(job, route.JOB_COMPLETED, step, now)
+        job = replace(job, status=JobStatus.COMPLETED)
+        if step == StepName.INGEST:
+            job = with_event(job, route.INGEST_DONE, step, now)
+        return with_quality_pass(with_event(job, route.JOB_COMPLETED, step, now), now)
     return with_event(job, NEXT_SUBJECT[step], step, now)
 
 

@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from shared.errors import RequestError
+from shared.job import StepName
 
 _LIBRARY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c/\\:*?\"<>|%\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffe\uffff]")
@@ -93,4 +94,10 @@ def folder(library: str, document_id: str) -> str:
 
 def run_folder(library: str, document_id: str, process_id: str, step: str, attempt: int) -> str:
     """Where one attempt of one step writes."""
-    return f"{folder(library, document_id)}/runs/{process_id}/{step}-{attempt}"
+    return f"{runs_folder(library, document_id, step)}/{process_id}/{step}-{attempt}"
+
+
+def runs_folder(library: str, document_id: str, step: str) -> str:
+    """Where the attempts lie: those of a quality pass apart, since it may run beside another job of the document, whose
+    end removes its attempts."""
+    return f"{folder(library, document_id)}/{'passes' if step == StepName.QUALITY else 'runs'}"

@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from aiohttp import web
@@ -33,14 +33,14 @@ DRAIN_SECONDS = 30.0
 async def run(
     service: str,
     settings: Settings,
-    phase_of: Callable[[], AbstractAsyncContextManager[Phase]],
+    phase_of: Callable[[], AbstractAsyncContextManager[Phase | Sequence[Phase]]],
     concurrency: int,
     waits: Callable[[Ticket], bool] = lambda ticket: False,
 ) -> None:
-    """Serve one phase until SIGTERM or SIGINT; running work is then given time to end.
+    """Serve a phase, or several, until SIGTERM or SIGINT; running work is then given time to end.
 
-    `phase_of` opens what the phase needs (child processes, models, stores) and closes it at the end. Tickets for
-    which `waits` is true are no work of this machine: they hold none of its `concurrency` places.
+    `phase_of` opens what they need (child processes, models, stores) and closes it at the end. Each takes up to
+    `concurrency` pieces of work. Tickets for which `waits` is true are no work of this machine: they hold no place.
     """
     configure(service, settings.log_level)
     stopping = asyncio.Event()
@@ -49,11 +49,12 @@ async def run(
         loop.add_signal_handler(number, stopping.set)
     watch(stopping.set)
     ready = asyncio.Event()
-    async with _health(settings, ready), phase_of() as phase:
+    async with _health(settings, ready), phase_of() as opened:
+        phases = opened if isinstance(opened, Sequence) else [opened]
         gateway = HttpGateway(settings.gateway_url, settings.service_token())
         bus = NatsBus(settings.nats_url, service)
         aside = Aside(waits)
-        serving = asyncio.create_task(_serve(bus, phase, gateway, settings.owner, concurrency, ready, aside))
+        serving = asyncio.create_task(_serve(bus, phases, gateway, settings.owner, concurrency, ready, aside))
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
@@ -70,22 +71,26 @@ async def run(
 
 async def _serve(
     bus: NatsBus,
-    phase: Phase,
+    phases: Sequence[Phase],
     gateway: HttpGateway,
     owner: str,
     concurrency: int,
     ready: asyncio.Event,
     aside: Aside,
 ) -> None:
-    async def take(event: JobEvent) -> Disposition:
-        return await handle(event, phase, gateway, owner, aside)
+    def taking(phase: Phase) -> Callable[[JobEvent], Awaitable[Disposition]]:
+        async def take(event: JobEvent) -> Disposition:
+            return await handle(event, phase, gateway, owner, aside)
 
-    legs = [leg for leg in route.ROUTE if leg.step == phase.step]
+        return take
+
+    legs = {leg: phase for phase in phases for leg in route.ROUTE if leg.step == phase.step}
     await bus.connect()
-    await bus.wait_for_consumers(legs)
-    for leg in legs:
-        bus.subscribe(leg, take, workers=concurrency)
-    bus.answer_gates(phase)
+    await bus.wait_for_consumers(list(legs))
+    for leg, phase in legs.items():
+        bus.subscribe(leg, taking(phase), workers=concurrency)
+    for phase in phases:
+        bus.answer_gates(phase)
     await bus.start()
     ready.set()
     logger.info("ready")

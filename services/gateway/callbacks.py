@@ -35,6 +35,7 @@ SERVICE_OF: dict[StepName, str] = {
     StepName.EXTRACT: "extractor",
     StepName.TRANSFORM: "transformer",
     StepName.INGEST: "ingestor",
+    StepName.QUALITY: "transformer",
 }
 """Which service's credential opens which step."""
 
@@ -211,6 +212,8 @@ class Callbacks:
         step = body.step or running_step(job)
         if step == StepName.STORE:
             raise RequestError("bad_request", "No worker reports on store_shadow_twin.")
+        if all(row.name != step for row in job.steps):
+            raise RequestError("bad_request", f"The job has no step {step}.")
         who: dict[str, Any] = {
             "process_id": process_id,
             "attempt": body.attempt,
@@ -271,7 +274,7 @@ def running_step(job: Job) -> StepName:
     for step in job.steps:
         if step.status == StepStatus.RUNNING and step.name != StepName.STORE:
             return step.name
-    return StepName.EXTRACT
+    return job.steps[0].name
 
 
 def _without_manifest(body: Callback) -> bool:

@@ -14,12 +14,13 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from services.gateway import quality
 from services.gateway.creation import request_fingerprint
 from shared import twin
 from shared.commands import Delivered
 from shared.document import Document, DocumentStatus
 from shared.errors import ShadowtwinError, TransientError
-from shared.job import Artefact, Ingestion, Job, OutboxEntry, StepName, utc_now
+from shared.job import QUALITY_PASS, Artefact, Ingestion, Job, OutboxEntry, StepName, utc_now
 from shared.manifest import File, Manifest
 from shared.ports import DocumentStore, JobStore, Storage, VectorRow, VectorStore
 
@@ -50,6 +51,8 @@ class Delivery:
         manifest = await self._manifest(job, step)
         await self._check_current(job, entry)
         home = twin.folder(job.library_id, job.document_id)
+        if step == StepName.QUALITY:
+            return await self._improve(job, entry, await self._publish(home, manifest))
         gone = await self._gone(home, step, manifest)
         saved = await self._publish(home, manifest)
         facts = entry.data
@@ -58,7 +61,8 @@ class Delivery:
             await self._drop(home, step, gone, manifest)
             return delivered
         roles = frozenset(file.role for file in gone) - saved.keys()
-        document = await self._record(job, entry, lambda old: _with_twin(old, step, saved, roles, facts))
+        kept = frozenset(file.role for file in manifest.files if file.key == f"{home}/{file.name}")
+        document = await self._record(job, entry, lambda old: _with_twin(old, step, saved, roles, facts, kept))
         await self._drop(home, step, gone, manifest)
         await self._vectors.put_doc(doc_row(document, self._dimension), insert_only=True)
         main = saved["transcript" if step == StepName.EXTRACT else "transformation"]
@@ -72,7 +76,9 @@ class Delivery:
 
     async def mark_failed(self, job: Job) -> None:
         """The document shows its last job's failure; what an earlier run made stays searchable. A job made later
-        decides alone, and a document that was deleted has nothing to show."""
+        decides alone, and a document that was deleted has nothing to show; nor has a quality pass."""
+        if job.operation == QUALITY_PASS:
+            return
         said = f"{job.error.code}: {job.error.message}" if job.error else "failed"
         for _ in range(MOST_RACES):
             document = await self._documents.get(job.document_id)
@@ -86,7 +92,7 @@ class Delivery:
     async def clean(self, job: Job) -> None:
         """Remove the attempts' folders, of this run and of any before; the twin holds everything that counts."""
         try:
-            await self._storage.delete_prefix(f"{twin.folder(job.library_id, job.document_id)}/runs")
+            await self._storage.delete_prefix(twin.runs_folder(job.library_id, job.document_id, job.steps[0].name))
         except (ShadowtwinError, OSError):
             logger.warning("attempt folders are left behind", exc_info=True)
 
@@ -155,6 +161,24 @@ class Delivery:
                 return replace(changed, revision=document.revision + 1)
         raise TransientError("unavailable", "The document record is changed too often at the moment.")
 
+    async def _improve(self, job: Job, entry: OutboxEntry, saved: dict[str, Artefact]) -> Delivered:
+        """A quality pass: its analyses become the document's unless other ones have been made meanwhile."""
+        counts = False
+
+        def change(old: Document) -> Document:
+            nonlocal counts
+            changed, counts = quality.improved(old, saved, entry.data)
+            return changed
+
+        await self._record(job, entry, change)
+        said = "analyses improved" if counts else "dropped: other analyses have been made meanwhile"
+        entries = [{"phase": "quality_pass", "message": said, "checkpoint": "COMPLETED"}]
+        return Delivered(process_id=job.process_id, step=StepName.QUALITY, event_id=entry.event_id, entries=entries)
+
+    async def wants_quality_pass(self, job: Job) -> bool:
+        """Whether pictures of the job's document wait for a second look."""
+        return quality.has_low_scores(await self._documents.get(job.document_id))
+
     async def _close_skipped(self, job: Job, entry: OutboxEntry) -> Delivered:
         """Ingestion was skipped: nothing to publish, but the document is done and an earlier error is over."""
         asked = request_fingerprint(job.parameters)
@@ -194,13 +218,22 @@ class Delivery:
 
 
 def _by(job: Job, document: Document) -> Document:
-    """The record as this job leaves it."""
+    """The record as this job leaves it. A quality pass is not the document's last job: its state is another's."""
+    if job.operation == QUALITY_PASS:
+        return replace(document, updated_at=utc_now())
     return replace(document, updated_at=utc_now(), last_job_id=job.job_id, last_job_at=job.created_at)
 
 
 def _with_twin(
-    old: Document, step: StepName, saved: dict[str, Artefact], gone: frozenset[str], facts: dict[str, Any]
+    old: Document,
+    step: StepName,
+    saved: dict[str, Artefact],
+    gone: frozenset[str],
+    facts: dict[str, Any],
+    kept: frozenset[str],
 ) -> Document:
+    """`kept` are roles whose published file the attempt has only taken over: a newer one stays (a quality pass)."""
+    saved = {role: old.artefacts.get(role, new) if role in kept else new for role, new in saved.items()}
     phase = "extract" if step == StepName.EXTRACT else "transform"
     if step == StepName.EXTRACT:
         old = _without_origin(old)

@@ -16,7 +16,7 @@ from services.gateway.mongo_database import LostReply, MongoDatabase, new_write_
 from services.gateway.mongo_documents import MongoDocuments
 from shared.cursor import page_size, read_cursor, write_cursor
 from shared.errors import TransientError
-from shared.job import Job, JobStatus, from_document, to_document
+from shared.job import QUALITY_PASS, Job, JobStatus, from_document, to_document
 from shared.ports import IdempotencyKeyTaken, JobPage, JobQuery, OpenJobExists
 
 _NEWEST = [("createdAt", -1), ("_id", -1)]
@@ -135,6 +135,7 @@ class MongoJobs:
     async def admitted(self) -> dict[str, int]:
         """Open jobs that are admitted, by library."""
         held: dict[str, Any] = {"openDocumentId": {"$exists": True}, "waiting": {"$exists": False}}
+        held["operation"] = {"$ne": QUALITY_PASS}
         with told():
             libraries = await self._database.jobs.distinct("libraryId", held)
             return {name: await self._database.jobs.count_documents(held | {"libraryId": name}) for name in libraries}
@@ -196,7 +197,7 @@ class MongoJobs:
             if taken is not None and taken.job_id != job.job_id:
                 return IdempotencyKeyTaken(taken.job_id)
         with told():
-            other = await self._database.jobs.find_one({"openDocumentId": job.document_id}, {"_id": 1})
+            other = await self._database.jobs.find_one({"openDocumentId": job.slot}, {"_id": 1})
             if other is None:
                 other = await self._database.jobs.find_one({"_id": job.job_id, "revision": 0}, {"_id": 1})
         return OpenJobExists(other["_id"]) if other else TransientError("unavailable", "Another job has just closed.")
@@ -233,7 +234,7 @@ def unique_key(library_id: str, idempotency_key: str) -> str:
 
 def _derived(job: Job) -> dict[str, Any]:
     """Fields for indexes, absent where they do not apply."""
-    fields: dict[str, Any] = {"openDocumentId": job.document_id} if job.open else {}
+    fields: dict[str, Any] = {"openDocumentId": job.slot} if job.open else {}
     if job.waiting:
         fields["waiting"] = True
     if job.idempotency_key is not None:

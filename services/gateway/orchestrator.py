@@ -13,14 +13,15 @@ from typing import NamedTuple, Protocol
 from msgspec.structs import replace
 
 from services.gateway.delivery import Delivery, Superseded
+from services.gateway.quality import quality_job
 from services.gateway.secrets import Unauthorized
-from shared.commands import Command, Fail, Told
+from shared.commands import Command, Fail, Note, Told
 from shared.edits import failure
 from shared.errors import RequestError, TransientError, describe
 from shared.events import JobEvent
-from shared.job import LOGS_KEPT, Job, OutboxEntry, StepName
+from shared.job import LOGS_KEPT, QUALITY_PASS, Job, OutboxEntry, StepName
 from shared.log import context
-from shared.ports import JobStore
+from shared.ports import JobStore, OpenJobExists
 from shared.route import JOB_FAILED, leg_of
 from shared.transitions import Refused, decide
 
@@ -168,6 +169,10 @@ class Orchestrator:
                 if entry.kind == "deliver":
                     await self._deliver(job, entry)
                     break
+                if entry.kind == QUALITY_PASS:
+                    await self._begin_pass(job)
+                    done.add(entry.event_id)
+                    continue
                 await self._tell(job, entry)
                 if not leg_of(entry.subject).consumer:
                     done.add(entry.event_id)
@@ -197,6 +202,22 @@ class Orchestrator:
         wait = min(before.wait * 2, TELL_AGAIN_MOST) if before else TELL_AGAIN
         told[entry.event_id] = _Telling(time.monotonic() + wait, wait)
         logger.info("told", extra={"subject": entry.subject, "attempt": event.attempt, "again": before is not None})
+
+    async def _begin_pass(self, parent: Job) -> None:
+        """Make the quality pass of a completed job, once, where there is something for it to do."""
+        if not await self._delivery.wants_quality_pass(parent):
+            return
+        child = quality_job(parent, await self._jobs.now())
+        try:
+            await self._jobs.create(child)
+        except OpenJobExists as other:
+            logger.info("no quality pass is made", extra={"open": other.job_id})
+            return
+        self.wake(child.job_id)
+        message = f"quality pass in job {child.job_id}"
+        entry = {"phase": "quality_requested", "message": message, "jobId": child.job_id}
+        with contextlib.suppress(Refused):
+            await self.apply(parent.job_id, Note(process_id=parent.process_id, entries=[entry]))
 
     async def _deliver(self, job: Job, entry: OutboxEntry) -> None:
         step = entry.data["step"]

@@ -21,6 +21,8 @@ PHASES: dict[str, StepName] = {
     "extract_pdf": StepName.EXTRACT,
     "transform_template": StepName.TRANSFORM,
     "ingest_rag": StepName.INGEST,
+    "quality": StepName.QUALITY,
+    "enhance_quality": StepName.QUALITY,
 }
 """What a caller may call the phase to start from."""
 

@@ -141,7 +141,9 @@ class SqliteJobs:
     async def admitted(self) -> dict[str, int]:
         """Open jobs that are admitted, by library."""
         return await self._tally(
-            "SELECT libraryId, count(*) FROM jobs WHERE open = 1 AND waiting = 0 GROUP BY libraryId", []
+            "SELECT libraryId, count(*) FROM jobs WHERE open = 1 AND waiting = 0 AND slot = documentId "
+            "GROUP BY libraryId",
+            [],
         )
 
     async def by_key(self, library_id: str, idempotency_key: str) -> Job | None:
@@ -220,6 +222,7 @@ def _columns(job: Job) -> dict[str, Any]:
         "open": int(job.open),
         "libraryId": job.library_id,
         "documentId": job.document_id,
+        "slot": job.slot,
         "batchId": job.correlation.batch_id,
         "updatedAt": milliseconds(job.updated_at),
         "heartbeatAt": milliseconds(lease.heartbeat_at) if lease else None,
@@ -251,7 +254,7 @@ def _conflict(connection: sqlite3.Connection, job: Job) -> OpenJobExists | Idemp
         ).fetchone()
         if taken:
             return IdempotencyKeyTaken(taken[0])
-    found = connection.execute("SELECT jobId FROM jobs WHERE documentId = ? AND open = 1", (job.document_id,))
+    found = connection.execute("SELECT jobId FROM jobs WHERE slot = ? AND open = 1", (job.slot,))
     return OpenJobExists((found.fetchone() or (job.job_id,))[0])
 
 

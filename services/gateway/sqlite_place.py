@@ -17,15 +17,17 @@ NETWORK = re.compile(
 )
 """File systems whose locks or shared memory SQLite's write-ahead log cannot rely on."""
 LASTING = {"SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH"}
-VERSION = 1
+VERSION = 2
+"""2: a quality pass has a slot of its own beside its document's open job."""
 
 SCHEMA = """
 CREATE TABLE jobs (
     jobId TEXT PRIMARY KEY, processId TEXT NOT NULL, revision INTEGER NOT NULL, attempt INTEGER NOT NULL,
-    status TEXT NOT NULL, open INTEGER NOT NULL, libraryId TEXT NOT NULL, documentId TEXT NOT NULL, batchId TEXT,
+    status TEXT NOT NULL, open INTEGER NOT NULL, libraryId TEXT NOT NULL, documentId TEXT NOT NULL,
+    slot TEXT NOT NULL, batchId TEXT,
     createdAt INTEGER NOT NULL, updatedAt INTEGER NOT NULL, heartbeatAt INTEGER, deadlineAt INTEGER,
     outboxAt INTEGER, waiting INTEGER NOT NULL, priority INTEGER NOT NULL, idempotencyKey TEXT, body BLOB NOT NULL);
-CREATE UNIQUE INDEX jobs_open ON jobs (documentId) WHERE open = 1;
+CREATE UNIQUE INDEX jobs_open ON jobs (slot) WHERE open = 1;
 CREATE INDEX jobs_waiting ON jobs (libraryId, priority, createdAt) WHERE waiting = 1;
 CREATE INDEX jobs_admitted ON jobs (libraryId) WHERE open = 1 AND waiting = 0;
 CREATE UNIQUE INDEX jobs_key ON jobs (libraryId, idempotencyKey) WHERE idempotencyKey IS NOT NULL;
@@ -43,6 +45,14 @@ CREATE TABLE documents (
 CREATE INDEX documents_hash ON documents (libraryId, sha256, createdAt);
 CREATE INDEX documents_newest ON documents (createdAt, documentId);
 CREATE INDEX documents_library ON documents (libraryId, createdAt, documentId);
+"""
+
+
+FROM_1 = """
+ALTER TABLE jobs ADD COLUMN slot TEXT NOT NULL DEFAULT '';
+UPDATE jobs SET slot = documentId;
+DROP INDEX jobs_open;
+CREATE UNIQUE INDEX jobs_open ON jobs (slot) WHERE open = 1
 """
 
 
@@ -89,6 +99,10 @@ def migrate(connection: sqlite3.Connection) -> None:
             connection.execute("ROLLBACK")
             raise _unfit("The SQLite file holds tables of something else: name another SHADOWTWIN_DATA_DIR.")
         for statement in SCHEMA.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+    if version == 1:
+        for statement in FROM_1.split(";"):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from services.transformer.images.eyes import ModelEyes, OfflineEyes
+from services.transformer.images.quality import QualityPass
 from services.transformer.images.stage import Images
 from services.transformer.metadata import Metadata
 from services.transformer.model_analyzer import ModelAnalyzer
@@ -28,7 +29,7 @@ async def serve() -> None:
     settings = TransformerSettings()
 
     @contextlib.asynccontextmanager
-    async def opened() -> AsyncIterator[Transformation]:
+    async def opened() -> AsyncIterator[tuple[Transformation, QualityPass]]:
         storage = FolderStorage(settings.data_dir / "twins")
         models = choose_models(ModelSettings(), storage, settings.nats_url)
         children = Children(PRELOAD)
@@ -38,7 +39,8 @@ async def serve() -> None:
             analyzer = ModelAnalyzer(models, offline, settings) if models else offline
             records = Records(storage, analyzer, lambda: choose_embedder(VectorSettings()))
             eyes = ModelEyes(models, offline, settings) if models else OfflineEyes(offline, settings)
-            yield Transformation(storage, [Metadata(storage, analyzer), Images(eyes, settings), records])
+            transformation = Transformation(storage, [Metadata(storage, analyzer), Images(eyes, settings), records])
+            yield transformation, QualityPass(storage, eyes)
         finally:
             await children.close()
             if models:

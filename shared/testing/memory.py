@@ -96,7 +96,11 @@ class MemoryJobs:
 
     async def admitted(self) -> dict[str, int]:
         """Open jobs that are admitted, by library."""
-        return dict(Counter(job.library_id for job in self._all() if job.open and not job.waiting))
+        return dict(
+            Counter(
+                job.library_id for job in self._all() if job.open and not job.waiting and job.slot == job.document_id
+            )
+        )
 
     async def by_key(self, library_id: str, idempotency_key: str) -> Job | None:
         """The job with this key."""
@@ -130,7 +134,7 @@ class MemoryJobs:
 
     def _refuse_second(self, job: Job) -> None:
         for other in self._all() if job.open else []:
-            if other.open and other.document_id == job.document_id and other.job_id != job.job_id:
+            if other.open and other.slot == job.slot and other.job_id != job.job_id:
                 raise OpenJobExists(other.job_id)
 
     def _store(self, job: Job) -> None:

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from shared.errors import RequestError
-from shared.job import JobStatus, StepName
+from shared.job import QUALITY_PASS, JobStatus, StepName
 from shared.ports import JobQuery, JobStore, OpenJobExists
 from tests.contract.conftest import Stores
 from tests.support.records import log_rows, make_job, outbox_entry, running_job, seconds
@@ -55,6 +55,17 @@ async def test_a_second_open_job_of_the_document_is_refused_by_name(jobs: JobSto
         await jobs.create(make_job("2", document_id="doc-1"))
     assert refused.value.job_id == "job-1"
     assert await jobs.get("job-2") is None
+
+
+async def test_a_quality_pass_has_a_slot_of_its_own_beside_its_documents_open_job(jobs: JobStore) -> None:
+    await jobs.create(make_job("1"))
+    await jobs.create(make_job("2", document_id="doc-1", operation=QUALITY_PASS))
+    with pytest.raises(OpenJobExists) as refused:
+        await jobs.create(make_job("3", document_id="doc-1", operation=QUALITY_PASS))
+    assert refused.value.job_id == "job-2"
+    held = await stored(jobs, "job-2")
+    assert await jobs.swap(held, replace(held, admitted_at=seconds(1)))
+    assert await jobs.admitted() == {}, "a pass takes no place of the queue"
 
 
 async def test_a_closed_job_makes_room_for_the_next_and_cannot_come_back_beside_it(jobs: JobStore) -> None:

@@ -39,6 +39,7 @@ SERVICES: dict[StepName, str] = {
     StepName.EXTRACT: "extractor",
     StepName.TRANSFORM: "transformer",
     StepName.INGEST: "ingestor",
+    StepName.QUALITY: "transformer",
 }
 
 
@@ -135,7 +136,7 @@ class Route:
             if step is not None and step == until:
                 return
             self._taken += 1
-            if step is not None:
+            if step is not None and step in self.phases:
                 gateway = DirectGateway(self.world, SERVICES[step])
                 assert isinstance(await handle(event, self.phases[step], gateway, f"{step}-worker"), Ack)
             elif subject == route.TEMPLATE_DONE:

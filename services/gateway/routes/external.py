@@ -19,7 +19,8 @@ def routes(gateway: Gateway) -> APIRouter:
     async def source(jobId: str, request: Request) -> Response:
         """With the attempt's token as Bearer or X-Callback-Token, while the extract step is running."""
         job = await gateway.callbacks.authentic(jobId, bearer(request))
-        if not job.open or job.step(StepName.EXTRACT).status != StepStatus.RUNNING:
+        reading = any(step.name == StepName.EXTRACT and step.status == StepStatus.RUNNING for step in job.steps)
+        if not job.open or not reading:
             raise RequestError("conflict", "The document is not being read at the moment.")
         document = await gateway.documents.get(job.document_id)
         stored = document.artefacts.get("source") if document else None

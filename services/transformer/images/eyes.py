@@ -28,7 +28,7 @@ MEASURED_BYTES = 32 << 20
 
 
 class Eyes(Protocol):
-    """`name` is part of every result's fingerprint; `automatic` says whether they look without being asked to."""
+    """`name` is part of every result's fingerprint; `automatic`: they look without being asked to (a model)."""
 
     name: str
     automatic: bool
