@@ -115,12 +115,14 @@ class Policies(Record, frozen=True, kw_only=True):
 
 class RecordOptions(Record, frozen=True, kw_only=True):
     """Records (seed 002): the library's schema ("" = none are asked for), whether extraction may and must run, whether
-    stored records are refined, and how duplicates are told (`jaccard` or `embedding`, from `threshold` on)."""
+    stored records are refined, how often the text is read (`reps`; each pass adds what the former ones overlooked), and
+    how duplicates are told (`jaccard` or `embedding`, from `threshold` on)."""
 
     schema: str = ""
     extract: bool = True
     force: bool = False
     refine: bool = False
+    reps: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
     method: Literal["jaccard", "embedding"] = "jaccard"
     threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.9
 

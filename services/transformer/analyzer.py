@@ -29,8 +29,9 @@ class Analyzer(Protocol):
     async def describe(self, material: Material, template: Template, work: Work) -> Answer:
         """Answer the template's questions and find the chapters. Raises DocumentError, TransientError."""
 
-    async def extract_records(self, material: Material, schema: RecordSchema, work: Work) -> Finds:
-        """Candidates for records of this schema; what is new among them is not the analyzer's to say."""
+    async def extract_records(self, material: Material, schema: RecordSchema, work: Work, rep: int = 1) -> Finds:
+        """Candidates for records of this schema, in the `rep`-th reading of the text; what is new among them is not the
+        analyzer's to say."""
 
     async def refine_records(
         self, material: Material, schema: RecordSchema, records: list[Record], work: Work

@@ -80,14 +80,14 @@ class ModelAnalyzer:
         values = {name: value.get(name) for name in template.asked if name != "chapters"}
         return Answer(values=values, chapters=chapters, warnings=warnings)
 
-    async def extract_records(self, material: Material, schema: RecordSchema, work: Work) -> Finds:
+    async def extract_records(self, material: Material, schema: RecordSchema, work: Work, rep: int = 1) -> Finds:
         """See Analyzer. Every window is asked for its own records, side by side."""
         windows = await asyncio.to_thread(_windows, material.body, self._window)
         warnings: list[str] = []
 
         async def asked(window: DataBlock) -> list[Found]:
             try:
-                answer = await self._models.ask(questions.find(schema, window), work.report.account)
+                answer = await self._models.ask(questions.find(schema, window, rep), work.report.account)
                 return questions.found(answer.value)
             except ModelAnswerError as error:
                 warnings.append(f"records of {window.label}: {error.message}")

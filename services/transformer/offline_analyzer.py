@@ -43,8 +43,10 @@ class OfflineAnalyzer:
         plain = msgspec.to_builtins(material)
         return msgspec.convert(await self.call("check_chapters", {"material": plain, "chapters": chapters}), Checked)
 
-    async def extract_records(self, material: Material, schema: RecordSchema, work: Work) -> Finds:
-        """See Analyzer: rows of tables that have the schema's fields as columns."""
+    async def extract_records(self, material: Material, schema: RecordSchema, work: Work, rep: int = 1) -> Finds:
+        """See Analyzer: rows of tables that have the schema's fields as columns. Reading again finds nothing else."""
+        if rep > 1:
+            return Finds([])
         given = {"body": material.body, "schema": msgspec.to_builtins(schema)}
         return msgspec.convert(await self.call("table_records", given), Finds)
 

@@ -211,6 +211,17 @@ async def test_a_document_of_which_nothing_can_be_read_fails_instead_of_saying_z
     assert (job["status"], job["error"]["code"]) == ("failed", "worker_failed")
 
 
+async def test_further_readings_add_what_the_first_has_overlooked(bench: Bench):
+    def overlooking(request: ModelRequest) -> dict[str, Any]:
+        return {"records": [OTTER, BEAVER] if "reading 3" in request.instructions else [OTTER]}
+
+    bench.answers["records"] = overlooking
+    job = await bench.run(reps=3)
+    assert bench.asked("records") == 3
+    assert (job["counts"]["recordsInserted"], job["counts"]["recordsDuplicate"]) == (2, 2)
+    assert [row["values"]["species"] for row in await bench.records()] == ["Lutra lutra", "Castor fiber"]
+
+
 async def test_duplicates_may_be_told_by_embeddings(bench: Bench):
     await bench.run()
     bench.answers["records"] = {"records": [{**OTTER, "values": {"species": "LUTRA  lutra ", "location": "Mill"}}]}

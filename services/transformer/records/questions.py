@@ -16,13 +16,14 @@ QUOTE_MOST = 500
 _FIND = """List every record of the kind that the answer's schema describes which the text states. One entry for each
 record, none left out, none twice; do not complete records with knowledge of your own. For each give `page`, the N of
 the anchor "--- Seite N ---" above it, and `quote`, the words (at most 300 characters, copied exactly) that state it."""
+_AGAIN = "\n\nThis is reading {rep} of the same text: look above all for records that a first reading overlooks."
 _REFINE = """The stored records below were read from this text. For each that the text shows to be wrong or incomplete,
 give its `recordId` and the corrected `values`; leave the others out. Give no record that is not in the list."""
 _ROLE = "You read records out of documents. Use only what the text says. An unknown value is null."
 
 
-def find(schema: RecordSchema, window: DataBlock) -> ModelRequest:
-    """What asks for the records of a window."""
+def find(schema: RecordSchema, window: DataBlock, rep: int = 1) -> ModelRequest:
+    """What asks for the records of a window; a further reading (`rep` > 1) is a question of its own."""
     entry: dict[str, Any] = {
         "type": "object",
         "properties": {
@@ -35,7 +36,7 @@ def find(schema: RecordSchema, window: DataBlock) -> ModelRequest:
     return ModelRequest(
         purpose="records",
         system=_ROLE,
-        instructions=f"{_FIND}\n\n{schema.prompt}".strip(),
+        instructions=f"{_FIND}\n\n{schema.prompt}{_AGAIN.format(rep=rep) if rep > 1 else ''}".strip(),
         data=[window],
         schema=_listed("records", entry),
         max_output_tokens=16_384,

@@ -68,14 +68,14 @@ class Records:
         material = await work.material()
         pages = await asyncio.to_thread(Pages, material.body)
         if self._extraction(ticket, work.upstream).run:
-            finds = await self._analyzer.extract_records(material, schema, work)
-            warnings += finds.warnings
-            fresh, refused = _usable(finds.found, schema)
-            warnings += refused
-            kept = await self._new(fresh, rows, schema, ticket)
-            made["recordsDuplicate"] = kept.duplicates
-            made["recordsInserted"] = len(kept.indices)
-            rows = rows + self._made([fresh[at] for at in kept.indices], rows, schema, ticket, pages)
+            for rep in range(1, options.reps + 1):
+                finds = await self._analyzer.extract_records(material, schema, work, rep)
+                fresh, refused = _usable(finds.found, schema)
+                warnings += finds.warnings + refused
+                kept = await self._new(fresh, rows, schema, ticket)
+                made["recordsDuplicate"] += kept.duplicates
+                made["recordsInserted"] += len(kept.indices)
+                rows = rows + self._made([fresh[at] for at in kept.indices], rows, schema, ticket, pages)
         if options.refine:
             rows, updated, said = await self._refined(rows, schema, work)
             made["recordsUpdated"] = updated
