@@ -145,6 +145,8 @@ class Running:
         if len(cell.text) > 150:
             return False
         if not outer:
+            if cell.size > self.largest:  # a title below the running line, over two pages of one section
+                return False
             return _returns(_foliated(cell.text) + mark, cell, neighbours)
         if _returns(_levelled(cell.text) + mark, cell, neighbours):
             return True

@@ -53,6 +53,20 @@ def test_a_line_that_differs_under_the_header_is_kept() -> None:
     assert [f"Exhibit 2.3-{7 + number}" in page.markdown for number, page in enumerate(pages)] == [True] * 5
 
 
+def test_a_title_that_two_pages_share_below_the_header_stays_a_title() -> None:
+    paper = Paper()
+    for number in range(6):
+        if number:
+            paper.next_page()
+        paper.line(60, 40, "Design Catalogue", 9)
+        if number in (2, 3):
+            paper.line(60, 85, "Certificates and marks", 18, "hebo")
+        paper.lines(60, 200, prose(20, number))
+    pages = paper.pages()
+    assert all(page.header == "Design Catalogue" for page in pages)
+    assert ["Certificates and marks" in page.markdown for page in pages] == [n in (2, 3) for n in range(6)]
+
+
 def test_a_row_of_numbers_at_the_top_is_no_header() -> None:
     paper = Paper()
     for number in range(3):
