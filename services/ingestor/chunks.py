@@ -1,7 +1,8 @@
-"""Chunks of a twin: small and large token windows from one tokenisation, streamed, with exact places in the body.
+"""Chunks of a twin: small and large ones from one tokenisation, streamed, with exact places in body and pages.
 
 Pages are tokenised one after another and only the tokens of the widest window are kept, so memory does not grow with
-the document. The work is plain CPU: run the iterator in a thread, never in the event loop.
+the document. A large chunk comes first and then the small ones within its core, its children. The work is plain CPU:
+run the iterator in a thread, never in the event loop.
 """
 
 from __future__ import annotations
@@ -10,47 +11,45 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
+from services.ingestor.boxes import Box, PageBoxes
 from services.ingestor.chapters import ChapterPlan, plan_chapters
 from services.ingestor.segments import NO_PAGE, Part, Segment, segments
+from services.ingestor.structure import Passage, families
+from services.ingestor.tokens import Tokenizer, Tokens
 from services.ingestor.windows import LARGE, SMALL, Cursor, Shape, Window, small_per_large
 from shared.anchors import page_count, split_pages
 
 PIECE = 20_000
 """Most characters tokenised in one call."""
+CHUNKERS = ("windows", "structure")
 _BREAK = re.compile(r"\s(?=\S)")
 
 
-class Tokenizer(Protocol):
-    """Cuts text into tokens; `name` tells which, because windows depend on it."""
-
-    name: str
-
-    def spans(self, text: str) -> Sequence[tuple[int, int]]:
-        """Character offsets `[start, end)` of each token, ascending."""
-
-
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
-    """One window of a segment. Offsets are characters of the twin's body, `[start, end)`.
+    """A piece of a segment. Offsets are characters of the twin's body, `[start, end)`.
 
-    `text` is the whole window: the stretches `parts`, one a page, joined by a blank line; anchors lie between them.
+    `text` is the whole piece: the stretches `parts`, one a page, joined by a blank line; anchors lie between them.
     The cores `[core_start, core_end)` of one scale never overlap within a segment and together cover it.
-    `position` counts chunks of the scale in the document; `large_position` is that of the large chunk with this core.
-    `header` (document title and chapter path) is embedded with the text but not shown as text.
+    `position` counts chunks of the scale in the document; `large_position` and `parent_id` are those of the large
+    chunk with this core (a large chunk is its own). `boxes` are the blocks of the pages that the text touches.
+    `header` (document title, chapter path, and what else the text stands under) is embedded with it, but not text.
     """
 
     chunk_id: str
     scale: str
     position: int
     large_position: int
+    parent_id: str
     text: str
     header: str
     chapter: tuple[str, ...]
     pages: list[int]
     parts: list[Part]
+    boxes: list[Box]
     start: int
     end: int
     core_start: int
@@ -72,19 +71,25 @@ def make_chunks(
     small: Shape = SMALL,
     large: Shape = LARGE,
     plan: ChapterPlan | None = None,
+    boxes: PageBoxes | None = None,
+    chunker: str = "windows",
 ) -> Iterator[Chunk]:
     """The chunks of both scales, each scale in the order of the text; a blank body has none.
 
-    `meta` is the frontmatter; `plan` (from `plan_body`) saves making it twice. The same arguments always give the
-    same chunks and ids. Raises ConfigurationError when the large core is no multiple of the small one.
+    `meta` is the frontmatter; `plan` (from `plan_body`) saves making it twice. `chunker` is one of CHUNKERS. The same
+    arguments always give the same chunks and ids. Raises ConfigurationError when the large core is no multiple of the
+    small one.
     """
     ratio = small_per_large(small, large)
     preamble, pages = split_pages(body)
     plan = plan or plan_chapters(meta, pages, page_count(body, meta.get("pages")))
     title = meta.get("title")
-    maker = _Maker(body, document_id, title.strip() if isinstance(title, str) else "", ratio)
+    maker = _Maker(body, document_id, title.strip() if isinstance(title, str) else "", boxes or PageBoxes({}))
     for segment in segments(body, preamble, pages, plan):
-        yield from maker.segment(segment, tokenizer, {"small": small, "large": large})
+        if chunker == "structure":
+            yield from maker.passages(segment, tokenizer, small, large)
+        else:
+            yield from maker.windows(segment, tokenizer, small, large, ratio)
 
 
 def plan_body(body: str, meta: Mapping[str, Any]) -> ChapterPlan:
@@ -98,87 +103,96 @@ def chunk_id(document_id: str, scale: str, position: int, text: str) -> str:
     return f"chunk-{scale}-{digest.hexdigest()[:24]}"
 
 
-class _Tokens:
-    """The tokens of a segment that are still needed, numbered from the segment's first one, piece by piece."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.firsts: list[int] = []
-        self.pieces: list[tuple[int, Sequence[tuple[int, int]]]] = []
-
-    def add(self, offset: int, spans: Sequence[tuple[int, int]]) -> None:
-        """The tokens of the next piece, which begins at `offset` in the body."""
-        if spans:
-            self.firsts.append(self.count)
-            self.pieces.append((offset, spans))
-            self.count += len(spans)
-
-    def span(self, token: int) -> tuple[int, int]:
-        """Characters `[start, end)` of the body."""
-        index = bisect_right(self.firsts, token) - 1
-        offset, spans = self.pieces[index]
-        start, end = spans[token - self.firsts[index]]
-        return start + offset, end + offset
-
-    def border(self, token: int) -> int:
-        """Where the text before a token ends: cores tile, even where several tokens make one character."""
-        return self.span(token)[0] if token < self.count else self.span(token - 1)[1]
-
-    def forget_before(self, token: int) -> None:
-        """Drop the pieces that hold only tokens before this one."""
-        drop = bisect_right(self.firsts, token) - 1
-        if drop > 0:
-            del self.firsts[:drop], self.pieces[:drop]
-
-
 class _Maker:
-    """Counts positions over the segments of one document and turns windows into chunks."""
+    """Counts positions over the segments of one document and turns windows and passages into chunks."""
 
-    def __init__(self, body: str, document_id: str, title: str, ratio: int) -> None:
-        self.body, self.document_id, self.title, self.ratio = body, document_id, title, ratio
+    def __init__(self, body: str, document_id: str, title: str, boxes: PageBoxes) -> None:
+        self.body, self.document_id, self.title, self.boxes = body, document_id, title, boxes
         self.positions = {"small": 0, "large": 0}
 
-    def segment(self, segment: Segment, tokenizer: Tokenizer, shapes: dict[str, Shape]) -> Iterator[Chunk]:
-        """The chunks of one segment, as soon as their windows are complete."""
-        cursors = {scale: Cursor(shape) for scale, shape in shapes.items()}
-        large_base = self.positions["large"]
-        tokens = _Tokens()
+    def windows(
+        self, segment: Segment, tokenizer: Tokenizer, small: Shape, large: Shape, ratio: int
+    ) -> Iterator[Chunk]:
+        """The windows of one segment, as soon as a large one and all small ones in its core are complete."""
+        cursor = Cursor(large, max(large.left, small.left), max(large.right, small.right))
+        tokens = Tokens()
         # one piece is held back: only after the last one is known that no token follows
         for piece, final in _with_last(_pieces(self.body, segment.parts)):
             tokens.add(piece.start, tokenizer.spans(self.body[piece.start : piece.end]))
-            for scale, cursor in cursors.items():
-                for window in cursor.ready(tokens.count, final=final):
-                    large = large_base + (window.core_start // shapes["large"].core)
-                    yield self._chunk(scale, window, tokens, segment, large)
-            tokens.forget_before(min(cursor.first_needed for cursor in cursors.values()))
+            for window in cursor.ready(tokens.count, final=final):
+                parent = self._window("large", window, tokens, segment, "")
+                yield parent
+                first = window.core_start // small.core
+                for index in range(first, first + ratio):
+                    if index * small.core < window.core_end:
+                        child = small.window(index, tokens.count)
+                        yield self._window("small", child, tokens, segment, parent.chunk_id)
+            tokens.forget_before(cursor.first_needed)
 
-    def _chunk(self, scale: str, window: Window, tokens: _Tokens, segment: Segment, large: int) -> Chunk:
+    def passages(self, segment: Segment, tokenizer: Tokenizer, small: Shape, large: Shape) -> Iterator[Chunk]:
+        """Whole paragraphs, lists, tables and sections, a large chunk before the small ones that it is made of."""
+        for children in families(self.body, segment.parts, tokenizer, small, large):
+            first, last = children[0], children[-1]
+            whole = Passage(first.start, last.end, sum(child.tokens for child in children), first.headings, "")
+            parent = self._passage("large", whole, segment, "")
+            yield parent
+            for child in children:
+                yield self._passage("small", child, segment, parent.chunk_id)
+
+    def _window(self, scale: str, window: Window, tokens: Tokens, segment: Segment, parent: str) -> Chunk:
+        start, end = tokens.span(window.start)[0], tokens.span(window.end - 1)[1]
+        core = tokens.span(window.core_start)[0], tokens.border(window.core_end)
+        return self._chunk(scale, segment, (start, end), core, window.end - window.start, (), parent)
+
+    def _passage(self, scale: str, passage: Passage, segment: Segment, parent: str) -> Chunk:
+        core = passage.start, passage.end
+        place = passage.start, passage.start + len(self.body[slice(*core)].rstrip())
+        under = (*passage.headings, passage.columns)
+        return self._chunk(scale, segment, place, core, passage.tokens, under, parent)
+
+    def _chunk(
+        self,
+        scale: str,
+        segment: Segment,
+        place: tuple[int, int],
+        core: tuple[int, int],
+        tokens: int,
+        under: Sequence[str],
+        parent: str,
+    ) -> Chunk:
         position = self.positions[scale]
         self.positions[scale] += 1
-        start, end = tokens.span(window.start)[0], tokens.span(window.end - 1)[1]
-        parts = _within(segment.parts, start, end)
-        text = "\n\n".join(self.body[part.start : part.end] for part in parts)
+        parts = _within(segment.parts, *place)
+        text = "\n\n".join([self.body[part.start : part.end] for part in parts])
+        name = chunk_id(self.document_id, scale, position, text)
         return Chunk(
-            chunk_id=chunk_id(self.document_id, scale, position, text),
+            chunk_id=name,
             scale=scale,
             position=position,
-            large_position=large,
+            large_position=self.positions["large"] - 1,
+            parent_id=parent or name,
             text=text,
-            header=" > ".join(name for name in (self.title, *segment.path) if name),
+            header=_header(self.title, segment.path, under),
             chapter=segment.path,
             pages=sorted({part.page for part in parts} - {NO_PAGE}),
             parts=parts,
-            start=start,
-            end=end,
-            core_start=tokens.span(window.core_start)[0],
-            core_end=tokens.border(window.core_end),
-            tokens=window.end - window.start,
+            boxes=self.boxes.of(parts),
+            start=place[0],
+            end=place[1],
+            core_start=core[0],
+            core_end=core[1],
+            tokens=tokens,
         )
+
+
+def _header(title: str, path: Sequence[str], under: Sequence[str]) -> str:
+    """Title, chapters and headings, each once."""
+    return " > ".join(dict.fromkeys(name for name in (title, *path, *under) if name))
 
 
 def _within(parts: list[Part], start: int, end: int) -> list[Part]:
     """The parts, cut to `[start, end)`; the parts of a segment are ascending."""
-    first = max(bisect_right(parts, start, key=lambda part: part.start) - 1, 0)
+    first = max(bisect_right(parts, start, key=_start) - 1, 0)
     found: list[Part] = []
     for part in parts[first:]:
         if part.start >= end:
@@ -186,6 +200,10 @@ def _within(parts: list[Part], start: int, end: int) -> list[Part]:
         if part.end > start:
             found.append(Part(part.page, max(part.start, start), min(part.end, end)))
     return found
+
+
+def _start(part: Part) -> int:
+    return part.start
 
 
 def _pieces(body: str, parts: list[Part]) -> Iterator[Part]:

@@ -13,27 +13,26 @@ from typing import Any
 
 import msgspec
 
-from services.ingestor.chapters import Chapter, ChapterPlan
-from services.ingestor.chunks import Chunk, Tokenizer, make_chunks, plan_body
+from services.ingestor import laws
+from services.ingestor.boxes import PageBoxes, page_boxes
+from services.ingestor.chapters import ChapterPlan
+from services.ingestor.chunks import Chunk, make_chunks, plan_body
+from services.ingestor.rows import chunk_row, summary_row
 from services.ingestor.settings import IngestorSettings
+from services.ingestor.tokens import Tokenizer
 from services.ingestor.windows import Shape
 from shared import frontmatter, reading
 from shared.anchors import split_pages
 from shared.document import Document
-from shared.errors import ShadowtwinError
 from shared.gates import Verdict, fingerprint, ingest_gate, judge_verified
 from shared.job import Artefact, StepName
 from shared.manifest import Outputs
 from shared.phase import Report
-from shared.pictures import without_references
-from shared.ports import Embedder, Storage, VectorRow, VectorStore
+from shared.ports import Embedder, Storage, VectorStore
 from shared.ticket import Outcome, Ticket
 
 WRITE_BATCH = 256
-PAGES_MOST = 500
-"""Pages that one row names."""
-
-ROWS = "rows-2"
+ROWS = "rows-3"
 """Which kinds of rows an ingestion writes, and how; raise it when that changes, so that vectors are made anew."""
 
 
@@ -75,21 +74,34 @@ class Ingestion:
         for note in plan.notes:
             report.mark(note.phase, note.message)
         generation = fingerprint(*self._vector_parts(ticket), body, meta.get("title"), meta.get("chapters"))
-        run = _Run(self, ticket, report, meta, body, plan, generation)
+        boxes = await self._boxes(document, body)
+        run = _Run(self, ticket, report, meta, body, plan, boxes, generation)
         outputs = Outputs(self._storage, ticket.output_prefix)
         await outputs.write("chunks.jsonl", run.rows(), "chunks")
         await run.index_summaries()
         await self._read_back(run, document.document_id)
         return run.outcome(await outputs.seal())
 
+    async def _boxes(self, document: Document, body: str) -> PageBoxes:
+        """Where the blocks of the pages stand; none where no extractor of ours has read them."""
+        if "pages" not in document.artefacts:
+            return PageBoxes({})
+        lines = (await reading.read(self._storage, document, "pages")).splitlines()
+        return await asyncio.to_thread(lambda: page_boxes(lines, split_pages(body)[1]))
+
     async def _read_back(self, run: _Run, document_id: str) -> None:
-        """Conservation: made = embedded = stored = readable back, for each kind; the numbers stand in the error."""
-        for kind, written in (("chunk", run.embedded), ("summary", run.summaries)):
-            stored = await self._vectors.count(document_id, run.generation, kind)
-            if stored != written:
-                raise ShadowtwinError(
-                    "conservation_violated", f"{written} {kind} vectors were written, {stored} can be read back."
-                )
+        """Count what can be read back and check the laws."""
+        written = {"chunk": sum(run.stored.values()), "summary": run.summaries}
+        readable = {kind: await self._vectors.count(document_id, run.generation, kind) for kind in written}
+        counts = laws.Counts(
+            pages=run.pages,
+            made=run.made,
+            embedded=run.embedded,
+            stored=run.stored,
+            written=written,
+            readable=readable,
+        )
+        await asyncio.to_thread(laws.check, run.body, counts, embed_large=self._settings.embed_large)
 
     def _made_from(self, ticket: Ticket) -> str:
         """Fingerprint of what the vectors are made from, as known before the twin is read."""
@@ -107,6 +119,8 @@ class Ingestion:
             self._tokenizer.name,
             (settings.small_core, settings.small_guard, settings.large_core, settings.large_guard),
             settings.embed_large,
+            settings.chunker,
+            pages.sha256 if (pages := ticket.document.artefacts.get("pages")) else "",
         )
 
 
@@ -123,48 +137,59 @@ class _Run:
         meta: dict[str, Any],
         body: str,
         plan: ChapterPlan,
+        boxes: PageBoxes,
         generation: str,
     ) -> None:
         self._phase, self._ticket, self._report = phase, ticket, report
-        self._meta, self._body, self._plan = meta, body, plan
+        self._meta, self.body, self._plan, self._boxes = meta, body, plan, boxes
         self.generation = generation
         self.made = {"small": 0, "large": 0}
-        self.embedded = 0
+        self.embedded = {"small": 0, "large": 0}
+        self.stored = {"small": 0, "large": 0}
+        self.pages: set[int] = set()
         self.summaries = 0
-        self.last_page = 0
 
     async def rows(self) -> AsyncIterator[bytes]:
         """The lines of chunks.jsonl; every batch is in the index before its lines are given on."""
         settings = self._phase._settings
         chunks = make_chunks(
-            self._body,
+            self.body,
             self._meta,
             self._ticket.document.document_id,
             tokenizer=self._phase._tokenizer,
             small=Shape(settings.small_core, settings.small_guard, settings.small_guard),
             large=Shape(settings.large_core, settings.large_guard, settings.large_guard),
             plan=self._plan,
+            boxes=self._boxes,
+            chunker=settings.chunker,
         )
         batches = _batched(chunks, settings.embed_batch)
-        stored = self._stored_before()
+        before = self._stored_before()
+        pages = self._ticket.document.pages
         while batch := await asyncio.to_thread(next, batches, None):
             wanted = [chunk for chunk in batch if is_embedded(chunk, settings.embed_large)]
-            if sum(self.made.values()) + len(batch) <= stored:
-                self.embedded += len(wanted)
+            if sum(self.made.values()) + len(batch) <= before:
+                self._count(wanted, self.embedded)
+                self._count(wanted, self.stored)
             else:
                 await self._index(wanted)
+            self._count(batch, self.made)
             for chunk in batch:
-                self.made[chunk.scale] += 1
-                self.last_page = max([self.last_page, *chunk.pages])
-            pages = self._ticket.document.pages
+                self.pages.update(chunk.pages)
+            last = min(max(self.pages, default=0), pages)
             await self._report.progress(
-                95 * self.last_page / max(pages, 1),
+                95 * last / max(pages, 1),
                 "embedding",
-                min(self.last_page, pages),
+                last,
                 pages,
                 checkpoint={"generation": self.generation, "chunks": sum(self.made.values())},
             )
             yield b"".join(msgspec.json.encode(chunk) + b"\n" for chunk in batch)
+
+    @staticmethod
+    def _count(chunks: list[Chunk], numbers: dict[str, int]) -> None:
+        for chunk in chunks:
+            numbers[chunk.scale] += 1
 
     def _stored_before(self) -> int:
         """Chunks whose vectors an earlier attempt has stored: they are not embedded again. What is read back at the
@@ -177,28 +202,15 @@ class _Run:
         if not chunks:
             return
         vectors = await self._phase._embedder.embed([chunk.embedding_text for chunk in chunks])
-        rows = [self._row(chunk, vector) for chunk, vector in zip(chunks, vectors, strict=True)]
-        for start in range(0, len(rows), WRITE_BATCH):
-            await self._phase._vectors.write(rows[start : start + WRITE_BATCH])
-        self.embedded += len(rows)
-
-    def _row(self, chunk: Chunk, vector: list[float]) -> VectorRow:
+        pairs = list(zip(chunks, vectors, strict=True))
+        self._count(chunks, self.embedded)
         document = self._ticket.document
-        return VectorRow(
-            row_id=f"{chunk.chunk_id}@{self.generation}",
-            kind="chunk",
-            library_id=document.library_id,
-            document_id=document.document_id,
-            file_id=document.item_id,
-            generation=self.generation,
-            vector=vector,
-            text=chunk.text,
-            scale=chunk.scale,
-            position=chunk.position,
-            chapter=" / ".join(chunk.chapter),
-            pages=chunk.pages,
-            extra={"chunkId": chunk.chunk_id, "name": document.name, "start": chunk.start, "end": chunk.end},
-        )
+        for start in range(0, len(pairs), WRITE_BATCH):
+            batch = pairs[start : start + WRITE_BATCH]
+            await self._phase._vectors.write(
+                [chunk_row(document, self.generation, chunk, vector) for chunk, vector in batch]
+            )
+            self._count([chunk for chunk, _ in batch], self.stored)
 
     async def index_summaries(self) -> None:
         """A vector for every chapter that has a summary, with or without text of its own (checklist A3.39)."""
@@ -208,48 +220,32 @@ class _Run:
             texts = [f"{' / '.join(chapter.path)}\n{chapter.summary}" for chapter in batch]
             vectors = await self._phase._embedder.embed(texts)
             rows = [
-                self._summary_row(chapter, start + at, vector)
+                summary_row(self._ticket.document, self.generation, chapter, start + at, vector)
                 for at, (chapter, vector) in enumerate(zip(batch, vectors, strict=True))
             ]
             await self._phase._vectors.write(rows)
             self.summaries += len(rows)
 
-    def _summary_row(self, chapter: Chapter, position: int, vector: list[float]) -> VectorRow:
-        document = self._ticket.document
-        return VectorRow(
-            row_id=f"summary-{document.document_id}-{position}@{self.generation}",
-            kind="summary",
-            library_id=document.library_id,
-            document_id=document.document_id,
-            file_id=document.item_id,
-            generation=self.generation,
-            vector=vector,
-            text=chapter.summary,
-            position=position,
-            chapter=" / ".join(chapter.path),
-            pages=list(range(chapter.start_page, min(chapter.end_page, chapter.start_page + PAGES_MOST) + 1)),
-            extra={"name": document.name, "startPage": chapter.start_page, "endPage": chapter.end_page},
-        )
-
     def outcome(self, outputs: dict[str, Any]) -> Outcome:
         """The report: counts, log entries and, when nothing was searchable, a warning that says why."""
-        total = self.made["small"] + self.made["large"]
+        total = sum(self.made.values())
+        searchable = sum(self.stored.values())
         warnings = []
-        if not self.embedded:
-            reason = "the twin holds no text" if not _has_text(self._body) else "no chunk was made of its text"
+        if not searchable:
+            reason = "the twin holds no text" if not laws.has_text(self.body) else "no chunk was made of its text"
             warnings.append({"code": "no_chunks", "message": f"0 chunks, 1 vector (doc meta only): {reason}."})
         entries = [
             {
                 "phase": "ingest_chunking_done",
-                "message": f"{total} chunks, {self.embedded + self.summaries + 1} vectors",
+                "message": f"{total} chunks, {searchable + self.summaries + 1} vectors",
                 "small": self.made["small"],
                 "large": self.made["large"],
             },
             {
                 "phase": "ingest_pinecone_upserted",
-                "message": f"{self.embedded + self.summaries} vectors upserted and read back in "
+                "message": f"{searchable + self.summaries} vectors upserted and read back in "
                 f"{self._phase._vectors.name}",
-                "vectors": self.embedded + self.summaries,
+                "vectors": searchable + self.summaries,
                 "summaries": self.summaries,
             },
         ]
@@ -265,9 +261,9 @@ class _Run:
             facts={
                 "madeFrom": self._phase._made_from(self._ticket),
                 "generation": self.generation,
-                "chunkCount": self.embedded,
+                "chunkCount": searchable,
                 "chaptersCount": len(self._plan.chapters),
-                "vectors": self.embedded + self.summaries,
+                "vectors": searchable + self.summaries,
             },
         )
 
@@ -281,11 +277,6 @@ def _twin(document: Document) -> tuple[str, Artefact | None]:
     """Which file is ingested: the transformation if there is one, else the transcript."""
     role = "transformation" if "transformation" in document.artefacts else "transcript"
     return role, document.artefacts.get(role)
-
-
-def _has_text(body: str) -> bool:
-    preamble, pages = split_pages(body)
-    return bool(preamble.strip()) or any(without_references(page.text).strip() for page in pages)
 
 
 def _batched(chunks: Iterator[Chunk], size: int) -> Iterator[list[Chunk]]:

@@ -54,16 +54,21 @@ def windows(tokens: int, shape: Shape) -> Iterator[Window]:
 
 
 class Cursor:
-    """Gives windows as soon as enough tokens are known, so that a stream never has to be held as a whole."""
+    """Gives windows as soon as enough tokens are known, so that a stream never has to be held as a whole.
 
-    def __init__(self, shape: Shape) -> None:
+    `left` and `right` are the tokens needed around a core, where others than the window's own guards are needed too.
+    """
+
+    def __init__(self, shape: Shape, left: int | None = None, right: int | None = None) -> None:
         self.shape = shape
+        self.left = shape.left if left is None else left
+        self.right = shape.right if right is None else right
         self.index = 0
 
     def ready(self, tokens: int, *, final: bool) -> Iterator[Window]:
         """Windows that `tokens` known tokens complete; with `final` there will be no more tokens."""
         step = self.shape.core
-        while (self.index * step < tokens) if final else ((self.index + 1) * step + self.shape.right <= tokens):
+        while (self.index * step < tokens) if final else ((self.index + 1) * step + self.right <= tokens):
             window = self.shape.window(self.index, tokens)
             self.index += 1
             yield window
@@ -71,7 +76,7 @@ class Cursor:
     @property
     def first_needed(self) -> int:
         """The first token that a window still to come may hold."""
-        return max(self.index * self.shape.core - self.shape.left, 0)
+        return max(self.index * self.shape.core - self.left, 0)
 
 
 def small_per_large(small: Shape, large: Shape) -> int:

@@ -1,0 +1,55 @@
+"""Conservation laws of an ingestion: nothing is lost on the way, and what is not so fails with the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+from services.ingestor.segments import NO_PAGE
+from shared.anchors import split_pages
+from shared.errors import ShadowtwinError
+from shared.pictures import without_references
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """What one ingestion has counted: chunks by scale, vectors by kind, and the pages that its chunks name."""
+
+    pages: Collection[int]
+    made: Mapping[str, int]
+    embedded: Mapping[str, int]
+    stored: Mapping[str, int]
+    written: Mapping[str, int]
+    readable: Mapping[str, int]
+
+
+def check(body: str, counts: Counts, *, embed_large: bool) -> None:
+    """Pages with text = pages with chunks; made = embedded = stored for each scale; written = readable back for each
+    kind. Raises ShadowtwinError conservation_violated."""
+    missing = sorted(pages_with_text(body).difference(counts.pages))
+    if missing:
+        raise _violated(f"{len(missing)} pages have text but no chunk: {', '.join(map(str, missing[:20]))}")
+    for scale, made in counts.made.items():
+        wanted = made if scale == "small" or embed_large else 0
+        embedded, stored = counts.embedded[scale], counts.stored[scale]
+        if not wanted == embedded == stored:
+            raise _violated(
+                f"{made} {scale} chunks were made, {wanted} were to be embedded, {embedded} were, {stored} were stored"
+            )
+    for kind, written in counts.written.items():
+        if counts.readable[kind] != written:
+            raise _violated(f"{written} {kind} vectors were written, {counts.readable[kind]} can be read back")
+
+
+def has_text(body: str) -> bool:
+    """Whether there is anything to be chunked."""
+    return bool(split_pages(body)[0].strip()) or bool(pages_with_text(body))
+
+
+def pages_with_text(body: str) -> set[int]:
+    """Numbers of the pages that hold more than pictures; a page 0 counts as none."""
+    return {page.number for page in split_pages(body)[1] if without_references(page.text).strip()} - {NO_PAGE}
+
+
+def _violated(numbers: str) -> ShadowtwinError:
+    return ShadowtwinError("conservation_violated", f"{numbers}.")
