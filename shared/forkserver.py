@@ -182,6 +182,7 @@ class _Server:
                 kill(pid, signal.SIGKILL)
 
     def _end(self) -> None:
+        signal.set_wakeup_fd(-1)  # the ends of children are still told while this process takes itself apart
         for pid in list(self._leashes):
             self._kill(pid)
 

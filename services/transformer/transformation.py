@@ -21,6 +21,10 @@ from shared.ports import Storage
 from shared.ticket import Outcome, Ticket
 
 
+WAITS = {StepName.RECORDS: StepName.TRANSFORM}
+"""Stages that start when another has ended well: a failed metadata step stops the extraction (checklist A2.37)."""
+
+
 class Transformation:
     """The phase's gate and work (shared.phase.Phase); the first stage is the metadata."""
 
@@ -68,7 +72,7 @@ class _Run:
         """All of them. One that fails does not stop the others: what they pay for is remembered; then it is raised."""
         former = await self._taken_over()
         upstream = False
-        running: list[asyncio.Task[None]] = []
+        running: dict[StepName, asyncio.Task[None]] = {}
         for stage, verdict in self._verdicts:
             if not verdict.run:
                 self._kept(stage, verdict, upstream)
@@ -77,12 +81,13 @@ class _Run:
             before = former.get(stage.step)
             if before is None and stage.step == StepName.DISCOVER:
                 self._attempt.plan = asyncio.get_running_loop().create_future()
-            running.append(asyncio.create_task(self._one(stage, verdict, before, upstream)))
+            awaited = running.get(WAITS.get(stage.step, stage.step))
+            running[stage.step] = asyncio.create_task(self._one(stage, verdict, before, upstream, awaited))
             upstream = True
         try:
-            ended = await asyncio.gather(*running, return_exceptions=True)
+            ended = await asyncio.gather(*running.values(), return_exceptions=True)
         finally:
-            await _over(running, self._attempt)
+            await _over([*running.values()], self._attempt)
         failures = list({id(error): error for error in ended if isinstance(error, Exception)}.values())
         if failures:
             raise failures[0] if len(failures) == 1 else ExceptionGroup("stages", failures)
@@ -109,7 +114,18 @@ class _Run:
         self._files[stage.step] = files
         self._attempt.plan_file = next((file for file in files if file.role == PLAN), self._attempt.plan_file)
 
-    async def _one(self, stage: Stage, verdict: Verdict, former: Done | None, upstream: bool) -> None:
+    async def _one(
+        self,
+        stage: Stage,
+        verdict: Verdict,
+        former: Done | None,
+        upstream: bool,
+        awaited: asyncio.Task[None] | None = None,
+    ) -> None:
+        if awaited is not None:
+            await asyncio.wait({awaited})
+            if awaited.cancelled() or awaited.exception() is not None:
+                return
         try:
             done = former or await self._ran(stage, upstream)
         except BaseException:
