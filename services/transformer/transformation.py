@@ -20,7 +20,6 @@ from shared.phase import Report
 from shared.ports import Storage
 from shared.ticket import Outcome, Ticket
 
-
 WAITS = {StepName.RECORDS: StepName.TRANSFORM}
 """Stages that start when another has ended well: a failed metadata step stops the extraction (checklist A2.37)."""
 
