@@ -22,7 +22,7 @@ def entries(reading: Reading) -> list[dict[str, object]]:
     rows: list[tuple[str, int]] = []
     last = 0
     for sheet in reading.sheets[:PAGES]:
-        here = [row for block in sheet.blocks for row in _rows(block)]
+        here = [row for block in sheet.blocks for row in rows_of(block)]
         titled = any(is_contents(block.text) for block in sheet.blocks[:4])
         if (titled or rows) and len(here) >= max(3, 0.3 * len(sheet.blocks)) and (not last or sheet.number == last + 1):
             rows += here
@@ -35,7 +35,7 @@ def entries(reading: Reading) -> list[dict[str, object]]:
     return [{"level": _level(title), "title": title, "page": page} for title, page in placed]
 
 
-def _rows(block: Block) -> list[tuple[str, int]]:
+def rows_of(block: Block) -> list[tuple[str, int]]:
     """The (title, folio) lines of a block: several on one line when leaders part them, else at most one."""
     if block.kind in ("heading", "code") or len(block.text) > 3000:
         return []
