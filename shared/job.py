@@ -145,6 +145,10 @@ class Parameters(Options, frozen=True, kw_only=True):
     budget_usd: Annotated[float, msgspec.Meta(ge=0)] | None = None
     sealed_password: str = ""
     records: RecordOptions = RecordOptions()
+    products: Literal["auto"] | bool = "auto"
+    """Whether products are looked for; "auto": given where the document is a catalogue."""
+    focused_extraction: bool = False
+    """Whether later stages work on the pages of products only."""
     analyze_images: Literal["auto"] | bool = "auto"
     """Whether pictures are looked at; "auto": those of a catalogue, where a model looks."""
     quality_pass: bool = False

@@ -75,6 +75,15 @@ class Client:
         """The document record."""
         return await self._call("GET", f"/api/documents/{document_id}")
 
+    async def products(self, document_id: str) -> list[dict[str, Any]]:
+        """All products of a document."""
+        found: list[dict[str, Any]] = []
+        after: int | None = 0
+        while after is not None:
+            page = await self._call("GET", f"/api/documents/{document_id}/products", params={"after": after})
+            found, after = found + page["products"], page["cursor"]
+        return found
+
     async def search(self, query: str, top: int, library: str | None = None) -> dict[str, Any]:
         """Chunk hits."""
         body = {"query": query, "top": top, "libraryId": library}

@@ -179,11 +179,13 @@ async def _one(
         try:
             job = await _follow(client, accepted["jobId"], file.name, view) if accepted["jobId"] else None
             document = await client.document(accepted["documentId"])
+            has = "products" in document["artefacts"]
+            products = await client.products(document["documentId"]) if has else []
         except CliError as error:
             view.failed(file.name, error.message)
             fault = {"code": error.code, "message": error.message, "hint": error.hint}
             return {"file": str(file), "job": None, "jobId": accepted["jobId"], "error": fault}
-        return report.result(job, document, accepted, folder)
+        return report.result(job, document, accepted, folder, products)
 
 
 async def _follow(client: Client, job_id: str, name: str, view: report.Progress) -> dict[str, Any]:

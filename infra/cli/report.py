@@ -16,6 +16,8 @@ from rich.text import Text
 
 from infra.cli.client import Client
 
+PRODUCTS_SHOWN = 50
+
 
 class Progress:
     """One bar a file on standard error: phase, pages and percent."""
@@ -60,7 +62,11 @@ class Progress:
 
 
 def result(
-    job: dict[str, Any] | None, document: dict[str, Any], accepted: dict[str, Any], folder: Path
+    job: dict[str, Any] | None,
+    document: dict[str, Any],
+    accepted: dict[str, Any],
+    folder: Path,
+    products: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """The one object that `--json` prints for a file."""
     twins = folder.resolve() / "twins"
@@ -91,13 +97,19 @@ def result(
             name: count(name)
             for name in ("pages", "images", "chunksSmall", "chunksLarge", "vectors", "products", "entities", "links")
         },
-        "products": [],
+        "products": [_product(product) for product in products],
         "timings": timings(job) if job else {},
         "dataDir": str(folder.resolve()),
     }
     if job is not None and job["error"]:
         shown["error"] = {key: job["error"][key] for key in ("code", "message", "hint")}
     return shown
+
+
+def _product(row: dict[str, Any]) -> dict[str, Any]:
+    """A product as the result shows it: the whole row is at /api/documents/{id}/products."""
+    kept = ("productId", "name", "pages", "pageStart", "pageEnd", "confidence", "metadata", "evidence")
+    return {**{key: row[key] for key in kept}, "variants": len(row["variants"])}
 
 
 def timings(job: dict[str, Any]) -> dict[str, float]:
@@ -131,6 +143,8 @@ async def summary(client: Client, result: dict[str, Any], *, hits: bool) -> None
         console.print(_steps(result["job"]))
         for warning in result["job"]["warnings"]:
             console.print(Text(f"warning     {warning.get('message', warning)}", style="yellow"))
+    if result["products"]:
+        console.print(_products(result["products"]))
     console.print(Text("  ".join(f"{name} {number}" for name, number in result["counts"].items() if number)))
     if hits:
         await _hits(client, console, result)
@@ -154,6 +168,16 @@ def _steps(job: dict[str, Any]) -> Table:
     for step in job["steps"]:
         said = f"skipped ({step['reason']})" if step["skipped"] else step["status"]
         table.add_row(step["name"], said, f"{times.get(step['name'], 0):.2f}")
+    return table
+
+
+def _products(products: list[dict[str, Any]]) -> Table:
+    table = Table("product", "pages", "variants", "confidence")
+    for row in products[:PRODUCTS_SHOWN]:
+        span = str(row["pageStart"]) if row["pageStart"] == row["pageEnd"] else f"{row['pageStart']}-{row['pageEnd']}"
+        table.add_row(Text(row["name"]), span, str(row["variants"]), f"{row['confidence']:.2f}")
+    if len(products) > PRODUCTS_SHOWN:
+        table.add_row(f"and {len(products) - PRODUCTS_SHOWN} more", "", "", "")
     return table
 
 

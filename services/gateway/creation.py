@@ -37,8 +37,12 @@ def request_fingerprint(parameters: Parameters) -> str:
     records = (parameters.records.schema, parameters.records.refine, parameters.records.force)
     named = (*reading, *pictures, parameters.target_language, parameters.template)
     looked = (parameters.analyze_images, parameters.discovery_model)
+    products = (parameters.products, parameters.focused_extraction)
     return fingerprint(
-        *named, *(records if parameters.records.schema else ()), *(looked if looked != ("auto", "") else ())
+        *named,
+        *(records if parameters.records.schema else ()),
+        *(looked if looked != ("auto", "") else ()),
+        *(("products", *products) if products != ("auto", False) else ()),
     )
 
 

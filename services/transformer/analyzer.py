@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from services.transformer.discovery.records import Discovery, Options
 from services.transformer.records.found import Finds, Refined
 from services.transformer.stage import Material, Work
 from shared.record_schema import RecordSchema
@@ -28,6 +29,9 @@ class Analyzer(Protocol):
 
     async def describe(self, material: Material, template: Template, work: Work) -> Answer:
         """Answer the template's questions and find the chapters. Raises DocumentError, TransientError."""
+
+    async def discover(self, material: Material, work: Work, options: Options) -> Discovery:
+        """Products, entities and page plan of a catalogue; none of a document that is no catalogue."""
 
     async def extract_records(self, material: Material, schema: RecordSchema, work: Work, rep: int = 1) -> Finds:
         """Candidates for records of this schema, in the `rep`-th reading of the text; what is new among them is not the

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
+from services.transformer.discovery_stage import ProductDiscovery
 from services.transformer.images.eyes import ModelEyes, OfflineEyes
 from services.transformer.images.quality import QualityPass
 from services.transformer.images.stage import Images
@@ -13,6 +14,7 @@ from services.transformer.model_analyzer import ModelAnalyzer
 from services.transformer.offline_analyzer import OfflineAnalyzer
 from services.transformer.records.stage import Records
 from services.transformer.settings import TransformerSettings
+from services.transformer.stage import Stage
 from services.transformer.transformation import Transformation
 from shared.adapters.folder_storage import FolderStorage
 from shared.adapters.model_choice import ModelSettings, choose_models
@@ -39,8 +41,13 @@ async def serve() -> None:
             analyzer = ModelAnalyzer(models, offline, settings) if models else offline
             records = Records(storage, analyzer, lambda: choose_embedder(VectorSettings()))
             eyes = ModelEyes(models, offline, settings) if models else OfflineEyes(offline, settings)
-            transformation = Transformation(storage, [Metadata(storage, analyzer), Images(eyes, settings), records])
-            yield transformation, QualityPass(storage, eyes)
+            stages: list[Stage] = [
+                Metadata(storage, analyzer),
+                ProductDiscovery(analyzer),
+                Images(eyes, settings),
+                records,
+            ]
+            yield Transformation(storage, stages), QualityPass(storage, eyes)
         finally:
             await children.close()
             if models:

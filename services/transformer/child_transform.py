@@ -8,6 +8,9 @@ from typing import Any
 import msgspec
 
 from services.transformer import chapter_checks
+from services.transformer.discovery import catalogue
+from services.transformer.discovery.records import Hint, Options
+from services.transformer.discovery.view import look
 from services.transformer.images import pixels
 from services.transformer.offline import analyze
 from services.transformer.reading import read
@@ -29,6 +32,15 @@ def check_chapters(args: dict[str, Any], send: Callable[[Any], None]) -> list[An
     material = args["material"]
     reading = read(material["body"], material["info"], material["pages"])
     return list(chapter_checks.check(reading, args["chapters"]))
+
+
+def discover(args: dict[str, Any], send: Callable[[Any], None]) -> dict[str, Any]:
+    """Products and entities of a document (`material`, `document_id`, `options`), with a model's `hints`."""
+    material = args["material"]
+    view = look(material["body"], material["info"], material["pages"], material["images"])
+    options, hints = msgspec.convert(args["options"], Options), msgspec.convert(args["hints"], list[Hint])
+    plain: dict[str, Any] = msgspec.to_builtins(catalogue.discover(view, args["document_id"], options, hints))
+    return plain
 
 
 def table_records(args: dict[str, Any], send: Callable[[Any], None]) -> dict[str, Any]:

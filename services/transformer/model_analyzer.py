@@ -12,6 +12,7 @@ from typing import Any
 
 from services.transformer.analyzer import Answer
 from services.transformer.answer_schema import schema_of
+from services.transformer.discovery.records import Discovery, Options
 from services.transformer.offline_analyzer import OfflineAnalyzer
 from services.transformer.records import questions
 from services.transformer.records.found import Finds, Found, Refined
@@ -79,6 +80,10 @@ class ModelAnalyzer:
                 warnings += ["the model named no chapters; these are from outline and headings"] if chapters else []
         values = {name: value.get(name) for name in template.asked if name != "chapters"}
         return Answer(values=values, chapters=chapters, warnings=warnings)
+
+    async def discover(self, material: Material, work: Work, options: Options) -> Discovery:
+        """See Analyzer: the offline rules' answer."""
+        return await self._offline.discover(material, work, options)
 
     async def extract_records(self, material: Material, schema: RecordSchema, work: Work, rep: int = 1) -> Finds:
         """See Analyzer. Every window is asked for its own records, side by side."""

@@ -8,6 +8,7 @@ import msgspec
 
 from services.transformer.analyzer import Answer
 from services.transformer.chapter_checks import Checked
+from services.transformer.discovery.records import Discovery, Hint, Options
 from services.transformer.offline import ANALYZER
 from services.transformer.records.found import Finds, Refined
 from services.transformer.settings import TransformerSettings
@@ -42,6 +43,18 @@ class OfflineAnalyzer:
         """What a model has named as chapters, held against the document."""
         plain = msgspec.to_builtins(material)
         return msgspec.convert(await self.call("check_chapters", {"material": plain, "chapters": chapters}), Checked)
+
+    async def discover(self, material: Material, work: Work, options: Options) -> Discovery:
+        """See Analyzer: by rules over index, outline, headings, labels and tables."""
+        return await self.discover_with(material, work.ticket.document.document_id, options, [])
+
+    async def discover_with(
+        self, material: Material, document_id: str, options: Options, hints: list[Hint]
+    ) -> Discovery:
+        """Discovery with the hints of somebody else, which are held against the same pages."""
+        given = {"document_id": document_id, "options": msgspec.to_builtins(options)}
+        given |= {"material": msgspec.to_builtins(material), "hints": msgspec.to_builtins(hints)}
+        return msgspec.convert(await self.call("discover", given), Discovery)
 
     async def extract_records(self, material: Material, schema: RecordSchema, work: Work, rep: int = 1) -> Finds:
         """See Analyzer: rows of tables that have the schema's fields as columns. Reading again finds nothing else."""

@@ -17,6 +17,7 @@ from services.extractor.settings import ExtractorSettings
 from services.gateway.secrets import hash_of
 from services.ingestor.ingestion import Ingestion
 from services.ingestor.settings import IngestorSettings
+from services.transformer.discovery_stage import ProductDiscovery
 from services.transformer.images.eyes import OfflineEyes
 from services.transformer.images.stage import Images
 from services.transformer.metadata import Metadata
@@ -102,6 +103,7 @@ def real_phases(world: World, extractor: Extraction | None = None) -> dict[StepN
     analyzer = OfflineAnalyzer(children, TransformerSettings())
     stages: list[Stage] = [
         Metadata(world.storage, analyzer),
+        ProductDiscovery(analyzer),
         Images(OfflineEyes(analyzer, TransformerSettings()), TransformerSettings()),
         Records(world.storage, analyzer, lambda: embedder),
     ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
@@ -55,6 +56,28 @@ def routes(gateway: Gateway) -> APIRouter:
             headers={"X-Content-Type-Options": "nosniff", "ETag": f'"{artefact.sha256}"'},
         )
 
+    @router.get("/documents/{documentId}/products", summary="A document's products")
+    async def products(
+        documentId: str,
+        library: Annotated[str, Query()] = "default",
+        after: Annotated[int, Query(ge=0, description="rows to leave out: the cursor of the answer before")] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    ) -> Response:
+        """Rows of products.jsonl in page order: names, page ranges, metadata and variants."""
+        rows, cursor = await rows_of(gateway, await document_of(gateway, documentId, library), "products", after, limit)
+        return answer({"products": rows, "cursor": cursor})
+
+    @router.get("/documents/{documentId}/entities", summary="What a document states beside its products")
+    async def entities(
+        documentId: str,
+        library: Annotated[str, Query()] = "default",
+        after: Annotated[int, Query(ge=0, description="rows to leave out: the cursor of the answer before")] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    ) -> Response:
+        """Rows of entities.jsonl in page order: certificates, specifications, logos and claims."""
+        rows, cursor = await rows_of(gateway, await document_of(gateway, documentId, library), "entities", after, limit)
+        return answer({"entities": rows, "cursor": cursor})
+
     @router.get("/file-status", summary="A file's state by its itemId")
     async def file_status(itemId: Annotated[str, Query()], library: Annotated[str, Query()] = "default") -> Response:
         """Status, counters and last job of the document with this canonical id."""
@@ -76,6 +99,29 @@ def routes(gateway: Gateway) -> APIRouter:
         )
 
     return router
+
+
+async def rows_of(
+    gateway: Gateway, document: Document, role: str, after: int, limit: int
+) -> tuple[list[Any], int | None]:
+    """Some rows of a document's .jsonl artefact, and the cursor of the next ones; none when it has no such file."""
+    artefact = document.artefacts.get(role)
+    rows: list[Any] = []
+    seen = 0
+    if artefact is None:
+        return rows, None
+    rest = b""
+    async for piece in gateway.storage.stream(artefact.key):
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            if not line:
+                continue
+            if len(rows) == limit:
+                return rows, seen
+            seen += 1
+            if seen > after:
+                rows.append(msgspec.json.decode(line))
+    return rows, None
 
 
 async def document_of(gateway: Gateway, identity: str, library: str) -> Document:

@@ -22,6 +22,8 @@ from services.transformer.discovery.records import Discovery, Hint, Options, Pro
 from services.transformer.discovery.view import View
 from services.transformer.discovery.vocabulary import TELLING
 
+DISCOVERY = "discovery-1"
+"""Name and version of the rules; part of every result's fingerprint, so raise it when answers change."""
 PRODUCTS_MOST = 2000
 _SOURCE_WORTH = {"outline": 0.2, "index": 0.2, "heading": 0.2, "running": 0.1, "captions": 0.05, "model": 0.2}
 
@@ -32,9 +34,11 @@ def discover(view: View, document_id: str, options: Options, extra: Sequence[Hin
     A document that is no catalogue has no products, unless the options ask for them.
     """
     if options.products is False:
-        return _nothing(view, options)
-    given = [*names.named(view), *extra]
-    checked = hints.check(view, given)
+        return _nothing(view)
+    if options.products == "auto" and not _may_be(view):
+        return _nothing(view)
+    checked = hints.check(view, names.named(view))
+    checked = hints.joined(checked, hints.check(view, extra, printed=True))
     shown = names.display_names([each.hint for each in checked.placed])
     index = {sheet.number for sheet in names.index_sheets(view)}
     facts = gather(view, Names(shown.values()), shown)
@@ -47,7 +51,7 @@ def discover(view: View, document_id: str, options: Options, extra: Sequence[Hin
     products = _products(view, facts, extents, document_id)
     warnings = list(checked.warnings)
     if not _is_catalogue(products) and options.products == "auto":
-        return _nothing(view, options)
+        return _nothing(view)
     named = sorted(
         {start.name for start in refused if any(s == "outline" or s.startswith("index") for s in start.sources)}
     )
@@ -66,7 +70,12 @@ def discover(view: View, document_id: str, options: Options, extra: Sequence[Hin
     )
 
 
-def _nothing(view: View, options: Options) -> Discovery:
+def _may_be(view: View) -> bool:
+    """Whether anything in the document looks like a product: most documents end here."""
+    return any(fact.groups or fact.articles for fact in gather(view, Names(()), ()).values())
+
+
+def _nothing(view: View) -> Discovery:
     """No catalogue: every page is worked on, whatever the focus."""
     return Discovery(catalogue=False, products=[], entities=[], plan=plan.plan_pages([], view.total, focused=False))
 
@@ -87,7 +96,8 @@ def _believed(
 ) -> tuple[list[starts.Start], list[starts.Start]]:
     """Candidates whose sheets show a product, and the others. The extents of all are looked at first; without those
     that show nothing the rest may reach further, so what remains is looked at again by the caller."""
-    kept, refused = [], []
+    kept: list[starts.Start] = []
+    refused: list[starts.Start] = []
     for extent in ranges.extents(candidates, facts, listing, total):
         (kept if _signs(extent, facts) else refused).append(extent.start)
     return kept, refused
@@ -177,13 +187,12 @@ def _shared_out(extents: Sequence[Extent], facts: Mapping[int, Facts]) -> list[l
     for page in sorted(facts):
         for article in facts[page].articles:
             here = owners.get(page, [])
-            at = here[0] if len(here) == 1 else sole.get(sku_stem(article.variant.sku))
-            if at is None:
-                at = next(
-                    (n for n in here if extents[n].lines[page][0] <= article.at < extents[n].lines[page][1]), None
-                )
-            if at is not None:
-                found[at].setdefault(article.variant.sku, article.variant)
+            owner = here[0] if len(here) == 1 else sole.get(sku_stem(article.variant.sku))
+            if owner is None:
+                spans = {n: extents[n].lines[page] for n in here}
+                owner = next((n for n, (first, behind) in spans.items() if first <= article.at < behind), None)
+            if owner is not None:
+                found[owner].setdefault(article.variant.sku, article.variant)
     return [list(rows.values()) for rows in found]
 
 

@@ -1,4 +1,4 @@
-"""What a catalogue states beside its products: certificates, specifications, marks, and claims that are made plainly."""
+"""What a catalogue states beside its products: certificates, specifications, marks, and claims made plainly."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ _CERTIFIED = re.compile(
     re.IGNORECASE,
 )
 _VALID = re.compile(
-    r"(?:valid (?:until|to|through)|expir\w+(?: on)?|gültig bis(?: zum)?|gültigkeit(?: bis)?|valable jusqu'au)\s*:?\s*"
-    r"(?P<until>\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}-\d{2}-\d{2}|\d{1,2}/\d{4}|(?:[^\W\d_]{3,10}\.?\s)?(?:\d{1,2},?\s)?\d{4})",
+    r"(?:valid (?:until|to|through)|expir\w+(?: on)?|gültig bis(?: zum)?|gültigkeit(?: bis)?|valable jusqu'au)"
+    r"\s*:?\s*"
+    r"(?P<until>\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}-\d{2}-\d{2}|\d{1,2}/\d{4}"
+    r"|(?:[^\W\d_]{3,10}\.?\s)?(?:\d{1,2},?\s)?\d{4})",
     re.IGNORECASE,
 )
 _TITLED = re.compile(r"certificat|certified|zertifi|prüfzeichen|prüfsiegel|gütesiegel", re.IGNORECASE)
@@ -35,7 +37,8 @@ _MARK = re.compile(
     re.IGNORECASE,
 )
 _CLAIM = re.compile(
-    r"\b(?:certified |zertifizierte[mnrs]? )?(?:renewable (?:electricity|energy)|(?:100 ?% )?green (?:electricity|energy)"
+    r"\b(?:certified |zertifizierte[mnrs]? )?(?:renewable (?:electricity|energy)"
+    r"|(?:100 ?% )?green (?:electricity|energy)"
     r"|(?:erneuerbare\w*|regenerative\w*) (?:energie\w*|strom)|ökostrom|grünstrom"
     r"|(?:climate|carbon|co2|co₂)[- ]neutral\w*|klimaneutral\w*|co2-neutral\w*"
     r"|\d{1,3} ?% (?:recycled|recycelt\w*|recyceltes)[^.;]{0,40}|(?:fully|vollständig) (?:recyclable|recycelbar)"
@@ -103,8 +106,8 @@ def _certificates(fact: Facts, document_id: str) -> list[Entity]:
                 description=description.strip(" ,;.:-|")[:DESCRIPTION_MOST],
                 number=number["number"] if number else "",
                 valid_until=until["until"] if until else "",
-                confidence=min(
-                    0.5 + 0.2 * bool(number) + 0.2 * bool(until) + 0.1 * bool(_MARK.match(stated.name)), 1.0
+                confidence=round(
+                    0.5 + 0.2 * bool(number) + 0.2 * bool(until) + 0.05 * bool(_MARK.match(stated.name)), 2
                 ),
             )
         )
@@ -131,11 +134,13 @@ def _stated(sheet: Sheet) -> list[_Stated]:
 
 def _names(sheet: Sheet) -> set[str]:
     """Folded titles of certificates: what pictures are called, and short lines that name a known mark."""
-    names = {fold(str(row.get("caption") or "")) for row in sheet.images}
+    captions = [str(row.get("caption") or "") for row in sheet.images]
+    names = {fold(caption) for caption in captions}
     names |= {
         fold(line.text) for line in sheet.lines if len(line.text) <= 40 and not line.cells and _MARK.match(line.text)
     }
-    return {name for name in names if name and len(name) <= 60}
+    stated = {fold(text) for text in captions if _CERTIFIED.search(text) or _VALID.search(text)}
+    return {name for name in names - stated if name and len(name) <= 60}
 
 
 def _several(line: Line) -> bool:
@@ -171,12 +176,12 @@ def _parted(text: str, names: set[str]) -> list[tuple[str, str]]:
 
 
 def _with_images(found: list[Entity], sheet: Sheet) -> list[Entity]:
-    """Each certificate with its picture: the one of its name, else by order when there are as many."""
+    """Each certificate with its picture: by order when there are as many, else the one of its name."""
     by_name = {fold(str(row.get("caption") or "")): str(row.get("name") or "") for row in sheet.images}
     ordered = [str(row.get("name") or "") for row in sheet.images]
     result = []
     for at, entity in enumerate(found):
-        image = by_name.get(fold(entity.name), "") or (ordered[at] if len(ordered) == len(found) else "")
+        image = ordered[at] if len(ordered) == len(found) else by_name.get(fold(entity.name), "")
         result.append(replace(entity, image=image))
     return result
 

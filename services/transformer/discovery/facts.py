@@ -15,9 +15,9 @@ from services.transformer.titles import fold, words
 
 _PARTS = frozenset(
     words(
-        "variants variant varianten variante versions sizes dimensions formats formate maße abmessungen articles artikel "
-        "article prices price preise preis details detail colours colors farben finishes oberflächen technical technische "
-        "data daten materials inspiration specifications specification eigenschaften"
+        "variants variant varianten variante versions sizes dimensions formats formate maße abmessungen articles "
+        "artikel article prices price preise preis details detail colours colors farben finishes oberflächen technical "
+        "technische data daten materials inspiration specifications specification eigenschaften"
     )
 )
 """Words of headings inside a product's own pages: they end nothing."""

@@ -75,6 +75,12 @@ def check(view: View, hints: Sequence[Hint], *, printed: bool = False) -> Checke
     return Checked(placed, sorted(dropped), warnings)
 
 
+def joined(first: Checked, second: Checked) -> Checked:
+    """Two sets of hints as one."""
+    dropped = sorted({*first.dropped, *second.dropped})
+    return Checked([*first.placed, *second.placed], dropped, [*first.warnings, *second.warnings])
+
+
 def folio_on(view: View, sheet: int) -> int | None:
     """The number printed on a sheet, by its label or by the offset of the others."""
     printed = folios.folio_of(view.reading.labels.get(sheet, ""))

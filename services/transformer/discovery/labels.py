@@ -97,6 +97,8 @@ def _value(label: Label) -> Any:
 
 
 def _from_cells(cells: Sequence[str]) -> list[tuple[str, str, str]]:
+    if cells[0]:
+        cells = [cell for at, cell in enumerate(cells) if cell or at == 1]
     if len(cells) not in (2, 3, 4, 6) or any(is_sku(cell) and at != 1 for at, cell in enumerate(cells)):
         return []
     if len(cells) == 3:

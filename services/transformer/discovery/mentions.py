@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 
 from services.transformer.titles import fold, words
+
+READ_MOST = 50_000
+"""Characters of a text that are looked at."""
 
 
 class Names:
     """A set of names to look for."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        ordered = sorted({tuple(words(name)) for name in names if words(name)}, key=len, reverse=True)
-        self._keys = {" ".join(parts): fold(" ".join(parts)) for parts in ordered}
-        options = "|".join(re.escape(" ".join(parts)) for parts in ordered)
-        self._pattern = re.compile(rf"(?<!\S)(?:{options})(?!\S)") if ordered else None
+        self._by_first: dict[str, list[tuple[str, ...]]] = {}
+        for parts in sorted({tuple(words(name)) for name in names}, key=len, reverse=True):
+            if parts:
+                self._by_first.setdefault(parts[0], []).append(parts)
 
     def count(self, text: str) -> Counter[str]:
         """How often each name stands in a text, by its folded form."""
-        if self._pattern is None:
-            return Counter()
-        return Counter(self._keys[match.group()] for match in self._pattern.finditer(" ".join(words(text[:50_000]))))
+        found: Counter[str] = Counter()
+        if not self._by_first:
+            return found
+        own = words(text[:READ_MOST])
+        at = 0
+        while at < len(own):
+            options = self._by_first.get(own[at], ())
+            parts = next((p for p in options if tuple(own[at : at + len(p)]) == p), None)
+            if parts is not None:
+                found[fold(" ".join(parts))] += 1
+            at += len(parts) if parts else 1
+        return found

@@ -26,7 +26,7 @@ _TAIL = re.compile(r"\s+[–—|·]\s+|\s{2,}|\t")
 def is_name(text: str) -> bool:
     """Whether a text can be a product's name: short, with letters, no section, no label, no article number."""
     letters = sum(c.isalpha() for c in text)
-    if not 2 <= letters or len(text) > 80 or len(text.split()) > 8 or text[-1] in ":;,":
+    if letters < 2 or len(text) > 80 or len(text.split()) > 8 or text[-1] in ":;,":
         return False
     return not (is_section(text) or is_sku(text) or label_key(text))
 

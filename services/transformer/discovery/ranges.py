@@ -56,30 +56,46 @@ def _extent(
         for page in range(start.page + 1, min(start.end, total) + 1):
             lines[page] = _own_lines(page, start, starts, facts)
         return Extent(start, sorted(lines), lines)
-    if same:
-        return Extent(start, [start.page], lines)
+    if not same:
+        _go_on(start, following, lines, facts, listing, stems, prose, total)
+    return Extent(start, sorted(lines), lines)
+
+
+def _go_on(
+    start: Start,
+    following: Start | None,
+    lines: dict[int, tuple[int, int]],
+    facts: Mapping[int, Facts],
+    listing: Collection[int],
+    stems: set[str],
+    prose: _Prose,
+    total: int,
+) -> None:
+    """Add the sheets behind the first one, with gaps between two that are the product's, to `lines`."""
+
+    def take(first: int, behind: int) -> None:
+        for page in range(first, behind):
+            lines[page] = (0, len(facts[page].sheet.lines) if page in facts else 0)
+
     telling = _values(start, following, facts)
     last = start.page
     for page in range(start.page + 1, total + 1):
         fact = facts.get(page)
         if fact is None or page in listing or page - last > GAP_MOST + 1:
-            break
+            return
         if following is not None and page == following.page:
             if _has_tail(start, following, fact, stems, gap=page - last):
-                for between in range(last + 1, page):
-                    lines[between] = (0, len(facts[between].sheet.lines))
+                take(last + 1, page)
                 lines[page] = (0, following.at)
-            break
+            return
         said = _speaks(start, fact, stems, telling)
-        if said is None:
-            said = prose.is_product(fact) if page == last + 1 else None
+        if said is None and page == last + 1:
+            said = prose.is_product(fact)
         if said is False:
-            break
+            return
         if said:
-            for between in range(last + 1, page + 1):
-                lines[between] = (0, len(facts[between].sheet.lines)) if between in facts else (0, 0)
+            take(last + 1, page + 1)
             last = page
-    return Extent(start, sorted(lines), lines)
 
 
 def _speaks(start: Start, fact: Facts, stems: set[str], telling: set[str]) -> bool | None:
@@ -87,7 +103,7 @@ def _speaks(start: Start, fact: Facts, stems: set[str], telling: set[str]) -> bo
     if start.key in fact.runs:
         return True
     own_articles = [article for article in fact.articles if sku_stem(article.variant.sku) in stems]
-    if own_articles and len(own_articles) >= 0.5 * len(fact.articles):
+    if own_articles and len(own_articles) > (0.99 if fact.section else 0.5) * len(fact.articles):
         return True
     if fact.section or fact.runs:
         return False

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from services.transformer.discovery.quantities import DIMENSION, currency, has_money, is_sku, number, per_unit
 from services.transformer.discovery.records import Variant
 from services.transformer.discovery.view import Line
-from services.transformer.discovery.vocabulary import column_field
+from services.transformer.discovery.vocabulary import column_field, label_key
 
 _WORD = re.compile(r"\S+")
 _PRICE = re.compile(r"\d{1,6}[.,]\d{2}\Z")
@@ -67,6 +67,9 @@ class SkuReader:
             return []
         words = list(_WORD.finditer(text))
         starts = [at for at, word in enumerate(words) if is_sku(word.group())]
+        head = text[: words[starts[0]].start()] if starts else ""
+        if head and columns_of(tuple(head.split())) is None:
+            return []
         found = []
         for nth, at in enumerate(starts):
             stop = starts[nth + 1] if nth + 1 < len(starts) else len(words)
@@ -91,7 +94,7 @@ def columns_of(cells: Sequence[str]) -> Columns | None:
 def _fits(columns: Columns, cells: Sequence[str]) -> bool:
     """Whether a row is one of the table: its number looks like one, or its other cells are what they should be."""
     sku = cells[columns.fields.index("sku")]
-    if not sku or len(sku) > 40:
+    if not sku or len(sku) > 40 or sku.endswith(":") or label_key(sku):
         return False
     for field, cell in zip(columns.fields, cells, strict=True):
         if field == "dimension" and DIMENSION.search(cell):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os.path
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
 from services.transformer.discovery.facts import Facts, is_part
 from services.transformer.discovery.hints import Placed
 from services.transformer.discovery.names import is_name
-from services.transformer.discovery.quantities import is_sku
 from services.transformer.discovery.vocabulary import is_section
 from services.transformer.titles import fold, words
 
@@ -130,14 +128,14 @@ def _top_of(at: int, fact: Facts, taken: Sequence[int]) -> int:
 
 
 def _unnamed(fact: Facts, starts: Sequence[Start], known: set[str], facts: Mapping[int, Facts]) -> list[Start]:
-    """Products of a sheet that no hint names: a heading above a label group or a table of articles, or the group alone."""
+    """Products of a sheet that no hint names: a heading above labels or a table of articles, or the labels alone."""
     found: list[Start] = []
     marks = sorted({group[0].at for group in fact.groups} | _first_articles(fact))
     before = -1
     for mark in marks:
         here = [s for s in [*starts, *found] if s.page == fact.number and before < s.at <= mark]
         heading = _heading_above(fact, before, mark)
-        before = mark
+        before_mark, before = before, mark
         if here:
             continue
         active = _active(fact, mark, [*starts, *found], facts)
@@ -150,9 +148,11 @@ def _unnamed(fact: Facts, starts: Sequence[Start], known: set[str], facts: Mappi
                 continue
             found.append(Start(name, fact.number, at, [f"heading p. {fact.number}"]))
         elif is_group and (active is None or _differs(active, fact, mark, facts)):
-            name = _guessed(fact, mark)
+            at, name = _guessed(fact, before_mark, mark)
             if name:
-                found.append(Start(name, fact.number, mark, [f"captions p. {fact.number}"]))
+                found.append(
+                    Start(name, fact.number, at, [f"{'captions' if at == mark else 'heading'} p. {fact.number}"])
+                )
     return found
 
 
@@ -209,22 +209,29 @@ def _differs(active: Start, fact: Facts, mark: int, facts: Mapping[int, Facts]) 
         return False
     values = {label.key: label.value for label in former[0]}
     shared = [label for label in group if label.key in values]
-    return bool(shared) and not any(values[label.key] == label.value for label in shared)
+    different = sum(values[label.key] != label.value for label in shared)
+    at, _ = _guessed(fact, active.at if active.page == fact.number else -1, mark)
+    return different >= (1 if at < mark else 2) and (at < mark or different >= 0.5 * len(shared))
 
 
-def _guessed(fact: Facts, mark: int) -> str:
-    """A name from what the sheet's captions have in common, or from a short line right above the labels."""
+def _guessed(fact: Facts, after: int, mark: int) -> tuple[int, str]:
+    """A name, and its line: the topmost of the short lines right above the labels, else what captions share."""
+    top = mark
+    while (
+        top - 1 > after
+        and top > mark - 3
+        and len(fact.sheet.lines[top - 1].text) <= 50
+        and not fact.sheet.lines[top - 1].cells
+    ):
+        top -= 1
+    for at in range(top, mark):
+        text = fact.sheet.lines[at].text
+        if is_name(text) and not is_part(text):
+            return at, text
     captions = [_caption(str(row.get("caption") or "")) for row in fact.sheet.images]
     captions = [text for text in captions if text]
-    if len(captions) >= 2:
-        common = _common(captions)
-        if is_name(common):
-            return common
-    for at in range(mark - 1, max(-1, mark - 3), -1):
-        text = fact.sheet.lines[at].text
-        if len(text) <= 50 and is_name(text) and not is_sku(text):
-            return text
-    return _majority(captions)
+    common = _common(captions) if len(captions) >= 2 else ""
+    return mark, common if is_name(common or "-") else _majority(captions)
 
 
 def _caption(text: str) -> str:
@@ -233,9 +240,14 @@ def _caption(text: str) -> str:
     return (tail if tail and len(head) <= 16 and any(c.isdigit() for c in head) else text).strip()
 
 
-def _common(texts: Iterable[str]) -> str:
-    prefix = os.path.commonprefix([f"{text} " for text in texts])
-    return prefix[: prefix.rfind(" ")].strip(" ,-–") if " " in prefix else ""
+def _common(texts: Sequence[str]) -> str:
+    """The first words that all texts share."""
+    shared = []
+    for each in zip(*(text.split() for text in texts), strict=False):
+        if len(set(each)) > 1:
+            break
+        shared.append(each[0])
+    return " ".join(shared).strip(" ,-–")
 
 
 def _majority(captions: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from services.transformer.reading import Block, Reading, plain, read
@@ -63,53 +63,51 @@ def look(
     """The view of a transcript with its rows. Misshapen facts count as absent."""
     reading = read(body, info, rows)
     margins = {
-        int(row["number"]): _margins(f"{row.get('header') or ''}\n{row.get('footer') or ''}", _numbers(row))
+        int(row["number"]): _margins(f"{row.get('header') or ''}\n{row.get('footer') or ''}")
         for row in rows
         if isinstance(row.get("number"), int)
     }
-    counts = Counter(fold(part) for parts in margins.values() for part in set(parts))
-    common = {part for part, count in counts.items() if count >= max(3, COMMON * len(reading.sheets))}
+    counts = Counter(key for n, parts in margins.items() for key in {_key(part, n, reading) for part in parts})
+    common = {key for key, count in counts.items() if key and count >= max(3, COMMON * len(reading.sheets))}
     own, repeated = _pictures(images, len(reading.sheets))
     sheets = {}
     for sheet in reading.sheets:
-        parts = list(margins.get(sheet.number, ()))
+        number = sheet.number
+        parts = list(margins.get(number, ()))
         blocks = list(sheet.blocks)
         for at in (0, -1):
-            if blocks and _is_margin(blocks[at], common):
-                parts += _margins(
-                    blocks.pop(at).text, {str(sheet.number), *reading.labels.get(sheet.number, "").split()}
-                )
-        running = tuple(dict.fromkeys(_once(part) for part in parts if fold(part) and fold(part) not in common))
+            if blocks and _is_margin(blocks[at], common, number, reading):
+                parts += _margins(blocks.pop(at).text)
+        parts = [part for part in parts if not {fold(part), _key(part, number, reading)} & {*common, ""}]
+        running = tuple(dict.fromkeys(_once(_bare(part, number, reading)) for part in parts))
         lines = [_line(block) for block in blocks]
-        sheets[sheet.number] = Sheet(sheet.number, lines, running, own.get(sheet.number, []))
+        sheets[number] = Sheet(number, lines, running, own.get(number, []))
     return View(sheets, reading, repeated)
 
 
-def _numbers(row: Mapping[str, Any]) -> set[str]:
-    """The numbers by which a sheet goes: they stand beside its running words, and are no part of them."""
-    return {str(row["number"]), *str(row.get("label") or "").split()}
+def _margins(text: str) -> list[str]:
+    return [part for part in (_EDGE.sub("", part).strip() for part in _PARTS.split(text)[:24]) if part][:12]
 
 
-def _margins(text: str, numbers: Collection[str]) -> list[str]:
-    found = []
-    for part in _PARTS.split(text)[:24]:
-        own = _EDGE.sub("", part).split()
-        while own and own[-1] in numbers:
-            own.pop()
-        while own and own[0] in numbers:
-            own.pop(0)
-        if own:
-            found.append(" ".join(own))
-    return found[:12]
+def _bare(part: str, number: int, reading: Reading) -> str:
+    """A part without the number by which its sheet goes: that stands beside the running words, and is none of them."""
+    own = part.split()
+    numbers = {str(number), *reading.labels.get(number, "").split()}
+    for at in (-1, 0):
+        if own and own[at] in numbers:
+            own.pop(at)
+    return " ".join(own)
 
 
-def _is_margin(block: Block, common: set[str]) -> bool:
+def _key(part: str, number: int, reading: Reading) -> str:
+    return fold(_bare(part, number, reading))
+
+
+def _is_margin(block: Block, common: set[str], number: int, reading: Reading) -> bool:
     """Whether a line at a sheet's edge is a running one that was taken for text."""
-    return (
-        block.kind != "table"
-        and len(block.text) < 160
-        and any(fold(part) in common for part in _margins(block.source, ()))
-    )
+    if block.kind == "table" or len(block.text) >= 160:
+        return False
+    return any(_key(part, number, reading) in common or fold(part) in common for part in _margins(block.source))
 
 
 def _once(part: str) -> str:
@@ -123,6 +121,9 @@ def _line(block: Block) -> Line:
     if block.kind != "table":
         return Line(block.kind, block.level, block.text, ())
     cells = tuple(plain(cell.replace("\\|", "|")) for cell in _CELLS.split(block.source.strip().strip("|")))
+    filled = [cell for cell in cells if cell]
+    if len(filled) == 1:  # a line that a table has swallowed
+        return Line("text", 0, filled[0], ())
     return Line("table", 0, block.text, cells)
 
 

@@ -12,7 +12,7 @@ LABELS: dict[str, tuple[str, ...]] = {
         "gestaltung", "gestaltet von", "progetto", "créateur", "diseño",
     ),
     "collection": ("collection", "kollektion", "serie", "series", "linie", "produktlinie", "range", "collezione"),
-    "year": ("year", "jahr", "entwurfsjahr", "erscheinungsjahr", "design year", "launched", "introduced", "anno", "année"),
+    "year": ("year", "jahr", "entwurfsjahr", "erscheinungsjahr", "design year", "launched", "introduced", "anno"),
     "dimensions": (
         "dimensions", "dimension", "sizes", "size", "formats", "format", "formate", "abmessungen", "abmessung", "maße",
         "masse", "größen", "größe", "available sizes", "available formats", "verfügbare formate", "lieferbare formate",
