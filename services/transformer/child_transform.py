@@ -35,11 +35,14 @@ def check_chapters(args: dict[str, Any], send: Callable[[Any], None]) -> list[An
 
 
 def discover(args: dict[str, Any], send: Callable[[Any], None]) -> dict[str, Any]:
-    """Products and entities of a document (`material`, `document_id`, `options`), with a model's `hints`."""
+    """Products and entities of a document (`material`, `document_id`, `options`), with a model's `hints` or `only` by
+    these."""
     material = args["material"]
     view = look(material["body"], material["info"], material["pages"], material["images"])
     options, hints = msgspec.convert(args["options"], Options), msgspec.convert(args["hints"], list[Hint])
-    plain: dict[str, Any] = msgspec.to_builtins(catalogue.discover(view, args["document_id"], options, hints))
+    plain: dict[str, Any] = msgspec.to_builtins(
+        catalogue.discover(view, args["document_id"], options, hints, only=args["only"])
+    )
     return plain
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from services.transformer.analyzer import Answer
 from services.transformer.answer_schema import schema_of
+from services.transformer.discovery.model import ModelDiscovery
 from services.transformer.discovery.records import Discovery, Options
 from services.transformer.offline_analyzer import OfflineAnalyzer
 from services.transformer.records import questions
@@ -48,6 +49,7 @@ class ModelAnalyzer:
     def __init__(self, models: Models, offline: OfflineAnalyzer, settings: TransformerSettings) -> None:
         self.name = f"{VERSION}/{models.name}"
         self._models, self._offline, self._window = models, offline, settings.analysis_chars
+        self._discovery = ModelDiscovery(models, offline, settings)
 
     async def describe(self, material: Material, template: Template, work: Work) -> Answer:
         """See Analyzer. Raises Paused, BudgetExceeded, TransientError of the model client."""
@@ -82,8 +84,8 @@ class ModelAnalyzer:
         return Answer(values=values, chapters=chapters, warnings=warnings)
 
     async def discover(self, material: Material, work: Work, options: Options) -> Discovery:
-        """See Analyzer: the offline rules' answer."""
-        return await self._offline.discover(material, work, options)
+        """See Analyzer (services.transformer.discovery.model)."""
+        return await self._discovery.discover(material, options, work)
 
     async def extract_records(self, material: Material, schema: RecordSchema, work: Work, rep: int = 1) -> Finds:
         """See Analyzer. Every window is asked for its own records, side by side."""

@@ -49,10 +49,10 @@ class OfflineAnalyzer:
         return await self.discover_with(material, work.ticket.document.document_id, options, [])
 
     async def discover_with(
-        self, material: Material, document_id: str, options: Options, hints: list[Hint]
+        self, material: Material, document_id: str, options: Options, hints: list[Hint], *, only: bool = False
     ) -> Discovery:
         """Discovery with the hints of somebody else, which are held against the same pages."""
-        given = {"document_id": document_id, "options": msgspec.to_builtins(options)}
+        given = {"document_id": document_id, "options": msgspec.to_builtins(options), "only": only}
         given |= {"material": msgspec.to_builtins(material), "hints": msgspec.to_builtins(hints)}
         return msgspec.convert(await self.call("discover", given), Discovery)
 

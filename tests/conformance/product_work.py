@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+
+import pymupdf
 
 from services.transformer.images.analysis import is_low, read_rows
 from services.transformer.images.eyes import ModelEyes
@@ -14,13 +17,15 @@ from services.transformer.settings import TransformerSettings
 from shared.account import Account
 from shared.errors import DocumentError, ModelAnswerError
 from shared.gathering import in_batches
-from shared.job import utc_now
+from shared.job import StepName, utc_now
 from shared.models import ModelAnswer, ModelRequest
 from shared.testing.memory import MemoryJobs
 from shared.testing.scripted_models import ScriptedModels
 from tests.conformance.table import known
 from tests.support.gateway import world
-from tests.unit.transformer.pictures import offline, plain, stored, work_of
+from tests.support.model_phases import model_phases
+from tests.support.phases import Route
+from tests.unit.transformer.pictures import noisy, offline, plain, stored, work_of
 
 SEEN = {"description": "", "material": "", "colours": [], "textures": [], "qualityScore": 0.9}
 
@@ -40,6 +45,13 @@ class Gathering(ScriptedModels):
         answer = await super().ask(request, account)
         self.under_way -= 1
         return answer
+
+
+DESCRIBED: dict[str, Any] = {
+    **{key: [] for key in ("dimensions", "materials", "colours", "finishes", "application", "variants")},
+    **dict.fromkeys(("designer", "collection", "weight", "origin", "inspiration", "description"), ""),
+    "year": None,
+}
 
 
 def distinct(count: int) -> list[bytes]:
@@ -106,6 +118,36 @@ async def batches(given: dict[str, Any]) -> dict[str, Any]:
     kept = [result for result in results if not isinstance(result, Exception)]
     assert kept == [record for record in records if record != bad]
     return {"batches": whole, "one_bad_record_loses": given["records"] - len(kept)}
+
+
+async def no_duplicate_work(given: dict[str, Any]) -> dict[str, Any]:
+    """A whole run of a catalogue with so many products and pictures over the real phases."""
+    known(given, "products", "images")
+    document = pymupdf.open()
+    names = [f"Product{chr(65 + at)}" for at in range(given["products"])]
+    pictures = [noisy((160 + 8 * at, 120)) for at in range(given["images"])]
+    for at, name in enumerate(names):
+        page = document.new_page()
+        page.insert_text((72, 72), name, fontsize=24)
+        page.insert_text((72, 110), "Designer: Ada Bo    Material: clay")
+        for nth, picture in enumerate(pictures[at :: len(names)]):
+            page.insert_image(pymupdf.Rect(72, 150 + 110 * nth, 200, 246 + 110 * nth), stream=picture)
+    named = [{"name": name, "startPage": at, "endPage": at} for at, name in enumerate(names, start=1)]
+    models = ScriptedModels({"index_scan": {"products": named}, "product": DESCRIBED, "image_analysis": SEEN})
+    async with world() as gateway:
+        parameters = '{"products": true, "focusedExtraction": true, "extractionMethod": "fast"}'
+        job_id = (await gateway.upload(document.tobytes(), parameters=parameters))["jobId"]
+        phases = model_phases(gateway, models)
+        await Route(gateway, phases).run()
+        job = await gateway.job(job_id)
+    assert (str(job.status), job.counts["products"]) == ("completed", given["products"]), job.error
+    asked = Counter(request.purpose for request in models.asked)
+    assert asked["index_scan"] == 1
+    return {
+        "model_calls_stage_0b": asked["product"],
+        "vision_calls": asked["image_analysis"],
+        "pdf_text_extractions": phases[StepName.EXTRACT].works,
+    }
 
 
 async def heartbeat(given: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Conformance table `products`: the pipeline's bands, the index scan, the focused page plan, and going on after a stop.
 
-Rules about work have their adapters in `product_work`; a rule that is only in `ELSEWHERE` is skipped by its name, with
-the reason.
+Rules about work have their adapters in `product_work`.
 """
 
 from __future__ import annotations
@@ -60,12 +59,8 @@ RULES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "batch_insert_100": product_work.batches,
     "low_score_goes_to_validation": product_work.low_score,
     "parallel_limit": product_work.parallel_limit,
+    "no_duplicate_work": product_work.no_duplicate_work,
 }
-
-ELSEWHERE = {
-    "no_duplicate_work": "discovery with a model is not built yet",
-}
-"""Rules without an adapter, and why."""
 
 
 async def check(row: dict[str, Any]) -> None:
@@ -82,6 +77,4 @@ async def check(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("row", rows("products"))
 async def test_products(row: dict[str, Any]):
-    if row["rule"] not in RULES and row["rule"] in ELSEWHERE:
-        pytest.skip(f"{row['rule']}: {ELSEWHERE[row['rule']]}")
     await check(row)

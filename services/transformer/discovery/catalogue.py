@@ -28,17 +28,20 @@ PRODUCTS_MOST = 2000
 _SOURCE_WORTH = {"outline": 0.2, "index": 0.2, "heading": 0.2, "running": 0.1, "captions": 0.05, "model": 0.2}
 
 
-def discover(view: View, document_id: str, options: Options, extra: Sequence[Hint] = ()) -> Discovery:
-    """The products and entities of a document; `extra` are hints of somebody else, held against the same pages.
+def discover(
+    view: View, document_id: str, options: Options, extra: Sequence[Hint] = (), *, only: bool = False
+) -> Discovery:
+    """The products and entities of a document; `extra` are hints of somebody else, held against the same pages. With
+    `only` it is they that say which products there are, and the rules read what the pages print about these.
 
     A document that is no catalogue has no products, unless the options ask for them.
     """
     if options.products is False:
         return _nothing(view)
-    if options.products == "auto" and not _may_be(view):
+    if options.products == "auto" and not only and not _may_be(view):
         return _nothing(view)
-    checked = hints.check(view, names.named(view))
-    checked = hints.joined(checked, hints.check(view, extra, printed=True))
+    given = hints.check(view, extra, printed=True)
+    checked = given if only else hints.joined(hints.check(view, names.named(view)), given)
     shown = names.display_names([each.hint for each in checked.placed])
     index = {sheet.number for sheet in names.index_sheets(view)}
     facts = gather(view, Names(shown.values()), shown)
@@ -46,11 +49,15 @@ def discover(view: View, document_id: str, options: Options, extra: Sequence[Hin
     candidates = starts.find(facts, checked.placed, shown, listing)
     shown = dict(shown) | {start.key: start.name for start in candidates}
     facts = gather(view, Names(shown.values()), shown)
-    candidates, refused = _believed(candidates, facts, listing, view.total)
+    refused: list[starts.Start] = []
+    if only:
+        candidates = [start for start in candidates if start.placed]
+    else:
+        candidates, refused = _believed(candidates, facts, listing, view.total)
     extents = ranges.extents(candidates, facts, listing, view.total)
     products = _products(view, facts, extents, document_id)
     warnings = list(checked.warnings)
-    if not _is_catalogue(products) and options.products == "auto":
+    if not _is_catalogue(products) and options.products == "auto" and not only:
         return _nothing(view)
     named = sorted(
         {start.name for start in refused if any(s == "outline" or s.startswith("index") for s in start.sources)}
@@ -66,7 +73,11 @@ def discover(view: View, document_id: str, options: Options, extra: Sequence[Hin
     if planned.dropped:
         warnings.append(f"products: pages that do not exist were dropped: {planned.dropped[:20]}")
     return Discovery(
-        catalogue=_is_catalogue(products), products=products, entities=found, plan=planned, warnings=warnings
+        catalogue=bool(products) if only else _is_catalogue(products),
+        products=products,
+        entities=found,
+        plan=planned,
+        warnings=warnings,
     )
 
 
