@@ -20,7 +20,13 @@ _CHAPTER = re.compile(
 _LABEL = re.compile(r"^\w+\.?\s?[\dA-Z][\w.\-]{0,6}[.:]?$")
 _SECTION = re.compile(r"^\d{1,2}(?:\.\d{1,3}){1,6}\.?\s+[^\W\d_]")
 _ADDRESS = re.compile(r"@|^(?:https?://|www\.)")
-_SENTENCE_END = re.compile(r"[.!?:;。！？：؟…][\"'”’)»\]]*$")
+_CLOSERS = "\"'”’)»]"
+_STOPS = frozenset(".!?:;。！？：؟…")
+
+
+def _ends_sentence(text: str) -> bool:
+    """Whether `text` ends with a sentence, looked at from its end."""
+    return text.rstrip(_CLOSERS)[-1:] in _STOPS
 
 
 class Region:
@@ -62,7 +68,7 @@ class Region:
             self._code(row, last)
             return
         fresh = last is None or before is None or self._breaks(row, before, last, text)
-        if last is not None and last.kind == "caption" and _LABEL.match(last.text) and not _SENTENCE_END.search(text):
+        if last is not None and last.kind == "caption" and _LABEL.match(last.text) and not _ends_sentence(text):
             last.add(row, text)
             return
         level = self.headings.level(row, before, after, text, last)
@@ -152,14 +158,12 @@ class Region:
         filled = before.x1 > self.right - 0.06 * (self.right - self.left)
         if not filled and len(row.cells) == len(before.cells) == 2 and abs(row.cells[1].x0 - before.cells[1].x0) < 2:
             return True  # a term and what it means
-        if _NUMBER.match(text) and (last.kind == "list" or _SENTENCE_END.search(last.text) is not None):
+        if _NUMBER.match(text) and (last.kind == "list" or _ends_sentence(last.text)):
             return True
         if last.kind in ("footnote",) and _FOOTNOTE.match(text) and abs(row.x0 - last.rows[0].x0) < 4:
             return True
         if last.kind == "list":
-            ended = (
-                before.x1 < self.right - 0.15 * (self.right - self.left) or _SENTENCE_END.search(last.text) is not None
-            )
+            ended = before.x1 < self.right - 0.15 * (self.right - self.left) or _ends_sentence(last.text)
             return row.x0 < last.rows[0].x0 - 3 and ended
         width = self.right - self.left
         short = before.x1 < self.right - max(0.22 * width, 20)
@@ -167,9 +171,9 @@ class Region:
         if row.cells[0].rtl:
             short = before.x0 > self.left + max(0.22 * width, 20)
             indented = row.x1 < before.x1 - 0.8 * row.size
-        if indented and (len(last.rows) > 1 or _SENTENCE_END.search(last.text)) and before.x0 < self.left + 0.5 * width:
+        if indented and (len(last.rows) > 1 or _ends_sentence(last.text)) and before.x0 < self.left + 0.5 * width:
             return True
-        return short and (_SENTENCE_END.search(last.text) is not None or not text[0].islower()) and width > 100
+        return short and (_ends_sentence(last.text) or not text[0].islower()) and width > 100
 
     def _add_heading(self, row: Row, text: str, level: int, last: Piece | None, before: Row | None) -> None:
         goes_on = (
@@ -237,6 +241,6 @@ def _goes_on(last: Piece, piece: Piece) -> bool:
         and piece.y0 < last.y1 - 20
         and piece.x0 > last.x0
         and abs(last.size - piece.size) < 0.5
-        and not _SENTENCE_END.search(last.text)
+        and not _ends_sentence(last.text)
         and (piece.text[0].islower() or last.text[-1] in "-\u2010\u00ad–")
     )

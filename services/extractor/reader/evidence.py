@@ -9,7 +9,7 @@ from services.extractor.reader.lattice import Lattice, is_marker, is_value
 from services.extractor.reader.rows import Row
 from services.extractor.reader.stacking import Line
 
-ENTRY = re.compile(r"(?:(?:[.·] ?){4,}|…{2,}|_{4,})\s*(?:\d{1,4}|[ivxl]{1,5})$")
+_ENTRY = re.compile(r"(?:(?:[.·] ?){4,}|…{2,}|_{4,})\s*(?:\d{1,4}|[ivxl]{1,5})$")
 _PAGE = re.compile(r"(?:^|\s)(\d{1,4})$")
 _PROSE = 60  # letters: the length of a line of text rather than of a cell
 _GAP = 0.7  # of the type size: the usual blank between cells
@@ -86,9 +86,15 @@ def is_spaced(rows: list[Row]) -> bool:
     return gaps[len(gaps) // 2] > _GAP and not (len(rows) < 5 and signs > 0.3 * total)
 
 
+def is_entry(text: str) -> bool:
+    """Whether `text` ends like an entry of a table of contents: leaders and a page number."""
+    last = text[-1:]  # looked at first: most lines end otherwise
+    return (last.isdecimal() or last in "ivxl") and _ENTRY.search(text) is not None
+
+
 def is_contents(rows: list[Row]) -> bool:
     """A table of contents: leaders between titles and page numbers, or page numbers that never fall."""
-    entries = sum(ENTRY.search(row.text) is not None for row in rows)
+    entries = sum(is_entry(row.text) for row in rows)
     if entries > 0.4 * len(rows):
         return True
     usual = sorted(len(row.cells) for row in rows)[len(rows) // 2]

@@ -6,6 +6,7 @@ them fall into columns. Text between two tables, or between the rules of a runni
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from itertools import pairwise
 
 from services.extractor.reader.grids import Table, stand_in
@@ -62,15 +63,24 @@ def _chains(rules: list[Rule]) -> list[list[Rule]]:
 
 def _runs(chain: list[Rule], segments: list[Segment]) -> list[tuple[int, int]]:
     """The stretches of a chain between whose rules stand tabular rows."""
+    left, right = min(r.x0 for r in chain) - 3, max(r.x1 for r in chain) + 3
+    segments = [s for s in segments if left < (s.x0 + s.x1) / 2 < right]
+    middles = sorted([((s.y0 + s.y1) / 2, index) for index, s in enumerate(segments)])
     out: list[tuple[int, int]] = []
     start: int | None = None
     for index, (above, below) in enumerate(pairwise(chain)):
-        if _is_tabular(_between(segments, above, below), below.x1 - below.x0):
+        if _is_tabular(_between(_level_with(segments, middles, above, below), above, below), below.x1 - below.x0):
             start = index if start is None else start
         else:
             out.extend([(start, index)] if start is not None else [])
             start = None
     return [*out, (start, len(chain) - 1)] if start is not None else out
+
+
+def _level_with(segments: list[Segment], middles: list[tuple[float, int]], above: Rule, below: Rule) -> list[Segment]:
+    """Those of `segments` that may stand between two rules by the height of their `middles`, in their order."""
+    first, end = bisect_left(middles, (above.y0 - 1, -1)), bisect_left(middles, (below.y1 + 1, -1))
+    return [segments[index] for index in sorted(index for _, index in middles[first:end])]
 
 
 def _between(segments: list[Segment], above: Rule, below: Rule) -> list[Segment]:

@@ -32,7 +32,7 @@ for _code, _words in _STOP_WORDS.items():
     for _word in _words.split():
         _BY_WORD.setdefault(_word, []).append(_code)
 _WORD = re.compile(r"[^\W\d_]+")
-_LETTERS = bytes(code if chr(code).isalpha() and code < 128 else 32 for code in range(256))
+_LETTERS = bytes(code if code > 127 or chr(code).isalpha() else 32 for code in range(256))
 _OTHER_SCRIPT = re.compile(
     "[\u0370-\u06ff\u0900-\u097f\u0e00-\u0e7f\u1100-\u11ff\u3040-\u9fff\uac00-\ud7af\ufb50-\ufefc]"
 )
@@ -40,7 +40,7 @@ _BAD = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff]")
 _GREEK = re.compile("[\u0370-\u03ff]")
 _COPTIC = re.compile("[\u03d7-\u03ef\u03f2-\u03f4\u03f7-\u03ff]")
 _WRONG_BYTES = re.compile("(?:[ÃÂØÙ][\u00a0-\u00bf\u0152-\u0192\u02c6-\u2122]){3,}|(?:â€.){2,}")
-_WRONG_START = re.compile("[ÃÂØÙ]|â€")
+_WRONG_START = ("Ã", "Â", "Ø", "Ù", "â€")
 _LATIN = re.compile("[a-zà-öø-ÿ]")
 _VOWEL = re.compile("[aeiouyà-æè-ïò-öø-ýÿ]")
 _VOWEL_SHARE = (0.2, 0.62)
@@ -75,9 +75,11 @@ def language_of(text: str) -> str:
 
 def _split(text: str) -> list[str]:
     """The words of `text`, parted by everything that is no letter."""
-    if text.isascii():  # three times faster than by the expression
-        return text.encode().translate(_LETTERS).decode().split()
-    return _WORD.findall(text)
+    if not text.isascii():
+        for char in set(text):
+            if char > "\x7f" and not _WORD.match(char):
+                text = text.replace(char, " ")
+    return text.encode().translate(_LETTERS).decode().split()  # two times faster than by the expression
 
 
 def common_words(text: str, languages: Iterable[str]) -> float:
@@ -117,7 +119,9 @@ def garbled_letters(text: str) -> int:
     """How many letters of `text` stand in words of mixed alphabets, as from a font without a character map."""
     if text.isascii():
         return 0
-    count = sum(len(found) for found in _WRONG_BYTES.findall(text)) if _WRONG_START.search(text) else 0
+    count = (
+        sum(len(found) for found in _WRONG_BYTES.findall(text)) if any(start in text for start in _WRONG_START) else 0
+    )
     if _GREEK.search(text):
         for word in _WORD.findall(text):
             greek = 0 if word.isascii() else len(_GREEK.findall(word))

@@ -192,7 +192,8 @@ def apart(row: Row) -> list[Segment]:
     """The cells of a row, cut at blanks wider than between words and between numbers that stand side by side."""
     out: list[Segment] = []
     for cell in [part for whole in row.cells for part in _at_blanks(whole)]:
-        if " " not in cell.text or not cell.text.replace(" ", "")[-1].isascii() or not _is_values(cell.text):
+        text = cell.text
+        if " " not in text or text[0].isalpha() or not text.replace(" ", "")[-1].isascii() or not _is_values(text):
             out.append(cell)
             continue
         groups: list[list[Word]] = []

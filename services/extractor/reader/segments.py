@@ -149,11 +149,12 @@ def _rotate(line: Line, way: tuple[int, int], sheet: Sheet) -> None:
 def _rules(stext: mupdf.FzStextPage, most: int) -> list[Rule]:
     """The drawn lines of a page, at most so many."""
     rules: list[Rule] = []
-    block, vector = stext.m_internal.first_block, mupdf.FZ_STEXT_BLOCK_VECTOR
-    while block and len(rules) < most:
+    block, vector, left = stext.m_internal.first_block, mupdf.FZ_STEXT_BLOCK_VECTOR, most
+    while block and left:
         if block.type == vector:
             box = block.bbox
             rules.append(Rule(box.x0, box.y0, box.x1, box.y1))
+            left -= 1
         block = block.next
     return rules
 

@@ -55,6 +55,10 @@ class Rule:
         self.x0, self.y0, self.x1, self.y1 = x0, y0, x1, y1
 
 
+def _within(at: float, end: float) -> float:
+    return round(0.0 if at <= 0.0 else min(at, end), 1)
+
+
 class Sheet:
     """All that was read from one page before its layout is understood."""
 
@@ -84,9 +88,7 @@ class Sheet:
             x0, y0, x1, y1 = width - y1, x0, width - y0, x1
         elif way == (-1, 0):
             x0, y0, x1, y1 = width - x1, height - y1, width - x0, height - y0
-        x0, x1 = (round(min(max(x, 0.0), width), 1) for x in (x0, x1))
-        y0, y1 = (round(min(max(y, 0.0), height), 1) for y in (y0, y1))
-        return (x0, y0, x1, y1)
+        return _within(x0, width), _within(y0, height), _within(x1, width), _within(y1, height)
 
     def point_turned(self, x: float, y: float) -> tuple[float, float]:
         """Where a point of the page as a viewer shows it lies on the turned sheet."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 from services.extractor.reader.evidence import (
-    ENTRY,
     has_figures,
     is_contents,
     is_dense,
+    is_entry,
     is_framed_table,
     is_spaced,
     is_table,
@@ -70,7 +70,7 @@ def _fine(rows: list[Row]) -> list[Row]:
     for index, row in enumerate(rows):
         cells = found[index]
         beside = [found[i] for i in (index - 1, index + 1) if 0 <= i < len(rows)]
-        if ENTRY.search(row.text):
+        if is_entry(row.text):
             out.append(row)
         elif len(cells) > len(row.cells) and (len(row.cells) > 1 or any(_line_up(cells, other) for other in beside)):
             out.append(Row(cells))

@@ -24,6 +24,7 @@ _CONTROL |= {0x85: " ", 0x2028: " ", 0x2029: " ", 0x3000: " "}
 _CONTROL |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 _CONTROL |= {c: unicodedata.normalize("NFKC", chr(c)) for c in range(0xFB00, 0xFB07)}
 _CONTROL[0x200C] = "\u200c"  # the zero-width non-joiner carries meaning in Persian
+_SPECIAL = re.compile("[¨´ˆ˜˚¸ˇ˝\u0627\ufb00-\ufdff\ufe70-\ufefc\u2f00-\u2fd5\u2e80-\u2ef3]")
 _PRESENTATION = re.compile("[\ufb00-\ufdff\ufe70-\ufefc\u2f00-\u2fd5\u2e80-\u2ef3]+")
 _WIDE = re.compile("[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 _KANA_HAN = re.compile("[\u2e80-\u312f\u31c0-\u9fff\uf900-\ufaff\uff00-\uffef]")
@@ -56,6 +57,8 @@ def clean(text: str) -> str:
     """`text` without control characters, ligatures, presentation forms or lone surrogates."""
     if not text.isprintable():
         text = text.translate(_CONTROL)
+    if not _SPECIAL.search(text):  # what the three below look for
+        return text
     if _PRESENTATION.search(text):
         text = _PRESENTATION.sub(lambda m: unicodedata.normalize("NFKC", m.group()), text)
     if _LAM_ALEF.search(text):
@@ -74,6 +77,8 @@ def _accented(match: re.Match[str]) -> str:
 
 def is_rtl(text: str) -> bool:
     """Whether most letters of `text` run from right to left."""
+    if text.isascii():
+        return False
     found = _RTL.findall(text)
     return bool(found) and len(found) > len(_LTR.findall(text))
 
@@ -122,7 +127,7 @@ def join(left: str, right: str) -> str:
         return left + right
     if last in "-\u2010\u00ad" and first.islower():
         word = right.split(None, 1)[0].strip(",.;")
-        if last == "\u00ad" or (_HYPHENATED.search(left) and word not in _KEEP_HYPHEN):
+        if last == "\u00ad" or (_HYPHENATED.search(left[-3:]) and word not in _KEEP_HYPHEN):
             return left[:-1] + right
         return left + (" " if word in _KEEP_HYPHEN else "") + right
     if last in "-\u2010" and len(left) > 1 and left[-2].isalnum() and first.isalnum():
