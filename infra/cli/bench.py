@@ -11,7 +11,19 @@ from infra.cli.failure import CliError
 
 def bench(arguments: argparse.Namespace) -> int:
     """Run one benchmark and print its figures."""
+    if arguments.what == "catalogue":
+        return _catalogue(arguments)
     return _extraction(arguments) if arguments.what == "extraction" else _orchestration(arguments)
+
+
+def _catalogue(arguments: argparse.Namespace) -> int:
+    from infra.bench.catalogue import lines, run
+
+    if arguments.pdf is None or not arguments.pdf.is_file():
+        raise CliError("pdf_missing", "There is no catalogue to process.", "Name one: --pdf FILE.")
+    found = run(arguments.pdf, max(arguments.scale, 0.0), arguments.rate)
+    print(json.dumps(found) if arguments.json else "\n".join(lines(found)))
+    return 0 if found["status"] == "completed" else 1
 
 
 def _orchestration(arguments: argparse.Namespace) -> int:
