@@ -36,7 +36,7 @@ MOST_SECONDS = 1800.0
 
 def run(pdf: Path, scale: float, rates: Sequence[str] = ()) -> dict[str, Any]:
     """Everything that was measured; `rates` are STATUS=SHARE of calls that go wrong."""
-    with _model(scale, rates) as url, tempfile.TemporaryDirectory(prefix="shadowtwin-bench-") as name:
+    with simulated_model(scale, rates) as url, tempfile.TemporaryDirectory(prefix="shadowtwin-bench-") as name:
         settings = {
             "SHADOWTWIN_ANALYZER": "openai",
             "SHADOWTWIN_MODEL_BASE_URL": f"{url}/v1",
@@ -107,7 +107,8 @@ def _seconds(job: dict[str, Any]) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def _model(scale: float, rates: Sequence[str]) -> Iterator[str]:
+def simulated_model(scale: float, rates: Sequence[str]) -> Iterator[str]:
+    """The address of a simulated model server, a process of its own, at the source's latencies times `scale`."""
     given = [f"--latency={purpose}={seconds * scale}" for purpose, seconds in LATENCY.items()]
     given += [f"--latency=*={20 * scale}", *(f"--rate={rate}" for rate in rates)]
     command = [sys.executable, "-m", "infra.bench.model_server", "--script", "infra.bench.catalogue_model", *given]
@@ -118,6 +119,7 @@ def _model(scale: float, rates: Sequence[str]) -> Iterator[str]:
         yield str(json.loads(process.stdout.readline())["url"])
     finally:
         process.stdin.close()
+        process.stdout.close()
         process.wait(10)
 
 
