@@ -20,10 +20,14 @@ class VectorSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", extra="ignore", protected_namespaces=())
 
-    vector_store: Literal["lancedb", "pinecone"] = "lancedb"
+    vector_index: str = ""
+    """Name of the table or collection, if not the usual one; an embedder needs an index of its own."""
+    vector_store: Literal["lancedb", "pinecone", "milvus"] = "lancedb"
     embedder: Literal["wordllama", "openai"] = "wordllama"
     pinecone_host: str = ""
     pinecone_api_key_file: Path | None = None
+    milvus_uri: str = ""
+    milvus_token_file: Path | None = None
     embedding_base_url: str = ""
     embedding_model: str = ""
     embedding_dimension: int = 0
@@ -72,7 +76,17 @@ def choose_vectors(settings: VectorSettings, data_dir: Path, embedder: Embedder,
     if settings.vector_store == "lancedb":
         from shared.adapters.lancedb_vectors import LanceVectors
 
-        return OpenOnUse(LanceVectors(data_dir / "vectors", embedder.name, embedder.dimension, upkeep=upkeep))
+        return OpenOnUse(
+            LanceVectors(
+                data_dir / "vectors",
+                embedder.name,
+                embedder.dimension,
+                table=settings.vector_index or "vectors",
+                upkeep=upkeep,
+            )
+        )
+    if settings.vector_store == "milvus":
+        return OpenOnUse(_milvus(settings, embedder))
     if not settings.pinecone_host:
         raise ConfigurationError("misconfigured", "Pinecone needs SHADOWTWIN_PINECONE_HOST, the index's own address.")
     from shared.adapters.pinecone_vectors import PineconeVectors
@@ -85,4 +99,17 @@ def choose_vectors(settings: VectorSettings, data_dir: Path, embedder: Embedder,
             embedder=embedder.name,
             dimension=embedder.dimension,
         )
+    )
+
+
+def _milvus(settings: VectorSettings, embedder: Embedder) -> VectorStore:
+    if not settings.milvus_uri:
+        raise ConfigurationError("misconfigured", "Milvus needs SHADOWTWIN_MILVUS_URI, as http://host:19530.")
+    from shared.adapters.milvus_vectors import MilvusVectors
+
+    token = ""
+    if settings.milvus_token_file is not None:
+        token = read_secret(settings.milvus_token_file, "SHADOWTWIN_MILVUS_TOKEN_FILE")
+    return MilvusVectors(
+        settings.milvus_uri, token, embedder.name, embedder.dimension, collection=settings.vector_index or "shadowtwin"
     )

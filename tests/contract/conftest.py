@@ -18,6 +18,7 @@ from services.gateway.sqlite_jobs import sqlite_stores
 from shared.adapters.folder_storage import FolderStorage
 from shared.ports import DocumentStore, JobStore, Storage
 from shared.testing.memory import MemoryDocuments, MemoryJobs, MemoryStorage
+from tests.support import milvus_server as milvus
 from tests.support.model_clients import GOOD, Client
 from tests.support.model_server import ModelServer
 from tests.support.mongo_server import MongoServer, choose
@@ -56,6 +57,18 @@ def mongo_server() -> Iterator[MongoServer]:
             pytest.fail(f"CI must have a MongoDB server; {CHOICE.name}")
         pytest.skip(f"MongoDB server {CHOICE.name}")
     server = CHOICE.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def milvus_server() -> Iterator[milvus.MilvusServer]:
+    """One server for the session, ended with it."""
+    if reason := milvus.missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI must have a Milvus server: {reason}")
+        pytest.skip(f"no Milvus server: {reason}")
+    server = milvus.start()
     yield server
     server.stop()
 

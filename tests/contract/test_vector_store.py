@@ -1,9 +1,11 @@
-"""The contract of the VectorStore port: one suite on the fake, on LanceDB and on Pinecone's SDK over an emulator."""
+"""The contract of the VectorStore port: one suite on the fake, on LanceDB, on Pinecone's SDK over an emulator and on a
+Milvus server."""
 
 from __future__ import annotations
 
 import contextlib
 import math
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -12,10 +14,12 @@ from typing import Any
 import pytest
 
 from shared.adapters.lancedb_vectors import LanceVectors
+from shared.adapters.milvus_vectors import MilvusVectors
 from shared.adapters.pinecone_vectors import PineconeVectors
 from shared.errors import ConfigurationError
 from shared.ports import VectorFilter, VectorRow, VectorStore
 from shared.testing.memory_vectors import MemoryVectors
+from tests.support.milvus_server import MilvusServer
 from tests.support.pinecone_emulator import PineconeEmulator
 
 DIMENSION = 4
@@ -28,10 +32,12 @@ HOSTILE = [
 Opener = Callable[..., AbstractAsyncContextManager[VectorStore]]
 
 
-@pytest.fixture(params=["memory", "lancedb", "pinecone"])
+@pytest.fixture(params=["memory", "lancedb", "pinecone", "milvus"])
 async def opener(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Opener]:
     """Opens stores on one and the same place, as processes that come one after another would."""
     memory = MemoryVectors("e@4", DIMENSION)
+    milvus: MilvusServer | None = request.getfixturevalue("milvus_server") if request.param == "milvus" else None
+    collection = f"contract_{uuid.uuid4().hex[:12]}"
     async with PineconeEmulator(DIMENSION) as emulator:
 
         @contextlib.asynccontextmanager
@@ -42,6 +48,8 @@ async def opener(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
                 store = LanceVectors(tmp_path / "vectors", embedder, dimension)
             elif request.param == "pinecone":
                 store = PineconeVectors("key", emulator.url, embedder, dimension, consistency_seconds=0.3)
+            elif milvus is not None:
+                store = MilvusVectors(milvus.uri, "", embedder, dimension, collection=collection)
             try:
                 await store.open()
                 yield store

@@ -1,0 +1,140 @@
+"""Vectors in a Milvus server through pymilvus: one collection, vectors and BM25 fused by reciprocal ranks.
+
+Every read is `Strong`, so a count sees what was acknowledged, and a search after the gateway's switch sees the new
+generation. One delete removes a generation. There is no compare-and-swap: `put_doc(insert_only=True)` reads first,
+which is safe only as long as one process at a time (the gateway) writes a document's row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Sequence
+
+from shared.adapters import milvus_records as records
+from shared.adapters.lancedb_vectors import LONGEST_QUERY, fuse
+from shared.adapters.milvus_collection import MilvusCollection
+from shared.errors import ConfigurationError
+from shared.ports import Hit, VectorFilter, VectorRow
+
+log = logging.getLogger("vectors.milvus")
+MOST_HITS = 16_384
+"""Of one search, the server's limit."""
+
+
+class MilvusVectors:
+    """`VectorStore` port. `deadline` is for one request, in seconds."""
+
+    name = "milvus"
+
+    def __init__(
+        self,
+        uri: str,
+        token: str,
+        embedder: str,
+        dimension: int,
+        *,
+        collection: str = "shadowtwin",
+        deadline: float = 60.0,
+    ) -> None:
+        self.collection = collection
+        self._collection = MilvusCollection(uri, token, collection, dimension, deadline=deadline)
+        self._embedder, self._dimension = embedder, dimension
+        self.texts_cut = 0
+        """Rows whose text did not fit into a field and was cut; the whole text is in the twin."""
+
+    async def open(self) -> None:
+        """Connect, create the collection; raises ConfigurationError index_mismatch or misconfigured."""
+        dimension = await self._collection.open()
+        if dimension != self._dimension:
+            raise self._mismatch(f"for {dimension} dimensions")
+        for _ in range(2):
+            found = await self._collection.first(f'kind == "{records.ABOUT}"', ["text"])
+            if found is not None:
+                break
+            entity, _ = records.to_entity(self._about())
+            # of two processes that open a new collection at once both write, and both read who was last
+            await self._collection.upsert([entity | {"kind": records.ABOUT, "document": records.ABOUT}])
+        recorded = found["text"] if found else ""
+        if recorded != self._embedder:
+            raise self._mismatch(f"with {recorded} ({dimension} dimensions)")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._collection.close()
+
+    async def write(self, rows: Sequence[VectorRow]) -> None:
+        """Upsert in requests within the server's limits; of several rows with one key the last."""
+        for batch in await asyncio.to_thread(self._batches, rows):
+            await self._collection.upsert(batch)
+
+    async def count(self, document_id: str, generation: str, kind: str | None = None) -> int:
+        """Rows that a scan finds."""
+        return await self._collection.count(records.generation_filter(document_id, generation, kind))
+
+    async def put_doc(self, row: VectorRow, *, insert_only: bool) -> None:
+        """Upsert the document's row; with `insert_only` only if there is none."""
+        if insert_only and await self._collection.count(records.document_filter(row.document_id, "doc")):
+            return
+        await self.write([row])
+
+    async def get_doc(self, document_id: str) -> VectorRow | None:
+        """The document's row with its vector."""
+        where = records.document_filter(document_id, "doc")
+        found = await self._collection.first(where, ["meta", "text", "vector"])
+        return records.to_row(found) if found else None
+
+    async def tidy(self, document_id: str, keep_generation: str) -> int:
+        """One delete; without rows of other generations none."""
+        where = records.others_filter(document_id, keep_generation)
+        doomed = await self._collection.count(where)
+        if doomed:
+            await self._collection.delete(where)
+        return doomed
+
+    async def delete_document(self, document_id: str) -> None:
+        """Every row of the document, in one delete."""
+        await self._collection.delete(records.document_filter(document_id))
+
+    async def search(self, vector: Sequence[float], text: str, where: VectorFilter, top: int) -> list[Hit]:
+        """Vector and BM25 ranking of `top` rows each, fused. Hits carry no vector: `row.vector` is empty."""
+        self._check_length(vector)
+        wanted = records.search_filter(where)
+        if wanted is None:
+            return []
+        limit = min(top, MOST_HITS)
+        asked = [self._collection.search("vector", vector, wanted, limit)]
+        if re.search(r"\w", text):
+            # the documents' own rows are found by their vectors only, as in the embedded store
+            query = text.encode("utf-8", "replace").decode()[:LONGEST_QUERY]
+            asked.append(self._collection.search("words", query, f'{wanted} and kind != "doc"', limit))
+        rankings = await asyncio.gather(*asked)
+        return fuse([records.to_row(entity) for entity in found] for found in rankings)[:top]
+
+    def _batches(self, rows: Sequence[VectorRow]) -> list[list[dict[str, object]]]:
+        """Slow for many rows: runs in a thread."""
+        entities = {}
+        for row in rows:
+            self._check_length(row.vector)
+            entity, cut = records.to_entity(row)
+            if cut:
+                self.texts_cut += 1
+                log.warning("text cut to fit into its field", extra={"row": row.row_id, "document": row.document_id})
+            entities[entity["key"]] = entity
+        return list(records.batches(entities.values()))
+
+    def _about(self) -> VectorRow:
+        unit = [1.0] + [0.0] * (self._dimension - 1)
+        return VectorRow(
+            row_id="embedder", kind=records.ABOUT, library_id="", document_id="", file_id="", generation="",
+            vector=unit, text=self._embedder,
+        )  # fmt: skip
+
+    def _check_length(self, vector: Sequence[float]) -> None:
+        if len(vector) != self._dimension:
+            raise self._mismatch(f"for {self._dimension} dimensions, a vector has {len(vector)}")
+
+    def _mismatch(self, made: str) -> ConfigurationError:
+        configured = f"but {self._embedder} ({self._dimension} dimensions) is configured"
+        return ConfigurationError("index_mismatch", f"The Milvus collection was made {made}, {configured}.")
