@@ -107,7 +107,10 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "empty_text": Entry(422, "The worker delivered no text.", "Try another extraction method."),
     "index_mismatch": Entry(
-        409, "The index was made with another embedder.", "Configure the recorded embedder, or re-embed the library."
+        409,
+        "The index was made with another embedder.",
+        "Configure the recorded embedder; or give the new vectors an index of their own (SHADOWTWIN_VECTOR_INDEX, with "
+        "Pinecone SHADOWTWIN_PINECONE_HOST) and run `shadowtwin reembed`: no text is read or paid for again.",
     ),
     # models
     "model_refused": Entry(422, "The model refused to answer.", "Read the log; another model or template may help."),

@@ -148,6 +148,9 @@ class Storage(Protocol):
     def keys(self, prefix: str) -> AsyncIterator[str]:
         """Every key under `prefix` + '/'."""
 
+    def names(self, prefix: str) -> AsyncIterator[str]:
+        """The next segment of every key under `prefix` + '/' (of all keys if it is empty), each once, in order."""
+
     async def local_path(self, key: str, directory: str) -> str:
         """A readable local file with the object's bytes: the file itself, or a download into `directory`."""
 

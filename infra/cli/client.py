@@ -63,6 +63,18 @@ class Client:
         """Tell all pending work again."""
         return await self._call("POST", "/api/system/rebuild-broker", timeout=120)
 
+    async def rebuild(self, what: str, library: str | None) -> dict[str, Any]:
+        """Start a `rebuild` or `reembed`."""
+        return await self._call("POST", f"/api/system/{what}", json={"libraryId": library})
+
+    async def rebuild_state(self, handle: str) -> dict[str, Any]:
+        """How far it is."""
+        return await self._call("GET", f"/api/system/rebuild/{handle}")
+
+    async def batch(self, batch_id: str) -> dict[str, Any]:
+        """Counts of a batch's jobs by status."""
+        return await self._call("GET", f"/api/batches/{batch_id}")
+
     async def jobs(self, **query: Any) -> dict[str, Any]:
         """One page of jobs."""
         return await self._call("GET", "/api/jobs", params={k: v for k, v in query.items() if v is not None})

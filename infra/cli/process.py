@@ -59,8 +59,8 @@ def plan(arguments: argparse.Namespace) -> int:
     form = {"libraryId": arguments.library, "parameters": json.dumps(_parameters(arguments))}
 
     async def run() -> list[dict[str, Any]]:
-        async with _served(arguments.data_dir or DEFAULT_DATA, arguments.api_url) as client:
-            await _await_ready(client)
+        async with served(arguments.data_dir or DEFAULT_DATA, arguments.api_url) as client:
+            await await_ready(client)
             return [{"file": str(file), **await client.plan(file, form)} for file in files]
 
     plans = asyncio.run(run())
@@ -110,8 +110,8 @@ async def _run(
     hits: bool,
 ) -> int:
     form = {**form, "parameters": json.dumps(parameters)}
-    async with _served(folder, api_url) as client:
-        await _await_ready(client)
+    async with served(folder, api_url) as client:
+        await await_ready(client)
         view = report.Progress(enabled=not as_json or sys.stderr.isatty())
         with view:
             limit = asyncio.Semaphore(4)
@@ -132,7 +132,8 @@ async def _run(
 
 
 @contextlib.asynccontextmanager
-async def _served(folder: Path, api_url: str | None) -> AsyncIterator[Client]:
+async def served(folder: Path, api_url: str | None) -> AsyncIterator[Client]:
+    """The gateway at `api_url`, else the stack on the folder, started if none runs there."""
     if api_url:
         async with remote(api_url) as client:
             yield client
@@ -152,7 +153,8 @@ async def _served(folder: Path, api_url: str | None) -> AsyncIterator[Client]:
         raise CliError("misconfigured", str(error)) from error
 
 
-async def _await_ready(client: Client) -> None:
+async def await_ready(client: Client) -> None:
+    """Until the gateway can take work; raises CliError."""
     end = time.monotonic() + READY_SECONDS
     while not await client.ready():
         if time.monotonic() > end:

@@ -81,17 +81,6 @@ def cancel(arguments: argparse.Namespace) -> int:
     return _with_client(arguments, run)
 
 
-def rebuild(arguments: argparse.Namespace) -> int:
-    """Rebuild what the broker has lost, from the job documents."""
-
-    async def run(client: Client) -> int:
-        done = await client.rebuild_broker()
-        print(json.dumps(done) if arguments.json else f"told {done['told']} open jobs again")
-        return 0
-
-    return _with_client(arguments, run)
-
-
 def _told(job: dict[str, Any], as_json: bool) -> int:
     print(json.dumps(job, ensure_ascii=False) if as_json else f"{job['jobId']}: {job['shownStatus']}")
     return 0

@@ -162,7 +162,11 @@ def _out_of_place(seen: Snapshot, key: str, done: set[str]) -> str:
         return f"attempt file {key} is left"
     home = "/".join(parts[:2])
     named = {f"{home}/{name}" for at, names in seen.manifests.items() if at.startswith(home) for name in names}
-    known = named | {artefact["key"] for artefact in document["artefacts"].values()} | {f"{home}/source.pdf"}
+    known = (
+        named
+        | {artefact["key"] for artefact in document["artefacts"].values()}
+        | {f"{home}/source.pdf", f"{home}/document-record.json"}
+    )
     return "" if key in known or parts[2] == "manifests" else f"{key} is in no manifest"
 
 

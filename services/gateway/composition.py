@@ -21,11 +21,13 @@ from services.gateway.foreign import ForeignResults
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator, Publisher
 from services.gateway.planning import Planner
+from services.gateway.rebuilding import Rebuilding
 from services.gateway.record_book import RecordBook
 from services.gateway.searching import Search
 from services.gateway.secrets import hash_of, internal_token, service_credentials
 from services.gateway.settings import GatewaySettings
 from services.gateway.sweeper import Sweeper
+from services.gateway.twin_records import TwinRecords
 from shared import route
 from shared.adapters.external_service import ExternalService
 from shared.adapters.folder_storage import FolderStorage
@@ -60,6 +62,7 @@ class Gateway:
         credentials: dict[str, str],
         internal_token: str = "",
     ) -> None:
+        documents = TwinRecords(documents, storage)
         self.settings, self.jobs, self.documents, self.storage = settings, jobs, documents, storage
         self.vectors, self._bus = vectors, bus
         self.shelf, self.schemas = Shelf(storage), SchemaShelf(storage)
@@ -75,6 +78,7 @@ class Gateway:
             jobs, documents, storage, self.orchestrator, self.admission, self.planner, settings.max_upload_bytes
         )
         worker = worker_place(settings)
+        self.rebuilding = Rebuilding(documents, storage, self.intake, embedder.name)
         fetcher = Fetcher(
             [*settings.callback_fetch_allow, *([worker.place] if worker else [])],
             worker=worker,

@@ -20,7 +20,7 @@ from shared import twin
 from shared.commands import Delivered
 from shared.document import Document, DocumentStatus
 from shared.errors import ShadowtwinError, TransientError
-from shared.job import QUALITY_PASS, Artefact, Ingestion, Job, OutboxEntry, StepName, utc_now
+from shared.job import QUALITY_PASS, Artefact, Ingestion, Job, OutboxEntry, Policy, StepName, utc_now
 from shared.manifest import File, Manifest
 from shared.ports import DocumentStore, JobStore, Storage, VectorRow, VectorStore
 
@@ -255,6 +255,16 @@ def _without_origin(old: Document) -> Document:
     return replace(old, metadata=metadata, artefacts={k: v for k, v in old.artefacts.items() if k != "answer"})
 
 
+def _embedder(facts: dict[str, Any]) -> dict[str, str]:
+    return {"embedder": facts["embedder"]} if facts.get("embedder") else {}
+
+
+def _asked(old: Document, job: Job) -> dict[str, str]:
+    """What was asked for, for the next equal upload; a job that only ingested leaves what was asked before."""
+    rebuilt = job.parameters.policies.extract == Policy.IGNORE and "request" in old.made_from
+    return {} if rebuilt else {"request": request_fingerprint(job.parameters)}
+
+
 def _with_generation(old: Document, saved: dict[str, Artefact], facts: dict[str, Any], job: Job) -> Document:
     return replace(
         old,
@@ -262,7 +272,7 @@ def _with_generation(old: Document, saved: dict[str, Artefact], facts: dict[str,
         error="",
         last_ingested_at=utc_now(),
         artefacts={**old.artefacts, **saved},
-        made_from={**old.made_from, "ingest": facts["madeFrom"], "request": request_fingerprint(job.parameters)},
+        made_from={**old.made_from, "ingest": facts["madeFrom"], **_embedder(facts), **_asked(old, job)},
         generation=facts["generation"],
         chunk_count=int(facts["chunkCount"]),
         chapters_count=int(facts["chaptersCount"]),

@@ -261,6 +261,7 @@ class _Run:
             facts={
                 "madeFrom": self._phase._made_from(self._ticket),
                 "generation": self.generation,
+                "embedder": self._phase._embedder.name,
                 "chunkCount": searchable,
                 "chaptersCount": len(self._plan.chapters),
                 "vectors": searchable + self.summaries,

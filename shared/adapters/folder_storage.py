@@ -96,6 +96,12 @@ class FolderStorage:
         for path in await asyncio.to_thread(lambda: sorted(_files(root))):
             yield path.relative_to(self._objects).as_posix()
 
+    async def names(self, prefix: str) -> AsyncIterator[str]:
+        """The names in the folder; one that holds nothing but empty folders may be among them."""
+        root = self._path(prefix) if prefix else self._objects
+        for name in await asyncio.to_thread(_names, root):
+            yield name
+
     async def local_path(self, key: str, directory: str) -> str:
         """The file itself. It must only be read: a copy may share its bytes."""
         if await self.stat(key) is None:
@@ -266,6 +272,12 @@ def _sync_folder(folder: Path) -> None:
 
 def _files(root: Path) -> Iterator[Path]:
     return (Path(folder) / name for folder, _, names in os.walk(root) for name in names)
+
+
+def _names(root: Path) -> list[str]:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return sorted(name for name in os.listdir(root) if name != INCOMING)
+    return []
 
 
 def _remove_tree(root: Path) -> int:

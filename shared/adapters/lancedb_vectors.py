@@ -141,7 +141,10 @@ class LanceVectors:
             queries = [query.where(wanted) for query in queries]
         found = await asyncio.gather(*(table.read(query.limit(top)) for query in queries))
         orders = zip((("_distance", "ascending"), ("_score", "descending")), found, strict=False)
-        return [[row_of(entry) for entry in rows.sort_by([order]).to_pylist()] for order, rows in orders]
+        return [
+            [row_of(entry) for entry in rows.sort_by([order, ("row_id", "ascending")]).to_pylist()]
+            for order, rows in orders
+        ]
 
     async def _count(self, where: Any) -> int:
         found = await self._rows.read(self._rows.table.query().where(where).select(["key"]))
@@ -211,7 +214,7 @@ def fuse(rankings: Iterable[Sequence[VectorRow]]) -> list[Hit]:
             key = key_of(row)
             rows[key] = row
             scores[key] = scores.get(key, 0.0) + 1 / (RANK_CONSTANT + rank)
-    best = sorted(scores, key=lambda key: -scores[key])
+    best = sorted(scores, key=lambda key: (-scores[key], key))
     return [Hit(row=rows[key], score=scores[key]) for key in best]
 
 

@@ -234,6 +234,12 @@ class MemoryStorage:
             if key.startswith(f"{prefix}/"):
                 yield key
 
+    async def names(self, prefix: str) -> AsyncIterator[str]:
+        """Every next segment, in order."""
+        start = f"{prefix}/" if prefix else ""
+        for name in sorted({key[len(start) :].split("/")[0] for key in self.objects if key.startswith(start)}):
+            yield name
+
     async def local_path(self, key: str, directory: str) -> str:
         """A file with the object's bytes."""
         path = Path(directory) / hashlib.sha256(key.encode()).hexdigest()

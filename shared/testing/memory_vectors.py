@@ -66,7 +66,7 @@ class MemoryVectors:
     async def search(self, vector: Sequence[float], text: str, where: VectorFilter, top: int) -> list[Hit]:
         """Exact cosine order; hits carry no vector, as with the real stores."""
         found = [(_cosine(vector, row.vector), row) for row in self.rows.values() if _matches(row, where)]
-        found.sort(key=lambda pair: -pair[0])
+        found.sort(key=lambda pair: (-pair[0], pair[1].row_id))
         bare = [(score, {name: getattr(row, name) for name in row.__struct_fields__}) for score, row in found[:top]]
         return [Hit(row=VectorRow(**(fields | {"vector": []})), score=score) for score, fields in bare]
 

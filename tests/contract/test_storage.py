@@ -282,3 +282,11 @@ async def test_writing_and_removing_the_same_folder_at_once(folder: FolderStorag
     await asyncio.gather(remove(), *(folder.write(f"a/b/{n}", b"x") for n in range(30)))
     await folder.delete_prefix("a")
     assert [key async for key in folder.keys("a")] == []
+
+
+async def test_names_are_the_next_segments_each_once(storage: Storage) -> None:
+    for key in ("lib/doc-1/a", "lib/doc-1/b/c", "lib/doc-2/a", "other/x", "top"):
+        await storage.write(key, b"1")
+    assert [name async for name in storage.names("lib")] == ["doc-1", "doc-2"]
+    assert [name async for name in storage.names("")] == ["lib", "other", "top"]
+    assert [name async for name in storage.names("nowhere")] == []

@@ -31,6 +31,7 @@ from shared.adapters.http_gateway import HttpGateway
 from shared.gates import Verdict
 from shared.job import StepName
 from shared.phase import Ack, Phase, Report, handle
+from shared.ports import Embedder
 from shared.sealing import Sealing
 from shared.testing.memory_vectors import HashEmbedder, WordTokenizer
 from shared.ticket import Outcome, Ticket
@@ -95,10 +96,12 @@ class Counted:
         return await self._phase.work(ticket, report)
 
 
-def real_phases(world: World, extractor: Extraction | None = None) -> dict[StepName, Counted]:
+def real_phases(
+    world: World, extractor: Extraction | None = None, embedder: Embedder | None = None
+) -> dict[StepName, Counted]:
     """The three phases over the world's storage and vectors."""
     children: Any = InlineChildren()
-    embedder = HashEmbedder()
+    embedder = embedder or HashEmbedder()
     ingestion = Ingestion(world.storage, world.vectors, embedder, WordTokenizer(), IngestorSettings())
     analyzer = OfflineAnalyzer(children, TransformerSettings())
     stages: list[Stage] = [

@@ -58,13 +58,7 @@ class Region:
     def _place(self, row: Row, before: Row | None, after: Row | None) -> None:
         text = shorten_leaders(row.text)
         last = self.pieces[-1] if self.pieces and before is not None else None
-        if (
-            not self.styles.typed
-            and _is_mono(row)
-            and not self._titled(text)
-            and not _ADDRESS.search(text)
-            and not self._runs_over(row, before)
-        ):
+        if _is_mono(row) and not self._titled(text) and not _ADDRESS.search(text) and not self._runs_over(row, before):
             self._code(row, last)
             return
         fresh = last is None or before is None or self._breaks(row, before, last, text)
@@ -145,11 +139,7 @@ class Region:
     def _breaks(self, row: Row, before: Row, last: Piece, text: str) -> bool:
         """Whether a new block starts at `row`."""
         step = row.base - before.base
-        if (
-            step > 1.32 * self.headings.pitch(row)
-            or step < -2
-            or (not self.styles.typed and abs(row.size - before.size) > 0.12 * before.size)
-        ):
+        if step > 1.32 * self.headings.pitch(row) or step < -2 or abs(row.size - before.size) > 0.12 * before.size:
             return True
         if last.text[-1] in "./-_" and is_broken_address(last.text, text):
             return False

@@ -21,7 +21,6 @@ _LOWER = bytes(range(256)).lower()
 _NO_WORD = bytes(code for code in range(128) if not chr(code).isalnum())
 _LINE = 14.0  # ems: from here on a run is a line of running text and no cell, label or title
 _PROSE = 0.25
-_WORDS = 0.9  # letters and spaces among the characters of prose; programs have fewer
 
 
 @lru_cache(2048)
@@ -70,7 +69,6 @@ class Styles:
         self.prose = {size for size in prose if size > self.body and prose[size] > max(_PROSE * lines, 400)}
         self.font = max(fonts, key=lambda font: fonts[font]) if fonts else ""
         self.bold_body = bold * 2 > total
-        self.typed = _is_typed(sheets, total)
         self.large = self._large(sizes, total)
         self.titles: dict[int, dict[str, int]] = {}
         for entry in outline:
@@ -142,24 +140,12 @@ class Styles:
 
     def is_large(self, row: Row) -> bool:
         """Whether `row` is set clearly larger than the body, in a size that is no second size for running text."""
-        if self.typed:  # in one size; under a scan the sizes of its lines are guessed
-            return False
         return row.size >= self.body * 1.08 + 0.3 and (not self.prose or round(row.size * 2) / 2 not in self.prose)
 
     def begins_lines(self, x: float) -> bool:
         """Whether a good part of the lines of running text begins at `x`."""
         at = round(x)
         return sum(self.starts[at + step] for step in (-1, 0, 1)) > self.few
-
-
-def _is_typed(sheets: list[Sheet], total: int) -> bool:
-    """Whether the running text itself is monospaced: typed letters, and the layer of text that lies under a scan."""
-    texts = [s.text for sheet in sheets for s in sheet.segments if s.mono]
-    letters = sum(map(len, texts))
-    if letters < 0.7 * total or not letters:
-        return False
-    words = sum(char.isalpha() or char == " " for text in texts for char in text)
-    return words > _WORDS * letters
 
 
 def style_of(segment: Segment) -> tuple[float, bool]:

@@ -1,4 +1,4 @@
-"""Batches, bulk requeues, retries, and the broker's rebuilding."""
+"""Batches, bulk requeues, retries, and rebuilding."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from services.gateway.bulk import BatchRequest, BulkRequeue
 from services.gateway.composition import Gateway
+from services.gateway.rebuilding import RebuildRequest
 from services.gateway.web import answer, body_of
 from shared import twin
 from shared.errors import RequestError
@@ -57,5 +58,20 @@ def routes(gateway: Gateway) -> APIRouter:
     async def rebuild() -> Response:
         """For a broker that was wiped: streams and consumers are made, then every open job's event is told again."""
         return answer({"told": await gateway.rebuild_broker()})
+
+    @router.post("/system/rebuild", status_code=202, summary="Make documents, chunks and vectors anew from the twins")
+    async def rebuild_all(request: Request) -> Response:
+        """Nothing is read from PDFs again and no model is asked. Answers a handle and the batch of the jobs."""
+        return answer(gateway.rebuilding.rebuild(await body_of(request, RebuildRequest)), 202)
+
+    @router.post("/system/reembed", status_code=202, summary="Make the vectors of another embedder anew")
+    async def reembed(request: Request) -> Response:
+        """Only of documents whose vectors were not made with the configured embedder."""
+        return answer(gateway.rebuilding.reembed(await body_of(request, RebuildRequest)), 202)
+
+    @router.get("/system/rebuild/{handle}", summary="State of a rebuild or re-embedding")
+    async def rebuild_state(handle: str) -> Response:
+        """How many documents were found, restored and given a job so far; the jobs are `GET /batches/{batchId}`."""
+        return answer(gateway.rebuilding.state(handle))
 
     return router

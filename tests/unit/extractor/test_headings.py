@@ -150,15 +150,3 @@ def test_the_short_last_line_of_a_caption_over_columns_belongs_to_it() -> None:
     text = paper.markdown()
     assert text.split("\n\n")[0].endswith("and its last words")
     assert text.index("left 11") < text.index("right 0")
-
-
-def test_a_typed_letter_is_text_and_a_typed_program_is_code() -> None:
-    letter = Paper()
-    for number, text in enumerate(prose(20, width=10)):
-        letter.line(60, 60 + 12 * number, text, (10, 10, 8.8, 12)[number % 4] if number > 4 else 10, "cour")
-    assert "```" not in letter.markdown()
-    assert _headings(letter.pages()) == []
-    program = Paper()
-    for number in range(20):
-        program.line(60, 60 + 12 * number, f"x[{number}] = (a + b) * {number}; // {{}}", 10, "cour")
-    assert program.markdown().startswith("```")

@@ -1,0 +1,157 @@
+"""Making derived state anew: documents from the twins, chunks and vectors by jobs that only ingest (ADR 26).
+
+Nothing is read from a PDF and no model is asked about a text. The jobs take the ordinary route with its guards: each
+writes a new generation, the switch is atomic, and what fails leaves that document's answers as they were.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import uuid
+from collections.abc import AsyncIterator
+
+import msgspec
+from msgspec.structs import replace
+
+from services.gateway.creation import JobRequest
+from services.gateway.intake import Intake
+from services.gateway.twin_records import recorded
+from shared import twin
+from shared.document import Document
+from shared.errors import RequestError, ShadowtwinError, describe
+from shared.job import Parameters, Policies, Policy
+from shared.ports import DocumentStore, Storage
+
+logger = logging.getLogger("rebuild")
+PAGE = 200
+HANDLES_KEPT = 100
+REFUSED_KEPT = 1_000
+"""Refusals named; all of them are counted."""
+_DOCUMENT = re.compile(r"doc-[0-9a-f]{24}")
+_ONLY_INGEST = Policies(extract=Policy.IGNORE, metadata=Policy.IGNORE, ingest=Policy.FORCE)
+
+
+class RebuildRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of `POST /api/system/rebuild` and `/reembed`; without a library all of them."""
+
+    libraryId: str | None = None
+
+
+class Rebuild(msgspec.Struct, kw_only=True, rename="camel"):
+    """How far it is, in this process's memory; the jobs, found by `batchId`, are the truth. `restored` documents had
+    no record, `started` have a job, `refused` say why they have none."""
+
+    handle: str
+    batch_id: str
+    found: int = 0
+    restored: int = 0
+    started: int = 0
+    refused: dict[str, str] = {}
+    refusals: int = 0
+    finished: bool = False
+    error: str = ""
+
+
+class Rebuilding:
+    """Starts rebuilds and knows how far they are."""
+
+    def __init__(self, documents: DocumentStore, storage: Storage, intake: Intake, embedder: str) -> None:
+        self._documents, self._storage, self._intake = documents, storage, intake
+        self._embedder = embedder
+        self.handles: dict[str, Rebuild] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def rebuild(self, request: RebuildRequest) -> Rebuild:
+        """From the twins: documents that have no record get it back, then every document is ingested."""
+        return self._start("rebuild", self._from_twins(request.libraryId))
+
+    def reembed(self, request: RebuildRequest) -> Rebuild:
+        """Ingest the documents whose vectors another embedder has made."""
+        return self._start("reembed", self._other_embedders(request.libraryId))
+
+    def _start(self, name: str, documents: AsyncIterator[tuple[str, str, Document | ShadowtwinError]]) -> Rebuild:
+        state = Rebuild(handle=str(uuid.uuid4()), batch_id=str(uuid.uuid4()))
+        self.handles[state.handle] = state
+        if len(self.handles) > HANDLES_KEPT:
+            del self.handles[next(iter(self.handles))]
+        task = asyncio.create_task(self._run(name, documents, state))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return state
+
+    async def _run(
+        self, name: str, documents: AsyncIterator[tuple[str, str, Document | ShadowtwinError]], state: Rebuild
+    ) -> None:
+        try:
+            async for library, document_id, found in documents:
+                state.found += 1
+                try:
+                    if isinstance(found, ShadowtwinError):
+                        raise found
+                    if await self._documents.get(document_id) is None:
+                        state.restored += await self._documents.put(found)
+                    await self._ingest(name, library, document_id, state)
+                except ShadowtwinError as error:
+                    _refuse(state, document_id, f"{error.code}: {error.message}")
+        except Exception as error:
+            logger.exception("rebuild ended early")
+            state.error = describe(error).message
+        state.finished = True
+
+    async def _ingest(self, name: str, library: str, document_id: str, state: Rebuild) -> None:
+        parameters = Parameters(policies=_ONLY_INGEST)
+        request = JobRequest(
+            library_id=library,
+            document_id=document_id,
+            batch_id=state.batch_id,
+            batch_name=name,
+            parameters=parameters,
+        )
+        accepted = await self._intake.again(request)
+        if accepted.existing:
+            _refuse(state, document_id, f"job_open: {accepted.job_id} is at it; its own ingestion does the same.")
+        else:
+            state.started += 1
+
+    async def _from_twins(self, library: str | None) -> AsyncIterator[tuple[str, str, Document | ShadowtwinError]]:
+        libraries = [twin.library_id(library)] if library else [name async for name in self._storage.names("")]
+        for name in libraries:
+            async for document_id in self._storage.names(name):
+                if not _DOCUMENT.fullmatch(document_id):
+                    continue
+                try:
+                    found = await self._documents.get(document_id) or await recorded(self._storage, name, document_id)
+                except ShadowtwinError as error:
+                    yield name, document_id, error
+                    continue
+                if found is not None and _has_text(found):
+                    yield name, document_id, found
+
+    async def _other_embedders(self, library: str | None) -> AsyncIterator[tuple[str, str, Document | ShadowtwinError]]:
+        cursor = None
+        while True:
+            page, cursor = await self._documents.find(library, cursor, PAGE)
+            for document in page:
+                if _has_text(document) and document.made_from.get("embedder") != self._embedder:
+                    yield document.library_id, document.document_id, document
+            if cursor is None:
+                return
+
+    def state(self, handle: str) -> Rebuild:
+        """How far it is; raises RequestError not_found."""
+        found = self.handles.get(handle)
+        if found is None:
+            raise RequestError("not_found", "There is no such handle (they live as long as the gateway's process).")
+        return replace(found, refused=dict(found.refused))
+
+
+def _has_text(document: Document) -> bool:
+    return "transcript" in document.artefacts or "transformation" in document.artefacts
+
+
+def _refuse(state: Rebuild, document_id: str, reason: str) -> None:
+    state.refusals += 1
+    if len(state.refused) < REFUSED_KEPT:
+        state.refused[document_id] = reason
