@@ -17,6 +17,10 @@ from shared.adapters.milvus_records import MOST_BYTES, WORD_BYTES
 from shared.errors import ConfigurationError, ShadowtwinError, TransientError
 
 CONSISTENCY = "Strong"
+PAUSES = (0.2, 1.0)
+"""Seconds before a request is sent again."""
+CHANNEL = {"grpc.keepalive_time_ms": 300_000}
+"""pymilvus pings every 10 s, which a server with gRPC's defaults answers by closing the connection."""
 WORDS = ("document", "generation", "kind", "library", "scale")
 _REFUSED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
 _REFUSED_CODES = frozenset({3, 1400, 1401})
@@ -44,7 +48,9 @@ class MilvusCollection:
             ) from None
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL + 1)
         await self._call(lambda: asyncio.to_thread(self._make))
-        self._client = self._vendor.AsyncMilvusClient(uri=self._uri, token=self._token, timeout=self._deadline)
+        self._client = self._vendor.AsyncMilvusClient(
+            uri=self._uri, token=self._token, timeout=self._deadline, grpc_options=CHANNEL
+        )
         described = await self._call(lambda: self._client.describe_collection(self._name))
         return next(int(field["params"]["dim"]) for field in described["fields"] if field["name"] == "vector")
 
@@ -97,7 +103,9 @@ class MilvusCollection:
 
     def _make(self) -> None:
         """Make the collection with its indexes, and load it. Blocks; losing a race against another process is fine."""
-        client = self._vendor.MilvusClient(uri=self._uri, token=self._token, timeout=self._deadline)
+        client = self._vendor.MilvusClient(
+            uri=self._uri, token=self._token, timeout=self._deadline, grpc_options=CHANNEL
+        )
         try:
             if not client.has_collection(self._name):
                 try:
@@ -136,11 +144,23 @@ class MilvusCollection:
         return schema, indexes
 
     async def _call(self, request: Callable[[], Awaitable[Any]]) -> Any:
+        """A request, sent again after a passing failure: each of them may be repeated."""
         try:
             async with asyncio.timeout(self._deadline):
-                return await request()
+                for pause in PAUSES:
+                    try:
+                        return await self._once(request)
+                    except TransientError:
+                        await asyncio.sleep(pause)
+                return await self._once(request)
         except TimeoutError:
             raise TransientError("unavailable", f"Milvus did not answer within {self._deadline:g} s.") from None
+
+    async def _once(self, request: Callable[[], Awaitable[Any]]) -> Any:
+        try:
+            return await request()
+        except TimeoutError:
+            raise
         except Exception as error:
             raise self._translated(error) from None
 
