@@ -55,6 +55,7 @@ class Tally:
         """Images that were left out, by reason."""
         self._failed: list[tuple[int, str]] = []
         self._warned: dict[str, list[int]] = {}
+        self._confidence = 0.0
         self._chars = self._placements = self._repeats = self._figures = self._previews = 0
         self._methods: Counter[str] = Counter()
         self._limited: dict[str, list[int]] = {}
@@ -63,6 +64,7 @@ class Tally:
         """Count a page."""
         self.pages += 1
         self._chars += page.chars
+        self._confidence += page.confidence
         self._previews += bool(page.preview)
         if page.error:
             self._failed.append((page.number, page.error))
@@ -96,6 +98,7 @@ class Tally:
             "figures": self._figures,
             "previews": self._previews,
             "characters": self._chars,
+            "pageConfidencePercent": round(100 * self._confidence / max(1, self.pages)),
         }
         metadata = {f"pdf_{key}": value for key, value in info.metadata.items() if value}
         return Found(

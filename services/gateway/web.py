@@ -76,7 +76,22 @@ def shown_job(job: Job) -> dict[str, Any]:
     document["parameters"]["sealedPassword"] = "***" if job.parameters.sealed_password else ""
     cancelled = job.error is not None and job.error.code == "cancelled"
     document["shownStatus"] = "cancelled" if cancelled else str(job.status)
+    document["summary"] = summary_of(job)
     return document
+
+
+def summary_of(job: Job) -> dict[str, Any]:
+    """The run's answer in the words of seed 001 (checklist A1.18). The score is that of the products where there are
+    any, else how well the pages could be read, both 0-1; None while nothing is known."""
+    counts = job.counts
+    percent = counts.get("productConfidencePercent", counts.get("pageConfidencePercent"))
+    return {
+        "document_id": job.document_id,
+        "products_discovered": counts.get("products", 0),
+        "chunks_created": counts.get("chunksSmall", 0) + counts.get("chunksLarge", 0),
+        "images_processed": counts.get("imagesProcessed", counts.get("images", 0)),
+        "confidence_score": None if percent is None else percent / 100,
+    }
 
 
 class BodyLimit:

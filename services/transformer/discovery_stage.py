@@ -66,6 +66,8 @@ class ProductDiscovery:
         }
         if found.products or parameters.products is True:
             work.report.mark(CHECKPOINT, _sentence(found), **counts)
+            sure = sum(product.confidence for product in found.products)
+            counts["productConfidencePercent"] = round(100 * sure / max(1, len(found.products)))
         return Done(
             made_from=await self.made_from(work.ticket),
             counts=counts,

@@ -47,6 +47,18 @@ async def test_a_plain_job_discovers_the_products_of_a_catalogue(gateway: World,
     assert [(row["name"], row["pages"]) for row in body["products"]] == [(p.name, p.pages) for p in truth.products]
 
 
+async def test_the_answer_of_a_run_says_what_it_gave(gateway: World, tmp_path: Path):
+    truth = catalogue(tmp_path / "c.pdf", Design())
+    accepted = await gateway.upload((tmp_path / "c.pdf").read_bytes())
+    await Route(gateway).run()
+    summary = (await gateway.http.get(f"/api/jobs/{accepted['jobId']}")).json()["summary"]
+    assert summary["document_id"] == accepted["documentId"]
+    assert summary["products_discovered"] == len(truth.products)
+    assert summary["chunks_created"] > 0
+    assert summary["images_processed"] > 0
+    assert 0.5 < summary["confidence_score"] <= 1
+
+
 async def test_products_and_entities_come_in_pages(gateway: World, tmp_path: Path):
     truth = catalogue(tmp_path / "c.pdf", Design())
     document, _ = await processed(gateway, tmp_path / "c.pdf")
