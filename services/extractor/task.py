@@ -7,7 +7,7 @@ import msgspec
 from services.extractor.caps import Caps
 from services.extractor.reading import Reading
 
-READER = "fast-5"
+READER = "fast-7"
 """Name and version of the reader; part of every transcript's fingerprint, so that a better one makes it stale."""
 
 PICTURES = "pictures-2"

@@ -10,6 +10,7 @@ import pymupdf
 from services.extractor.caps import Caps
 from services.extractor.pages import Block, OutlineEntry, Page
 from services.extractor.places import OUTLINE, Lost, LostPage, Touch, untold
+from services.extractor.reader.bands import close_bands
 from services.extractor.reader.blocks import Region, join_across
 from services.extractor.reader.columns import regions
 from services.extractor.reader.describe import read_outline
@@ -173,6 +174,7 @@ def layout(sheet: Sheet, styles: Styles) -> list[Piece]:
     """The blocks of a sheet in reading order."""
     _lift_stamps(sheet)
     thin_strokes(sheet)
+    close_bands(sheet)
     sheet.segments = take_grids(sheet)
     sheet.segments = take_frames(sheet)
     pieces: list[Piece] = []

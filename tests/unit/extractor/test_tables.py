@@ -181,3 +181,29 @@ def test_a_list_of_code_with_aligned_comments_is_no_table() -> None:
         paper.line(60, 100 + 12 * number, code, 9, "cour")
         paper.line(200, 100 + 12 * number, note, 9, "cour")
     assert "|" not in paper.markdown()
+
+
+def _cells_of_rows(paper: Paper, top: float, shaded: tuple[int, ...]) -> None:
+    for row in shaded:
+        for x0, x1 in ((60, 200), (200, 400)):
+            paper.page.draw_rect((x0, top + 32 * row, x1, top + 32 * row + 32), color=None, fill=(0.9, 0.9, 0.9))
+
+
+def test_white_rows_between_shaded_ones_have_the_same_cells() -> None:
+    paper = Paper()
+    _cells_of_rows(paper, 100, (0, 2))
+    for number, name in enumerate(("Package", "apt", "dpkg", "tasksel")):
+        paper.line(64, 120 + 32 * number, name)
+        paper.lines(204, 113 + 32 * number, [f"the text of row {number}", "takes a second line"], step=13)
+    text = paper.markdown()
+    assert "| apt | the text of row 1 takes a second line |" in text
+    assert "| tasksel | the text of row 3 takes a second line |" in text
+
+
+def test_text_between_shaded_titles_is_no_row() -> None:
+    paper = Paper()
+    _cells_of_rows(paper, 100, (0, 2))
+    for number in (0, 2):
+        paper.line(204, 120 + 32 * number, "Note")
+    paper.lines(64, 145, prose(2, 1, 9), step=12)
+    assert "|" not in paper.markdown()
