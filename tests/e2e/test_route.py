@@ -21,8 +21,11 @@ def test_a_pdf_becomes_a_twin_with_vectors_and_a_finished_job(running: Running, 
         "extract_pdf": "completed",
         "store_shadow_twin": "completed",
         "transform_template": "completed",
+        "discover_products": "completed",
         "ingest_rag": "completed",
     }
+    discovery = next(step for step in job["steps"] if step["name"] == "discover_products")
+    assert (discovery["skipped"], discovery["reason"]) == (True, "no_catalogue")
     transformation = running.twin_file(accepted["documentId"], "transformation")
     meta, body = frontmatter.parse(transformation.read_text(encoding="utf-8"))
     assert meta["title"] == "Lighthouses of the Northern Coast"
