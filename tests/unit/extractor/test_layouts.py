@@ -12,7 +12,7 @@ from services.extractor.reader.arabic import _repaired
 from services.extractor.reader.bidi import compose
 from services.extractor.reader.language import confidence_of, garbled_letters
 from services.extractor.reader.text import find_lost_leaders
-from tests.unit.extractor.papers import Paper, prose
+from tests.unit.extractor.papers import WORDS, Paper, prose
 
 
 def test_three_close_columns_are_read_one_after_the_other() -> None:
@@ -65,6 +65,21 @@ def test_a_title_that_two_pages_share_below_the_header_stays_a_title() -> None:
     pages = paper.pages()
     assert all(page.header == "Design Catalogue" for page in pages)
     assert ["Certificates and marks" in page.markdown for page in pages] == [n in (2, 3) for n in range(6)]
+
+
+def test_captions_in_the_same_place_of_every_page_are_text() -> None:
+    paper = Paper()
+    for number in range(7):
+        if number:
+            paper.next_page()
+        named = max(number, 1)  # the first table goes on over the second page
+        paper.line(60, 50, f"Table {named}. Actual numbers of {WORDS[named]} by region: School years", 8, "hebo")
+        paper.line(60, 60, "2003-04 through 2021-22" + "-Continued" * (number == 1), 8, "hebo")
+        paper.lines(60, 90, prose(40, number))
+        paper.line(60, 800, f"{52 + number}   Reference Tables", 9)
+    pages = paper.pages()
+    assert [f"Table {max(number, 1)}." in page.markdown for number, page in enumerate(pages)] == [True] * 7
+    assert all("Reference Tables" in page.footer for page in pages)
 
 
 def test_a_row_of_numbers_at_the_top_is_no_header() -> None:
