@@ -56,7 +56,7 @@ CATALOGUE: dict[str, Entry] = {
     "pdf_crashed": Entry(
         422, "The PDF made the reader crash.", "Print it to a new PDF and upload that; the original is malformed."
     ),
-    "pdf_page_failed": Entry(422, "A page could not be read.", "The other pages were kept; export that page again."),
+    "pdf_page_failed": Entry(422, "The content of a page is damaged.", "Export the PDF again from its source."),
     "pdf_no_text": Entry(
         422, "No text was found in the PDF.", "It is probably a scan: choose the extraction method ocr."
     ),

@@ -30,14 +30,16 @@ from shared.methods import LOCAL_METHODS
 
 
 def extract(arguments: argparse.Namespace) -> int:
-    """Write DIR/<stem>.md and DIR/images/; exit code 2 with the error's code when the PDF cannot be read."""
+    """Write DIR/<stem>.md and what pictures there are; exit code 2 with the error's code when nothing can be read."""
     if arguments.method not in LOCAL_METHODS:
         raise CliError("bad_request", f"--method must be one of {', '.join(LOCAL_METHODS)}.", "Choose one of them.", 2)
     if not arguments.file.is_file():
         raise CliError("not_found", f"There is no file {arguments.file}.", "Check the path.", 2)
+    secret = password(arguments)
     started = time.monotonic()
     try:
-        found = asyncio.run(_extract(arguments))
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        found = asyncio.run(_extract(arguments, secret))
     except ShadowtwinError as error:
         raise CliError(error.code, error.message, error.hint, 2) from error
     except OSError as error:
@@ -82,8 +84,7 @@ class _Folder:
             if "image" in message:
                 self._tally.image(msgspec.convert(message["image"], Image))
             if message["content"]:
-                path = self._folder / picture_name(message)
-                await asyncio.to_thread(path.write_bytes, message["content"])
+                await asyncio.to_thread(_write, self._folder / picture_name(message), message["content"])
         elif "page" in message:
             page = msgspec.convert(message["page"], Page)
             self._tally.page(page)
@@ -99,20 +100,22 @@ class _Folder:
         return found
 
 
-async def _extract(arguments: argparse.Namespace) -> Found:
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+
+
+async def _extract(arguments: argparse.Namespace, secret: str) -> Found:
     settings = ExtractorSettings()
     pdf, folder = arguments.file, arguments.output
     wanted = Parameters(extraction_method=arguments.method, ocr_languages=arguments.ocr_languages)
-    (folder / "images").mkdir(parents=True, exist_ok=True)
-    if arguments.previews:
-        (folder / "previews").mkdir(exist_ok=True)
     task = Task(
         path=str(pdf.resolve()),
         figures=arguments.figures,
         previews=arguments.previews,
         max_pages=settings.max_pages,
         caps=settings.caps(),
-        password=password(arguments),
+        password=secret,
         respect_permissions=settings.respect_permissions,
         reading=settings.reading(wanted),
     )

@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from infra.cli.failure import CliError
 from shared.methods import LOCAL_METHODS
@@ -15,9 +16,17 @@ from shared.methods import LOCAL_METHODS
 DEFAULT_DATA = Path(__file__).resolve().parents[2] / ".shadowtwin" / "data"
 
 
+class _Parser(argparse.ArgumentParser):
+    """Wrong calls are told like every other failure, so that `--json` holds for them as well."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises CliError; the sentence is argparse's."""
+        raise CliError("bad_request", f"{message[:1].upper()}{message[1:]}.", f"See {self.prog} --help.", 2)
+
+
 def build() -> argparse.ArgumentParser:
     """The parser with all commands."""
-    parser = argparse.ArgumentParser(prog="shadowtwin", description="Every PDF gets a shadow twin.")
+    parser = _Parser(prog="shadowtwin", description="Every PDF gets a shadow twin.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, module: str, about: str, *, where: bool = True) -> argparse.ArgumentParser:
@@ -130,15 +139,16 @@ def main(argv: list[str]) -> int:
         from infra.cli.checks import test
 
         return test(argv[1:])
-    arguments = build().parse_args(argv)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
+    told = "--json" in argv
     try:
+        arguments = build().parse_args(argv)
         module = importlib.import_module(arguments.module)
         code: int = getattr(module, arguments.function)(arguments)
         return code
     except CliError as error:
-        if arguments.json:
+        if told:
             print(json.dumps({"error": {"code": error.code, "message": error.message, "hint": error.hint}}))
         else:
             print(f"shadowtwin: {error.message} {error.hint}".rstrip(), file=sys.stderr)

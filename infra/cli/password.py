@@ -13,6 +13,8 @@ from infra.cli.failure import CliError
 def password(arguments: argparse.Namespace) -> str:
     """What `--password` or `--password-file` asks for; "" without either."""
     if arguments.password:
+        if not sys.stdin.isatty():
+            raise CliError("bad_request", "There is no terminal to ask for the password.", "Use --password-file -.", 2)
         return getpass.getpass("Password of the PDF: ")
     if arguments.password_file is None:
         return ""

@@ -32,6 +32,8 @@ _GATHERED = {
     "layout_lost": "The layout model exceeded its limits; the pages stay as the fast method reads them.",
 }
 """Warnings that many pages may have, each told once with its pages."""
+_LEFT = {"page_failed": "The images of {} pages were not looked for, because the pages cannot be drawn."}
+"""Why images were left out, where the count is not one of images."""
 _LISTED = 20
 
 
@@ -133,7 +135,7 @@ class Tally:
             message = f"{self._repeats} placements repeat an image stored already; images.jsonl names the first."
             warnings.append({"code": "images_repeated", "message": message, "count": self._repeats})
         for reason, count in sorted(self.dropped.items()):
-            message = f"{count} images dropped: {reason}."
+            message = _LEFT.get(reason, "{} images dropped: " + f"{reason}.").format(count)
             warnings.append({"code": "images_dropped", "message": message, "count": count, "reason": reason})
         return warnings
 
@@ -146,7 +148,8 @@ def _listed(numbers: list[int]) -> str:
 def none_read(codes: list[str]) -> DocumentError:
     """The error of a document of which no page could be read: the code that most pages failed with."""
     code = Counter(codes).most_common(1)[0][0]
-    return DocumentError(code, f"None of the {len(codes)} pages could be read: {_sentence(code)}")
+    whole = f"None of the {len(codes)} pages" if len(codes) > 1 else "Not even the only page"
+    return DocumentError(code, f"{whole} could be read: {_sentence(code)}")
 
 
 def _sentence(code: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 
@@ -31,6 +32,8 @@ _SAMPLE = 12
 _REACH = 2
 _GARBLED = 0.7
 _STAMP = 60.0
+_ALLOCATION = re.compile(r"\b(?:m|c|re)alloc \(.*\) failed")
+"""How MuPDF says that there is no memory left; its exceptions are of the same types as those of damaged files."""
 
 
 class Reader:
@@ -78,6 +81,8 @@ class Reader:
             except MemoryError:
                 raise
             except Exception as exc:  # MuPDF raises many types; the page is lost, not the document
+                if _ALLOCATION.search(str(exc)):
+                    raise MemoryError from exc
                 found = exc
             self.sheets[index] = found
         return found

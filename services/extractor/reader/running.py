@@ -134,7 +134,7 @@ class Running:
                 hits = [cell for cell in hits if cell.size <= self.largest or _folio(cell.text)]
             if len(row.cells) > 3:  # the numbers of a table return by chance
                 hits = [cell for cell in hits if any(map(str.isalpha, cell.text))]
-            if CAPTION.match(row.text):  # tables that begin at the top of every page: their captions are text
+            if not mark and CAPTION.match(row.text):  # of tables that begin at the top of every page
                 hits = [cell for cell in hits if self.words.get(_worded(cell) + mark, 0) >= self.most]
             alone = row is rows[0] and len(row.cells) == 1
             lone = alone and (_is_lone_folio(row.cells[0], sheet) or _is_marking(row.cells[0], across, sheet))

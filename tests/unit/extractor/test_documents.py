@@ -182,3 +182,17 @@ def test_an_outline_that_promises_what_the_page_does_not_hold_is_told() -> None:
     paper.page.insert_text((60, 90), "Real title", fontsize=18)
     paper.doc.set_toc([[1, "Invented title", 1], [1, "Real title", 2]])
     assert [page.warnings for page in paper.pages()] == [["outline_disagrees"], []]
+
+
+class _Starved(pymupdf.Document):  # type: ignore[misc]
+    """A document whose pages need more memory than there is."""
+
+    def load_page(self, page_id: int | tuple[int, int]) -> pymupdf.Page:
+        raise RuntimeError("code=2: calloc (4104 x 1 bytes) failed")
+
+
+def test_memory_that_the_library_could_not_get_is_no_damaged_page() -> None:
+    paper = Paper()
+    paper.lines(60, 100, prose(5))
+    with pytest.raises(MemoryError):
+        list(read_pages(_Starved("pdf", paper.doc.tobytes())))

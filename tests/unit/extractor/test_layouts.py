@@ -76,7 +76,7 @@ def test_captions_in_the_same_place_of_every_page_are_text() -> None:
         paper.line(60, 50, f"Table {named}. Actual numbers of {WORDS[named]} by region: School years", 8, "hebo")
         paper.line(60, 60, "2003-04 through 2021-22" + "-Continued" * (number == 1), 8, "hebo")
         paper.lines(60, 90, prose(40, number))
-        paper.line(60, 800, f"{52 + number}   Reference Tables", 9)
+        paper.line(60, 800, f"Exhibit 2: Reference Tables   {52 + number}", 9)
     pages = paper.pages()
     assert [f"Table {max(number, 1)}." in page.markdown for number, page in enumerate(pages)] == [True] * 7
     assert all("Reference Tables" in page.footer for page in pages)
