@@ -187,6 +187,8 @@ class VectorFilter(msgspec.Struct, frozen=True, kw_only=True):
     document_ids: list[str] | None = None
     kinds: list[str] | None = None
     scale: str | None = None
+    chapter: str | None = None  # a path like `Part / Chapter`, and everything below it
+    pages: tuple[int, int] | None = None  # 1-based, inclusive; rows that touch the range
 
 
 class VectorStore(Protocol):

@@ -70,7 +70,7 @@ class Gateway:
         self.delivery = delivery = Delivery(jobs, documents, storage, vectors, embedder.dimension)
         self.orchestrator = Orchestrator(jobs, delivery, bus)
         self.sweeper = Sweeper(jobs, self.orchestrator, settings)
-        self.search = Search(documents, vectors, embedder)
+        self.search = Search(documents, vectors, embedder, storage)
         self.admission = Admission(jobs, self.orchestrator, settings)
         self.orchestrator.on_change = self.admission.notice
         self.planner = Planner(bus if isinstance(bus, NatsBus) else None)

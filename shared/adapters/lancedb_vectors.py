@@ -202,7 +202,17 @@ class LanceVectors:
         ]
         if where.scale is not None:
             wanted.append(self._is("scale", where.scale))
-        return _all(wanted) if wanted else None
+        if where.chapter is not None:
+            below = (self._column("chapter") >= self._literal(f"{where.chapter} / ")) & (
+                self._column("chapter") < self._literal(f"{where.chapter} /!")
+            )
+            wanted.append(self._is("chapter", where.chapter) | below)
+        if where.pages is None:
+            return _all(wanted) if wanted else None
+        # typed expressions know no lists: the engine writes the others as SQL, and only two numbers are added
+        first, last = map(int, where.pages)
+        range_ = f"array_element(pages, 1) <= {last} AND array_element(pages, -1) >= {first}"
+        return f"({_all(wanted).to_sql()}) AND {range_}" if wanted else range_
 
 
 def fuse(rankings: Iterable[Sequence[VectorRow]]) -> list[Hit]:

@@ -47,6 +47,8 @@ def to_vector(row: VectorRow) -> tuple[dict[str, Any], bool]:
     """The vector to upsert, and whether its text had to be cut; raises ConfigurationError when nothing helps."""
     metadata: dict[str, Any] = {name: getattr(row, name) for name in row.__struct_fields__ if name != "vector"}
     metadata["pages"] = [str(page) for page in row.pages]
+    metadata |= {"first_page": min(row.pages, default=0), "last_page": max(row.pages, default=-1)}
+    metadata["chapters"] = chapter_paths(row.chapter)
     metadata["extra"] = msgspec.json.encode(row.extra).decode()
     cut = False
     while (size := len(msgspec.json.encode(metadata))) > MOST_METADATA:
@@ -92,4 +94,14 @@ def conditions(where: VectorFilter) -> dict[str, Any] | None:
         return None
     if where.scale is not None:
         wanted["scale"] = {"$eq": where.scale}
+    if where.chapter is not None:
+        wanted["chapters"] = {"$in": [where.chapter]}
+    if where.pages is not None:
+        wanted |= {"first_page": {"$lte": where.pages[1]}, "last_page": {"$gte": where.pages[0]}}
     return wanted
+
+
+def chapter_paths(chapter: str) -> list[str]:
+    """The path and those of the chapters above it."""
+    names = chapter.split(" / ")
+    return [" / ".join(names[: depth + 1]) for depth in range(len(names))]

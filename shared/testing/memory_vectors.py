@@ -112,7 +112,10 @@ def _key(row: VectorRow) -> tuple[str, str, str]:
 
 def _matches(row: VectorRow, where: VectorFilter) -> bool:
     lists = ((where.library_ids, row.library_id), (where.document_ids, row.document_id), (where.kinds, row.kind))
-    return all(wanted is None or own in wanted for wanted, own in lists) and where.scale in (None, row.scale)
+    listed = all(wanted is None or own in wanted for wanted, own in lists) and where.scale in (None, row.scale)
+    below = where.chapter is None or f"{row.chapter} / ".startswith(f"{where.chapter} / ")
+    first, last = where.pages or (0, 0)
+    return listed and below and (where.pages is None or any(first <= page <= last for page in row.pages))
 
 
 def _cosine(a: Sequence[float], b: Sequence[float]) -> float:

@@ -252,3 +252,18 @@ async def test_many_rows_are_all_there(store: VectorStore) -> None:
     assert await store.count("doc-1", "g1") == 1_500
     assert await store.tidy("doc-1", "g2") == 1_500
     assert await store.count("doc-1", "g1") == 0
+
+
+async def test_a_chapter_holds_those_below_it_and_pages_are_a_range(store: VectorStore) -> None:
+    await store.write([
+        row("a", chapter="Part", pages=[1, 2]), row("b", chapter="Part / One", pages=[2, 3]),
+        row("c", chapter="Partly", pages=[9]), row("d", chapter="", pages=[]),
+    ])  # fmt: skip
+    assert set(await ids(store, VectorFilter(chapter="Part"))) == {"a", "b"}
+    assert await ids(store, VectorFilter(chapter="Part / One")) == ["b"]
+    assert await ids(store, VectorFilter(chapter="it's")) == []
+    assert set(await ids(store, VectorFilter(pages=(2, 2)))) == {"a", "b"}
+    assert set(await ids(store, VectorFilter(pages=(3, 12)))) == {"b", "c"}
+    assert await ids(store, VectorFilter(pages=(4, 8))) == []
+    assert await ids(store, VectorFilter(pages=(1, 12), chapter="Part / One", kinds=["chunk"])) == ["b"]
+    assert await ids(store, VectorFilter(pages=(1, 12), document_ids=["it's", "doc-1"], chapter="Partly")) == ["c"]

@@ -131,9 +131,15 @@ def _matches(row: dict[str, Any], where: dict[str, Any]) -> bool:
     metadata = row["metadata"]
     for name, condition in where.items():
         ((operator, wanted),) = condition.items()
+        value = metadata.get(name)
+        if operator in ("$lte", "$gte"):
+            if not isinstance(value, (int, float)) or (value > wanted if operator == "$lte" else value < wanted):
+                return False
+            continue
         if operator not in ("$in", "$eq"):
             raise ValueError(operator)
-        if metadata.get(name) not in (wanted if operator == "$in" else [wanted]):
+        values = value if isinstance(value, list) else [value]
+        if not set(values) & set(wanted if operator == "$in" else [wanted]):
             return False
     return True
 
