@@ -36,12 +36,13 @@ _HEADING = re.compile(r"^ {0,3}#{1,6}\s.*$", re.MULTILINE)
 _STEM = 4
 _FUNCTION_WORDS = frozenset(
     """
-    a an the of in on at by for from to with and or is are was were be been do does did has have had what which who whom
-    whose where when why how it its this that these those there i you we they can could will would should about as not
-    der die das den dem des ein eine einer eines einem einen und oder ist sind war waren wird werden hat haben was wer
-    wen wem wessen welche welcher welches welchen wo wann warum wie im am zum zur von vom zu mit für auf aus bei nach
-    le la les un une des du de et ou est sont quel quelle quels quelles qui que quoi où quand comment pour dans sur avec
-    el los las una uno y o es son qué cuál cuáles quién dónde cuándo cómo para en con por il lo gli che chi quale
+    a an the of in on at by for from to with and or is are was were be been do does did has have had what which who
+    whom whose where when why how often much many it its this that these those there i you we they can could will
+    would should about as not der die das den dem des ein eine einer eines einem einen und oder ist sind war waren
+    wird werden hat haben was wer wen wem wessen welche welcher welches welchen wo wann warum wie im am zum zur von
+    vom zu mit für auf aus bei nach le la les un une des du de et ou est sont quel quelle quels quelles qui que quoi
+    où quand comment pour dans sur avec el los las una uno y o es son qué cuál cuáles quién dónde cuándo cómo para en
+    con por il lo gli che chi quale
     """.split()  # noqa: SIM905
 )
 
@@ -93,7 +94,9 @@ def rank(query: str, hits: Sequence[Hit], *, by_page: bool) -> list[Passage]:
     passages = list(_passages(hits, by_page=by_page))
     wanted = asked(query)
     bags = [_bag(passage) for passage in passages]
-    lexical, shares = _bm25(wanted, bags)
+    scores, shares = _bm25(wanted, bags)
+    # who holds more of what was asked comes before who holds one word of it often or in a heading
+    lexical = [score * (2 + share) / 3 for score, share in zip(scores, shares, strict=True)]
     most_fused = max((passage.fused for passage in passages), default=0.0) or 1.0
     most_lexical = max(lexical, default=0.0) or 1.0
     for passage, words, share in zip(passages, lexical, shares, strict=True):
