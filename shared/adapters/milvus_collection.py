@@ -13,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from shared.adapters.milvus_records import MOST_BYTES, WORD_BYTES
+from shared.adapters.milvus_records import CHAPTERS_BYTES, MOST_BYTES, WORD_BYTES
 from shared.errors import ConfigurationError, ShadowtwinError, TransientError
 
 CONSISTENCY = "Strong"
@@ -22,6 +22,7 @@ PAUSES = (0.2, 1.0)
 CHANNEL = {"grpc.keepalive_time_ms": 300_000}
 """pymilvus pings every 10 s, which a server with gRPC's defaults answers by closing the connection."""
 WORDS = ("document", "generation", "kind", "library", "scale")
+PAGES = ("first_page", "last_page")
 _REFUSED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
 _REFUSED_CODES = frozenset({3, 1400, 1401})
 """Of the server: permission denied, and the two of privileges and credentials."""
@@ -126,6 +127,9 @@ class MilvusCollection:
         schema.add_field("key", kinds.VARCHAR, max_length=64, is_primary=True)
         for name in WORDS:
             schema.add_field(name, kinds.VARCHAR, max_length=WORD_BYTES)
+        for name in PAGES:
+            schema.add_field(name, kinds.INT64)
+        schema.add_field("chapters", kinds.VARCHAR, max_length=CHAPTERS_BYTES)
         schema.add_field("text", kinds.VARCHAR, max_length=MOST_BYTES, enable_analyzer=True)
         schema.add_field("meta", kinds.VARCHAR, max_length=MOST_BYTES)
         schema.add_field("vector", kinds.FLOAT_VECTOR, dim=self._dimension)

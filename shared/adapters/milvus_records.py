@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from shared.adapters.lancedb_table import key_of
-from shared.adapters.pinecone_records import CUT_MARK, id_part
+from shared.adapters.pinecone_records import CUT_MARK, chapter_paths, id_part
 from shared.errors import ConfigurationError
 from shared.ports import VectorFilter, VectorRow
 
@@ -25,6 +25,9 @@ WORD_BYTES = 128
 ROWS_PER_UPSERT = 500
 BYTES_PER_UPSERT = 8 << 20
 """Of one request; a server takes 64 MB at most by default."""
+CHAPTERS_MOST = 20
+CHAPTERS_BYTES = 26 * CHAPTERS_MOST
+"""Of the marks of a row's chapter and those above it."""
 ABOUT = "~about"
 """Kind of the one row that names the embedder; no row's kind is stored like this."""
 _META = [name for name in VectorRow.__struct_fields__ if name not in ("vector", "text")]
@@ -51,6 +54,9 @@ def to_entity(row: VectorRow) -> tuple[dict[str, Any], bool]:
         "kind": word(row.kind),
         "library": word(row.library_id),
         "scale": word(row.scale),
+        "first_page": min(row.pages, default=0),
+        "last_page": max(row.pages, default=-1),
+        "chapters": "".join(map(_chapter_mark, chapter_paths(row.chapter)[:CHAPTERS_MOST])),
         "text": text.decode(),
         "meta": meta,
         "vector": row.vector,
@@ -108,4 +114,14 @@ def search_filter(where: VectorFilter) -> str | None:
         wanted.append(f"{name} in [{words}]")
     if where.scale is not None:
         wanted.append(f'scale == "{word(where.scale)}"')
+    if where.chapter is not None:
+        wanted.append(f'chapters like "%{_chapter_mark(where.chapter)}%"')
+    if where.pages is not None:
+        first, last = map(int, where.pages)
+        wanted.append(f"first_page <= {last} and last_page >= {first}")
     return " and ".join(wanted)
+
+
+def _chapter_mark(path: str) -> str:
+    """A chapter's path as a word of letters and digits between bars."""
+    return f"|{hashlib.sha256(path.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}|"
