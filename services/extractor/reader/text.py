@@ -88,11 +88,6 @@ def is_wide(char: str) -> bool:
     return _KANA_HAN.match(char) is not None
 
 
-def count_wide(text: str) -> int:
-    """How many East Asian characters `text` holds."""
-    return 0 if text.isascii() else len(_WIDE.findall(text))
-
-
 def shorten_leaders(text: str) -> str:
     """`text` with the dot leaders of a table of contents made short."""
     if "...." in text or ". . " in text or "…" in text or "___" in text or "···" in text:
@@ -135,11 +130,3 @@ def join(left: str, right: str) -> str:
     if ord(last) > 0x2E7F and ord(first) > 0x2E7F and is_wide(last) and is_wide(first):
         return left + right
     return f"{left} {right}"
-
-
-def join_all(lines: list[str]) -> str:
-    """Many lines of one paragraph as one."""
-    joined = ""
-    for line in lines:
-        joined = join(joined, line)
-    return joined
