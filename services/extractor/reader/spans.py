@@ -73,6 +73,8 @@ def segments_of(lines: list[Line]) -> list[Segment]:
             x0, y0, x0 + box.w / SCALE, y0 + box.h / SCALE, line.y / SCALE, size, text, font.name, len(found)
         )
         _style(piece, font, mono)
+        if text[0] == " " and current is not None:
+            _settle(piece, current)
         current = _extend(found, current, piece, mono, space)
         space = False
     for segment in found:
@@ -121,6 +123,24 @@ def _split(line: Line, text: str) -> list[Segment]:
             parts.append(segment)
         start = gap.end() if gap else end
     return parts
+
+
+def _settle(piece: Segment, before: Segment) -> None:
+    """Correct the baseline of a run whose leading space stands on another one: a run is told by its first character,
+    and typesetters raise or lower a note's number after the space. Its box is then higher than its type needs."""
+    scale = piece.size / before.size
+    if piece.font != before.font if scale == 1.0 else scale > 0.85 or not _SCRIPT.match(piece.text.strip()):
+        return  # boxes of different fonts tell nothing
+    excess = piece.y1 - piece.y0 - scale * (before.y1 - before.y0)
+    if not 0.2 * piece.size < excess < 0.6 * before.size:
+        return
+    top = piece.base - scale * (before.base - before.y0)  # of the space
+    if abs(top - piece.y0) < 0.1 * piece.size:
+        piece.y0 += excess
+        piece.base += excess
+    else:
+        piece.y1 -= excess
+        piece.base -= excess
 
 
 def _extend(found: list[Segment], current: Segment | None, piece: Segment, mono: bool, space: bool) -> Segment:

@@ -82,6 +82,18 @@ def test_captions_in_the_same_place_of_every_page_are_text() -> None:
     assert all("Reference Tables" in page.footer for page in pages)
 
 
+def test_spaces_that_are_raised_with_a_notes_number_do_not_tear_the_line() -> None:
+    paper = Paper()
+    paper.lines(60, 100, prose(3), 9)
+    paper.line(60, 136, "the operator. Reports", 9)
+    font, stream = "/helv", paper.page.get_contents()[-1]
+    noted = f"{font} 6.4 Tf ( ) Tj 2.3 Ts (1) Tj {font} 9 Tf ( ) Tj 0 Ts (from the accident show) Tj ET"
+    drawn = paper.doc.xref_stream(stream).decode()
+    paper.doc.update_stream(stream, f"{drawn.rpartition('ET')[0]} {noted}{drawn.rpartition('ET')[2]}".encode())
+    paper.lines(60, 148, prose(3), 9)
+    assert "the operator. Reports ¹ from the accident show" in paper.markdown()
+
+
 def test_a_row_of_numbers_at_the_top_is_no_header() -> None:
     paper = Paper()
     for number in range(3):
