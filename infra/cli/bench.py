@@ -13,6 +13,8 @@ def bench(arguments: argparse.Namespace) -> int:
     """Run one benchmark and print its figures."""
     if arguments.what == "catalogue":
         return _catalogue(arguments)
+    if arguments.what == "ingestion":
+        return _ingestion(arguments)
     return _extraction(arguments) if arguments.what == "extraction" else _orchestration(arguments)
 
 
@@ -24,6 +26,27 @@ def _catalogue(arguments: argparse.Namespace) -> int:
     found = run(arguments.pdf, max(arguments.scale, 0.0), arguments.rate)
     print(json.dumps(found) if arguments.json else "\n".join(lines(found)))
     return 0 if found["status"] == "completed" else 1
+
+
+def _ingestion(arguments: argparse.Namespace) -> int:
+    from infra.bench.ingestion.run import lines, run
+
+    if arguments.text is not None and not arguments.text.is_file():
+        raise CliError("text_missing", "There is no text to chunk.", "Name a file: --text FILE.")
+    try:
+        sizes = [int(size) for size in arguments.rows.split(",") if size]
+    except ValueError:
+        raise CliError("rows_unknown", "Sizes are numbers.", "For example: --rows 1000,10000.") from None
+    if any(not 100 <= size <= 5_000_000 for size in sizes):
+        raise CliError("rows_unknown", "A size is between 100 and 5,000,000 rows.", "For example: --rows 1000,10000.")
+    found = run(
+        arguments.text,
+        max(1, arguments.repeat),
+        sizes,
+        lambda text: print(f"bench: {text}", file=sys.stderr, flush=True),
+    )
+    print(json.dumps(found) if arguments.json else "\n".join(lines(found)))
+    return 0 if all("error" not in row for row in found["chunking"].values()) else 1
 
 
 def _orchestration(arguments: argparse.Namespace) -> int:

@@ -15,15 +15,15 @@ from infra.environment import SetupError, install, say
 LOCK = Path(__file__).resolve().parent.parent / "peers.lock"
 
 
-def peers_python() -> Path | None:
-    """The Python of the peers' environment; None, with a word about why, where it cannot be made."""
-    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()
+def peers_python(lock: Path = LOCK) -> Path | None:
+    """The Python of the peers' environment of that lock; None, with a word about why, where it cannot be made."""
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
     folder = STATE / f"peers-{digest[:12]}"
     if not (folder / STAMP).is_file():
         say("making the environment of the peers; this takes a while once ...")
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            install(folder, LOCK)
+            install(folder, lock)
         except (SetupError, OSError) as exc:
             say(f"no peers to compare with: {exc}")
             return None

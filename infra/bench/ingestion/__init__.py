@@ -1,0 +1,1 @@
+"""`bench ingestion`: chunking beside its peers, and search against exact search."""
