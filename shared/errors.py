@@ -110,7 +110,8 @@ CATALOGUE: dict[str, Entry] = {
         409,
         "The index was made with another embedder.",
         "Configure the recorded embedder; or give the new vectors an index of their own (SHADOWTWIN_VECTOR_INDEX, with "
-        "Pinecone SHADOWTWIN_PINECONE_HOST) and run `shadowtwin reembed`: no text is read or paid for again.",
+        "Pinecone SHADOWTWIN_PINECONE_HOST) and run `shadowtwin reembed`: no PDF is read and no text analysed "
+        "again; a paid embedder is paid for its vectors.",
     ),
     # models
     "model_refused": Entry(422, "The model refused to answer.", "Read the log; another model or template may help."),

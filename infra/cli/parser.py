@@ -70,7 +70,9 @@ def build() -> argparse.ArgumentParser:
     rebuild = add("rebuild", "rebuild", "make documents, chunks and vectors anew from the twins")
     rebuild.add_argument("--library", help="only this one")
     rebuild.add_argument("--broker", action="store_true", help="instead: tell all pending work to a broker again")
-    reembed = add("reembed", "rebuild", "make vectors of another embedder anew, without reading or paying for texts")
+    reembed = add(
+        "reembed", "rebuild", "make vectors of another embedder anew, without reading PDFs or analysing texts again"
+    )
     reembed.add_argument("--library", help="only this one")
     logs = add("logs", "show", "show a job's log")
     logs.add_argument("id")
