@@ -115,6 +115,7 @@ def build() -> argparse.ArgumentParser:
     soak.add_argument("--method", default="auto", help="extraction method")
     soak.add_argument("--seed", type=int, default=1, help="for everything that is left to chance")
     soak.add_argument("--corpus", type=Path, action="append", metavar="DIR", help="further PDFs; may be given again")
+    add("compile", "compile", "the reader as machine code again, after its sources have changed", where=False)
     commands.add_parser("test", help="all checks and tests; further arguments go to pytest", add_help=False)
     return parser
 

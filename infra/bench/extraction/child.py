@@ -146,6 +146,11 @@ def memory_mb(field: str) -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
+def is_compiled() -> bool:
+    """Whether the product's own reader was loaded, and as machine code."""
+    return bool(getattr(sys.modules.get("services.extractor.reader"), "IS_COMPILED", False))
+
+
 def answer(texts: Texts, request: dict[str, Any]) -> dict[str, Any]:
     """Do what is asked; a failure is an answer."""
     try:
@@ -168,7 +173,8 @@ def main(name: str, root: str) -> None:
         found: dict[str, Any] = {"import_seconds": time.perf_counter() - wall, "import_cpu": time.process_time() - cpu}
     except Exception as exc:
         found = {"error": f"{type(exc).__name__}: {exc}"[:300]}
-    print(json.dumps(found | {"import_mb": memory_mb("VmRSS")}), file=answers, flush=True)
+    found |= {"import_mb": memory_mb("VmRSS"), "compiled": is_compiled()}
+    print(json.dumps(found), file=answers, flush=True)
     if "error" not in found:
         for line in sys.stdin:
             print(json.dumps(answer(texts, json.loads(line))), file=answers, flush=True)

@@ -25,7 +25,8 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield from (f"{found['files_read']} files, {found['repeat']} rounds; trust ratios, not rates", "", head)
     for engine, one in found["engines"].items():
         rates = f"{one['pages_per_second']:9.1f}{one['pages_per_cpu_second']:13.1f}{one['import_seconds']:10.2f}"
-        yield f"{engine:22}{rates}{one['files']:7}{len(one['failed']):8}"
+        note = "  machine code" if one["compiled"] else ""
+        yield f"{engine:22}{rates}{one['files']:7}{len(one['failed']):8}{note}"
     for engine, why in found["absent"].items():
         yield f"{engine:22} absent: {why}"
     for against, by_engine in found["ratios"].items():

@@ -58,7 +58,7 @@ def run(options: Options, tell: Callable[[str], None] = lambda _: None) -> dict[
         in_columns = {file.name for file in files if file.name in references and has_columns(file)}
         found = _speed(list(imports), readings, pages)
         for engine, figures in found["engines"].items():
-            figures |= {"import_seconds": imports[engine]["import_seconds"]}
+            figures |= {name: imports[engine][name] for name in ("import_seconds", "compiled")}
             figures["scores"] = _scores(outputs / engine, engine, references, found["files"], in_columns)
         tell("scores done")
         if options.growth:

@@ -19,7 +19,7 @@ _NO_WIDTH = 0.05
 
 def has_ligatures(raw: bytes) -> bool:
     """Whether the text of a page may hold a ligature taken apart."""
-    return b"\xd9\x84" in raw  # the letter lam
+    return not raw.isascii() and b"\xd9\x84" in raw  # the letter lam
 
 
 def repaired_lines(stext: mupdf.FzStextPage) -> list[str]:

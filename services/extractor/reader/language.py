@@ -44,6 +44,8 @@ _WRONG_START = ("Ã", "Â", "Ø", "Ù", "â€")
 _LATIN = re.compile("[a-zà-öø-ÿ]")
 _VOWEL = re.compile("[aeiouyà-æè-ïò-öø-ýÿ]")
 _VOWEL_SHARE = (0.2, 0.62)
+_GLANCE = 900
+"""So many characters tell the language of most pages; where they are in doubt more are counted."""
 _SCRIPTS = (
     ("ja", re.compile("[\u3040-\u30ff]")),
     ("ko", re.compile("[\uac00-\ud7af\u1100-\u11ff]")),
@@ -64,13 +66,19 @@ def language_of(text: str) -> str:
         script = _script(sample[:2000])
         if script:
             return script
+    return _by_words(sample[:_GLANCE], sure=True) or _by_words(sample) or "und"
+
+
+def _by_words(text: str, sure: bool = False) -> str:
+    """The language that the most frequent words of `text` tell, or ""; `sure` asks for more than twice the next one."""
     votes: Counter[str] = Counter()
-    words = _split(sample.lower())
+    words = _split(text.lower())
     for word, count in Counter(filter(_BY_WORD.__contains__, words)).items():
         for code in _BY_WORD[word]:
             votes[code] += count
-    best = votes.most_common(1)
-    return best[0][0] if best and best[0][1] >= max(2, 0.05 * len(words)) else "und"
+    (best, most), (_, next_most) = [*votes.most_common(2), ("", 0), ("", 0)][:2]
+    enough = most >= max(2, 0.05 * len(words)) and (not sure or (most >= 10 and most > 2 * next_most))
+    return best if enough else ""
 
 
 def _split(text: str) -> list[str]:

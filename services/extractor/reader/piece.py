@@ -34,7 +34,7 @@ class Piece:
     @property
     def bbox(self) -> Box:
         """Where the block stands on the sheet."""
-        return (round(self.x0, 1), round(self.y0, 1), round(self.x1, 1), round(self.y1, 1))
+        return (self.x0, self.y0, self.x1, self.y1)
 
     def add(self, row: Row, text: str) -> None:
         """Let the block go on with another row."""

@@ -56,13 +56,25 @@ def test_volumes_networks_and_health_checks_exist() -> None:
 
 
 def test_the_image_is_given_shared_and_one_service_only() -> None:
-    copied = [line.split()[1] for line in DOCKERFILE.splitlines() if line.startswith("COPY") and "--from" not in line]
+    final = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
+    copied = [line.split()[1] for line in final.splitlines() if line.startswith("COPY") and "--from" not in line]
     assert {place for place in copied if place.startswith("services")} == {
         "services/__init__.py",
         "services/${SERVICE}/",
     }
     assert "--require-hashes --constraint requirements.lock" in DOCKERFILE
     assert DOCKERFILE.index("USER shadowtwin") < DOCKERFILE.index('CMD ["sh"')
+
+
+def test_the_build_is_sent_all_that_the_image_copies() -> None:
+    let_through = {
+        line[1:] for line in (ROOT / "infra/Dockerfile.dockerignore").read_text().splitlines() if line[0] == "!"
+    }
+    copies = [
+        line.split()[1:-1] for line in DOCKERFILE.splitlines() if line.startswith("COPY") and "--from" not in line
+    ]
+    for place in (place.rstrip("/") for places in copies for place in places):
+        assert place in let_through or place.split("/")[0] in let_through, place
 
 
 def test_common_settings_are_ones_that_the_services_read() -> None:
