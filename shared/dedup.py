@@ -22,17 +22,16 @@ class Kept(NamedTuple):
 Similarity = Callable[[str, str], float]
 
 
-async def keep(
+def keep(
     new: Sequence[Values],
     existing: Sequence[Values],
     unique: Sequence[str],
     *,
     threshold: float = THRESHOLD,
-    embed: Embed | None = None,
+    similarity: Similarity = jaccard,
 ) -> Kept:
-    """Records that equal none that is stored and none accepted before them. With `embed` texts are compared by the
-    cosine of their embeddings, else by trigrams; every compared field must reach the threshold."""
-    similarity: Similarity = jaccard if embed is None else await _embedded(new, existing, unique, embed)
+    """Records that equal none that is stored and none accepted before them; every compared field must reach the
+    threshold. It compares all with all, so it belongs into a thread."""
     seen = [_key(record, unique) for record in existing]
     exact = {key for key in seen if None not in key}
     indices: list[int] = []
@@ -66,9 +65,10 @@ def _same(one: Key, other: Key, similarity: Similarity, threshold: float) -> boo
     return compared
 
 
-async def _embedded(
+async def embedded(
     new: Sequence[Values], existing: Sequence[Values], unique: Sequence[str], embed: Embed
 ) -> Similarity:
+    """The cosine of the embeddings of all texts that `keep` may compare."""
     texts = sorted({text for record in (*new, *existing) for text in _key(record, unique) if text is not None})
     vectors = dict(zip(texts, await embed(texts), strict=True)) if texts else {}
     return lambda a, b: cosine(vectors[a], vectors[b])

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import hashlib
 import os
-import shutil
-import stat
-import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 
+from shared.adapters import folder_files as files
 from shared.adapters.storage_failure import found, read, told
 from shared.adapters.storage_key import check_key
 from shared.errors import RequestError, ShadowtwinError
@@ -31,7 +28,6 @@ PIECE = 1 << 20
 INCOMING = ".incoming"
 ABANDONED_SECONDS = 24 * 3600
 """Age at which an unfinished file belongs to a process that is gone."""
-_NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 class FolderStorage:
@@ -52,7 +48,7 @@ class FolderStorage:
             size, digest = await self._receive(unfinished, content)
             await _to_end(self._place, unfinished, target)
         finally:
-            await _to_end(_discard, unfinished)
+            await _to_end(files.discard, unfinished)
         return Artefact(key=key, sha256=digest, size=size)
 
     async def read(self, key: str) -> bytes:
@@ -63,9 +59,9 @@ class FolderStorage:
     async def stream(self, key: str, chunk: int = PIECE) -> AsyncIterator[bytes]:
         """The object in pieces, as it was when the reading began."""
         with read(key):
-            file = await _to_end(_open, self._path(key))
+            file = await _to_end(files.opened, self._path(key))
         try:
-            while piece := await _to_end(_next_piece, key, file, chunk):
+            while piece := await _to_end(files.next_piece, key, file, chunk):
                 yield piece
         finally:
             file.close()
@@ -73,7 +69,7 @@ class FolderStorage:
     async def stat(self, key: str) -> int | None:
         """Its size, or None."""
         path = self._path(key)
-        return await asyncio.to_thread(_size, path)
+        return await asyncio.to_thread(files.size_of, path)
 
     async def copy(self, source: str, target: str) -> None:
         """A second name for the same bytes where the file system can do that, else a copy."""
@@ -88,19 +84,20 @@ class FolderStorage:
     async def delete_prefix(self, prefix: str) -> int:
         """Remove the folder with everything in it."""
         with told():
-            return await asyncio.to_thread(_remove_tree, self._path(prefix))
+            return await asyncio.to_thread(files.remove_tree, self._path(prefix))
 
     async def keys(self, prefix: str) -> AsyncIterator[str]:
         """Every key below, in order."""
         root = self._path(prefix)
-        for path in await asyncio.to_thread(lambda: sorted(_files(root))):
+        for path in await asyncio.to_thread(lambda: sorted(files.files_below(root))):
             yield path.relative_to(self._objects).as_posix()
 
     async def names(self, prefix: str) -> AsyncIterator[str]:
         """The names in the folder; one that holds nothing but empty folders may be among them."""
         root = self._path(prefix) if prefix else self._objects
-        for name in await asyncio.to_thread(_names, root):
-            yield name
+        for name in await asyncio.to_thread(files.names_in, root):
+            if name != INCOMING:
+                yield name
 
     async def local_path(self, key: str, directory: str) -> str:
         """The file itself. It must only be read: a copy may share its bytes."""
@@ -119,11 +116,11 @@ class FolderStorage:
         unfinished = self._new_name()
         try:
             with self._start(unfinished) as file, told():
-                _write_all(file, content)
-                _flush(file)
+                files.write_all(file, content)
+                files.flush(file)
             self._place(unfinished, target)
         finally:
-            _discard(unfinished)
+            files.discard(unfinished)
         return Artefact(key=key, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
 
     async def _receive(self, unfinished: Path, content: AsyncIterator[bytes]) -> tuple[int, str]:
@@ -132,9 +129,9 @@ class FolderStorage:
         def store(piece: bytes, *, last: bool = False) -> None:
             digest.update(piece)
             with told():
-                _write_all(file, piece)
+                files.write_all(file, piece)
                 if last:
-                    _flush(file)
+                    files.flush(file)
 
         file = await _to_end(self._start, unfinished)
         try:
@@ -159,15 +156,15 @@ class FolderStorage:
             return open(unfinished, "xb", buffering=0)
 
     def _prepare(self) -> None:
-        _make_folders(self._incoming)
+        files.make_folders(self._incoming)
         if not self._swept:
             self._swept = True
-            _remove_abandoned(self._incoming)
+            files.remove_older(self._incoming, ABANDONED_SECONDS)
 
     def _place(self, file: Path, target: Path) -> None:
         with told():
             for left in (2, 1, 0):
-                _make_folders(target.parent)
+                files.make_folders(target.parent)
                 try:
                     os.replace(file, target)
                     break
@@ -175,7 +172,7 @@ class FolderStorage:
                     # Somebody removed the empty folder in between; a missing file itself would not come back.
                     if not left or not file.exists():
                         raise
-            _sync_folder(target.parent)
+            files.sync_folder(target.parent)
 
     def _copy(self, key: str, source: Path, target: Path) -> None:
         unfinished = self._new_name()
@@ -183,12 +180,12 @@ class FolderStorage:
             with told():
                 self._prepare()
                 with found(key):
-                    if not _linked(source, unfinished):
-                        _copy_bytes(source, unfinished)
+                    if not files.linked(source, unfinished):
+                        files.copy_bytes(source, unfinished)
             self._place(unfinished, target)
         finally:
             # Also after success: renaming one name of a file to another of its names does nothing.
-            _discard(unfinished)
+            files.discard(unfinished)
 
 
 async def _to_end(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -199,103 +196,3 @@ async def _to_end(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
-
-
-def _open(path: Path) -> BinaryIO:
-    return open(path, "rb")
-
-
-def _next_piece(key: str, file: BinaryIO, chunk: int) -> bytes:
-    with read(key):
-        return file.read(chunk)
-
-
-def _write_all(file: BinaryIO, content: bytes) -> None:
-    """An unbuffered write may store a part only and say so by its result alone: on a nearly full disk it does."""
-    rest = memoryview(content)
-    while rest:
-        rest = rest[file.write(rest) :]
-
-
-def _flush(file: BinaryIO) -> None:
-    os.fsync(file.fileno())
-
-
-def _discard(unfinished: Path) -> None:
-    with contextlib.suppress(OSError):
-        unfinished.unlink(missing_ok=True)
-
-
-def _size(path: Path) -> int | None:
-    try:
-        entry = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return entry.st_size if stat.S_ISREG(entry.st_mode) else None
-
-
-def _linked(source: Path, name: Path) -> bool:
-    try:
-        os.link(source, name)
-        return True
-    except OSError as error:
-        if error.errno not in _NO_LINK:
-            raise
-        return False
-
-
-def _copy_bytes(source: Path, name: Path) -> None:
-    with open(source, "rb") as origin, open(name, "xb") as copy:
-        shutil.copyfileobj(origin, copy, PIECE)
-        copy.flush()
-        _flush(copy)
-
-
-def _make_folders(folder: Path) -> None:
-    """Make the folder and its parents, each durable in its own parent."""
-    if folder.is_dir():
-        return
-    _make_folders(folder.parent)
-    folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _files(root: Path) -> Iterator[Path]:
-    return (Path(folder) / name for folder, _, names in os.walk(root) for name in names)
-
-
-def _names(root: Path) -> list[str]:
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        return sorted(name for name in os.listdir(root) if name != INCOMING)
-    return []
-
-
-def _remove_tree(root: Path) -> int:
-    count = 0
-    for folder, _, names in os.walk(root, topdown=False):
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                (Path(folder) / name).unlink()
-                count += 1
-        # Not empty: somebody has just written there.
-        with contextlib.suppress(OSError):
-            Path(folder).rmdir()
-    return count
-
-
-def _remove_abandoned(folder: Path) -> None:
-    limit = time.time() - ABANDONED_SECONDS
-    for path in folder.iterdir():
-        with contextlib.suppress(OSError):
-            if path.stat().st_mtime < limit:
-                path.unlink()

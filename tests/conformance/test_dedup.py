@@ -33,12 +33,15 @@ async def kept(given: dict[str, Any]) -> dict[str, Any]:
     async def embed(texts: list[str]) -> list[list[float]]:
         return [stub[text] for text in texts]
 
-    found = await dedup.keep(
+    compared: dedup.Similarity = similarity.jaccard
+    if {"jaccard": False, "embedding": True}[given["method"]]:
+        compared = await dedup.embedded(given["new"], given["existing"], given["x-unique-fields"], embed)
+    found = dedup.keep(
         given["new"],
         given["existing"],
         given["x-unique-fields"],
         threshold=given.get("min_similarity", dedup.THRESHOLD),
-        embed={"jaccard": None, "embedding": embed}[given["method"]],
+        similarity=compared,
     )
     return {"kept_indices": found.indices, "duplicates": found.duplicates}
 

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from services.transformer.discovery.facts import Facts
 from services.transformer.discovery.records import Entity, entity_id
+from services.transformer.discovery.specifications import specifications
 from services.transformer.discovery.view import Line, Sheet, View
-from services.transformer.discovery.vocabulary import PROPERTY, STANDARD, VALUE
-from services.transformer.titles import fold, words
+from services.transformer.titles import fold
 
 DESCRIPTION_MOST = 400
 ENTITIES_MOST = 2000
@@ -29,8 +29,6 @@ _VALID = re.compile(
     re.IGNORECASE,
 )
 _TITLED = re.compile(r"certificat|certified|zertifi|prüfzeichen|prüfsiegel|gütesiegel", re.IGNORECASE)
-_NORM = r"(?:EN|ISO|DIN|ASTM|ANSI|BS|UNI|NF|JIS|ÖNORM|IEC|VDE|GB|AS|NZS|SIA)"
-_STANDARD = re.compile(rf"\b{_NORM}(?:[ /-]{_NORM}){{0,2}}[ /-]?[A-Z]?\.?\s?\d{{2,6}}(?:[-.:/]\d{{1,4}}){{0,3}}\b")
 _MARK = re.compile(
     r"(?:ISO\s?\d{4,5}|CE|UKCA|LEED|BREEAM|DGNB|EPD|FSC|PEFC|GREENGUARD|EMAS|OEKO-TEX|GOTS|GRS|Blauer Engel|Blue Angel"
     r"|Cradle to Cradle|Ecolabel|EU Ecolabel|Nordic Swan|NSF|UL|TÜV|GS|Energy Star|Declare|WELL|A\+)\b",
@@ -60,7 +58,7 @@ def find(view: View, facts: Mapping[int, Facts], product_pages: Sequence[int], d
     previous: tuple[str, ...] = ()
     for number in sorted(facts):
         fact = facts[number]
-        rows, previous = _specifications(fact.sheet, previous, document_id)
+        rows, previous = specifications(fact.sheet, previous, document_id, is_statement)
         found += rows
         if number in products:
             continue
@@ -70,6 +68,11 @@ def find(view: View, facts: Mapping[int, Facts], product_pages: Sequence[int], d
         found += _claims(fact, document_id)
     found += [_mark(document_id, row, "repeated on many pages") for row in view.repeated]
     return found[:ENTITIES_MOST]
+
+
+def is_statement(text: str) -> bool:
+    """Whether a text gives the number or the validity of a certificate."""
+    return bool(_CERTIFIED.search(text) or _VALID.search(text))
 
 
 def is_certificates(fact: Facts) -> bool:
@@ -139,7 +142,7 @@ def _names(sheet: Sheet) -> set[str]:
     names |= {
         fold(line.text) for line in sheet.lines if len(line.text) <= 40 and not line.cells and _MARK.match(line.text)
     }
-    stated = {fold(text) for text in captions if _CERTIFIED.search(text) or _VALID.search(text)}
+    stated = {fold(text) for text in captions if is_statement(text)}
     return {name for name in names - stated if name and len(name) <= 60}
 
 
@@ -149,7 +152,7 @@ def _several(line: Line) -> bool:
 
 def _starts(line: Line, names: set[str]) -> bool:
     """Whether a line begins with the title of a certificate and states something of it."""
-    return _named(line.text, names) != "" and bool(_CERTIFIED.search(line.text) or _VALID.search(line.text))
+    return _named(line.text, names) != "" and is_statement(line.text)
 
 
 def _named(text: str, names: set[str]) -> str:
@@ -184,77 +187,6 @@ def _with_images(found: list[Entity], sheet: Sheet) -> list[Entity]:
         image = ordered[at] if len(ordered) == len(found) else by_name.get(fold(entity.name), "")
         result.append(replace(entity, image=image))
     return result
-
-
-def _specifications(sheet: Sheet, previous: tuple[str, ...], document_id: str) -> tuple[list[Entity], tuple[str, ...]]:
-    """Rows of tables of properties. The columns of a table's header hold until another table comes."""
-    found: list[Entity] = []
-    columns = previous
-    for line in sheet.lines:
-        if line.cells:
-            header = _columns(line.cells)
-            if header:
-                columns = header
-                continue
-            fits = len(columns) == len(line.cells)
-            row = _from_row(line.cells, columns if fits else ())
-        else:
-            row = _from_line(line) if line.kind in ("text", "list") and len(line.text) < 160 else None
-        if row:
-            name, standard, value = row
-            found.append(
-                Entity(
-                    entity_id=entity_id(document_id, "specification", name, sheet.number, standard),
-                    kind="specification",
-                    name=name,
-                    page=sheet.number,
-                    standard=standard,
-                    value=value,
-                    confidence=0.9 if line.cells else 0.6,
-                )
-            )
-    return found, columns
-
-
-def _columns(cells: Sequence[str]) -> tuple[str, ...]:
-    found = []
-    for cell in cells:
-        own = set(words(cell))
-        kind = "name" if own & PROPERTY else "standard" if own & STANDARD else "value" if own & VALUE else ""
-        found.append(kind)
-    return tuple(found) if "standard" in found and ("value" in found or "name" in found) else ()
-
-
-def _from_row(cells: Sequence[str], columns: Sequence[str]) -> tuple[str, str, str] | None:
-    at = next((n for n, cell in enumerate(cells) if _STANDARD.search(cell) and len(cell) <= 60), None)
-    if columns and "standard" in columns and cells[columns.index("standard")]:
-        at = columns.index("standard")
-    elif at is None:
-        return None
-    assert at is not None
-    others = [n for n in range(len(cells)) if n != at and cells[n]]
-    if not others or len(cells) < 2 or not any(c.isalpha() for c in cells[others[0]]):
-        return None
-    name = columns.index("name") if "name" in columns else others[0]
-    rest = [n for n in others if n != name]
-    value = columns.index("value") if "value" in columns else (rest[0] if rest else None)
-    return (
-        (cells[name][:200], cells[at][:100], cells[value][:200] if value is not None else "") if cells[name] else None
-    )
-
-
-def _from_line(line: Line) -> tuple[str, str, str] | None:
-    """A line such as "Slip resistance DIN 51130 R10", when the norm stands in its middle."""
-    match = _STANDARD.search(line.text)
-    if match is None or len(_STANDARD.findall(line.text)) > 1:
-        return None
-    name, value = line.text[: match.start()].strip(" ,;:|-–("), line.text[match.end() :].strip(" ,;:|-–)")
-    fits = 3 <= len(name) <= 50 and value and len(value) <= 40 and len(name.split()) <= 5
-    return (
-        (name, match.group(), value)
-        if fits and not _CERTIFIED.search(line.text) and not _VALID.search(line.text)
-        else None
-    )
 
 
 def _marks(sheet: Sheet, certificates: Sequence[Entity], document_id: str) -> list[Entity]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -27,6 +26,7 @@ from shared.ports import Embedder, Storage
 from shared.record_schema import RecordSchema
 from shared.records import Record
 from shared.shelf import SchemaShelf
+from shared.similarity import jaccard
 from shared.skipping import COMPLETED, should_refine, should_run_step_status_only
 from shared.ticket import Ticket
 
@@ -119,9 +119,10 @@ class Records:
         existing += [row.values for row in records.shown(rows, await self._edits(ticket)) if row.edited]
         embed = self._embedder().embed if options.method == "embedding" else None
         new = [found.values for found in fresh]
-        if embed is None:
-            return await asyncio.to_thread(_kept, new, existing, schema.unique, options.threshold)
-        return await dedup.keep(new, existing, schema.unique, threshold=options.threshold, embed=embed)
+        similarity = await dedup.embedded(new, existing, schema.unique, embed) if embed else jaccard
+        return await asyncio.to_thread(
+            dedup.keep, new, existing, schema.unique, threshold=options.threshold, similarity=similarity
+        )
 
     def _made(
         self, fresh: Sequence[Found], rows: Sequence[Record], schema: RecordSchema, ticket: Ticket, pages: Pages
@@ -168,10 +169,6 @@ class Records:
             result.append(changed or row)
         work.report.stage(StepName.REFINE, StepStatus.COMPLETED, f"{updated} of {len(open_rows)} updated")
         return result, updated, warnings
-
-
-def _kept(new: list[Any], existing: list[Any], unique: list[str], threshold: float) -> dedup.Kept:
-    return asyncio.run(dedup.keep(new, existing, unique, threshold=threshold))
 
 
 def _usable(found: Sequence[Found], schema: RecordSchema) -> tuple[list[Found], list[str]]:
