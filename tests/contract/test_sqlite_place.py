@@ -11,6 +11,7 @@ import pytest
 
 from services.gateway.sqlite_jobs import sqlite_stores
 from services.gateway.sqlite_place import check_place, file_system
+from shared.adapters.folder_storage import FolderStorage
 from shared.errors import ConfigurationError
 
 
@@ -69,3 +70,11 @@ async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError):
         await sqlite_stores(tmp_path / "file" / "jobs.db")[0].open()
+
+
+async def test_the_data_folder_is_made_at_the_start(tmp_path: Path) -> None:
+    folder = tmp_path / "not" / "yet"
+    check_place(folder / "jobs.sqlite")
+    assert folder.is_dir()
+    await FolderStorage(tmp_path / "neither" / "this").write("lib/twin.md", b"# Twin")
+    assert (tmp_path / "neither" / "this" / "lib" / "twin.md").read_bytes() == b"# Twin"
