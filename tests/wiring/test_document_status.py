@@ -1,4 +1,4 @@
-"""What a document says of its last run (seed 004): processed, failed with the reason, or untouched by a cancelled job."""
+"""What a document says of its last run (seed 004): processed, failed with the reason, untouched by a cancelled job."""
 
 from __future__ import annotations
 
