@@ -52,6 +52,7 @@ def segments_of(lines: list[Line]) -> list[Segment]:
     """Runs joined to segments, in the order of the content stream."""
     found: list[Segment] = []
     current: Segment | None = None
+    usual: dict[str, tuple[float, float]] = {}
     space = False
     for line in lines:
         text = line.text
@@ -74,7 +75,7 @@ def segments_of(lines: list[Line]) -> list[Segment]:
         )
         _style(piece, font, mono)
         if text[0] == " " and current is not None:
-            _settle(piece, current)
+            _settle(piece, current, lines, usual)
         current = _extend(found, current, piece, mono, space)
         space = False
     for segment in found:
@@ -125,9 +126,50 @@ def _split(line: Line, text: str) -> list[Segment]:
     return parts
 
 
-def _settle(piece: Segment, before: Segment) -> None:
-    """Correct the baseline of a run whose leading space stands on another one: a run is told by its first character,
-    and typesetters raise or lower a note's number after the space. Its box is then higher than its type needs."""
+def _settle(piece: Segment, before: Segment, lines: list[Line], usual: dict[str, tuple[float, float]]) -> None:
+    """Correct the baseline of a run behind one on another baseline or in another size; fills `usual` when needed."""
+    scale = piece.size / before.size
+    if abs(piece.base - before.base) > 0.1 * piece.size or not 0.85 < scale < 1.18:
+        if not usual:
+            usual.update(_usual_boxes(lines))
+        height, rise = usual.get(piece.font, (0.0, 0.0))
+        if not _level(piece, height, rise):
+            _level_by(piece, before)
+
+
+def _usual_boxes(lines: list[Line]) -> dict[str, tuple[float, float]]:
+    """How high the boxes of each font are and how far they rise above the baseline, in ems.
+
+    It is the least that counts: runs that stand on two baselines have higher ones.
+    """
+    usual: dict[str, tuple[float, float]] = {}
+    for line in lines:
+        size, name = line.font.size, line.font.name
+        if size > 0 and (name not in usual or line.bbox.h / size < usual[name][0]):
+            usual[name] = (line.bbox.h / size, (line.y - line.bbox.y) / size)
+    return usual
+
+
+def _level(piece: Segment, height: float, rise: float) -> bool:
+    """Put a run back on its baseline when only its leading space stands on another one; whether it did.
+
+    A run is told by its first character, and typesetters raise or lower a note's number after the space. The box is
+    then higher than those of its font, and begins or ends where that of the space does.
+    """
+    excess = piece.y1 - piece.y0 - height * piece.size
+    if height <= 0.0 or not 0.1 * piece.size < excess < 0.7 * piece.size:
+        return False
+    if abs(piece.base - piece.y0 - rise * piece.size) < 0.5 * excess:
+        piece.y0 += excess
+        piece.base += excess
+    else:
+        piece.y1 -= excess
+        piece.base -= excess
+    return True
+
+
+def _level_by(piece: Segment, before: Segment) -> None:
+    """The same by the box of the run before, where no other run of the font tells how high its boxes are."""
     scale = piece.size / before.size
     if piece.font != before.font if scale == 1.0 else scale > 0.85 or not _SCRIPT.match(piece.text.strip()):
         return  # boxes of different fonts tell nothing

@@ -37,6 +37,12 @@ class Paper:
             self.line(x, y + number * step, text, size)
         return y + len(texts) * step
 
+    def drawn(self, operators: str) -> None:
+        """Go on within the text written last, in the operators of PDF; fonts are those the page has used."""
+        stream = self.page.get_contents()[-1]
+        before, end, after = self.doc.xref_stream(stream).decode().rpartition("ET")
+        self.doc.update_stream(stream, f"{before} {operators} {end}{after}".encode())
+
     def reopened(self) -> pymupdf.Document:
         return pymupdf.open("pdf", self.doc.tobytes())
 

@@ -86,10 +86,7 @@ def test_spaces_that_are_raised_with_a_notes_number_do_not_tear_the_line() -> No
     paper = Paper()
     paper.lines(60, 100, prose(3), 9)
     paper.line(60, 136, "the operator. Reports", 9)
-    font, stream = "/helv", paper.page.get_contents()[-1]
-    noted = f"{font} 6.4 Tf ( ) Tj 2.3 Ts (1) Tj {font} 9 Tf ( ) Tj 0 Ts (from the accident show) Tj ET"
-    drawn = paper.doc.xref_stream(stream).decode()
-    paper.doc.update_stream(stream, f"{drawn.rpartition('ET')[0]} {noted}{drawn.rpartition('ET')[2]}".encode())
+    paper.drawn("/helv 6.4 Tf ( ) Tj 2.3 Ts (1) Tj /helv 9 Tf ( ) Tj 0 Ts (from the accident show) Tj")
     paper.lines(60, 148, prose(3), 9)
     assert "the operator. Reports ¹ from the accident show" in paper.markdown()
 
