@@ -127,7 +127,9 @@ class Running:
         gone: list[Segment] = []
         mark = "\n" if rows and rows[0].y0 > 0.5 * sheet.height else ""
         across = set() if neighbours else {cell.text for row in opposite for cell in row.cells}
-        for row in rows:
+        for number, row in enumerate(rows):
+            if number and _keeps_inward(row, rows[number - 1], sheet.segments):
+                break
             outer = abs(row.base - rows[0].base) < 1.6 * max(row.size, rows[0].size)
             hits = [cell for cell in row.cells if self._is_running(cell, mark, neighbours, outer=outer)]
             if sheet.width > sheet.height:
@@ -136,13 +138,23 @@ class Running:
                 hits = [cell for cell in hits if any(map(str.isalpha, cell.text))]
             if not mark and CAPTION.match(row.text):  # of tables that begin at the top of every page
                 hits = [cell for cell in hits if self.words.get(_worded(cell) + mark, 0) >= self.most]
-            alone = row is rows[0] and len(row.cells) == 1
+            alone = number == 0 and len(row.cells) == 1
             lone = alone and (_is_lone_folio(row.cells[0], sheet) or _is_marking(row.cells[0], across, sheet))
+            lone = lone or (number == 0 and not neighbours and self._names_page(row, sheet))
             if (len(hits) * 2 < len(row.cells) or not hits) and not lone:
                 break
             texts.append(row.text)
             gone.extend(row.cells)
         return texts, gone
+
+    def _names_page(self, row: Row, sheet: Sheet) -> bool:
+        """Whether `row`, at the edge of a sheet without neighbours, is a page number beside a few words."""
+        cells = row.cells
+        if not 1 < len(cells) < 4 or max(len(cell.text) for cell in cells) > 60 or row.size > self.largest:
+            return False
+        folios = [cell for cell in cells if _is_lone_folio(cell, sheet)]
+        stands_off = all(abs(s.base - row.base) > 2 * row.size for s in sheet.segments if s not in cells)
+        return len(folios) == 1 and folios[0] in (cells[0], cells[-1]) and stands_off
 
     def _is_running(self, cell: Segment, mark: str, neighbours: list[Margins], *, outer: bool) -> bool:
         if len(cell.text) > 150:
@@ -157,6 +169,19 @@ class Running:
             return True
         base = round(cell.base / 3)
         return any(self.slots.get((base + step, cell.font), 0) >= self.enough for step in (-1, 0, 1)) and cell.size < 20
+
+
+def _keeps_inward(row: Row, outward: Row, segments: list[Segment]) -> bool:
+    """Whether `row` stands clearly closer to the text of the page than to the running line at its outer side."""
+    step = row.base - outward.base
+    if abs(step) < 1.5 * max(row.size, outward.size):
+        return False
+    inward = (s.base - row.base for s in segments)
+    if step > 0:
+        least = min((gap for gap in inward if gap > 0.5 * row.size), default=1e9)
+    else:
+        least = min((-gap for gap in inward if gap < -0.5 * row.size), default=1e9)
+    return least < 0.7 * abs(step)
 
 
 def _returns(name: str, cell: Segment, others: list[Margins]) -> bool:
@@ -182,4 +207,4 @@ def _folio(text: str) -> str:
 def _is_lone_folio(cell: Segment, sheet: Sheet) -> bool:
     """A number alone at the very edge of the sheet, even when there is no neighbour to compare with."""
     edge = cell.y1 < sheet.height * 0.09 or cell.y0 > sheet.height * 0.91
-    return edge and len(cell.text) < 12 and _folio(cell.text) != ""
+    return edge and len(cell.text) < 18 and _folio(cell.text) != ""
