@@ -8,6 +8,8 @@ from services.extractor.reader.sheet import Rule, Segment, Sheet
 
 _LOWEST, _HIGHEST = 8.0, 90.0  # of a shaded row, in points
 _SAME = 2.0
+_BANDS = 3  # the least that show a habit
+_WIDE = 120.0
 
 
 def close_bands(sheet: Sheet) -> None:
@@ -15,8 +17,9 @@ def close_bands(sheet: Sheet) -> None:
     boxes = [r for r in sheet.rules if _LOWEST < r.y1 - r.y0 < _HIGHEST and r.x1 - r.x0 > _LOWEST]
     if len(boxes) < 4:
         return
-    made: list[Rule] = []
-    for chain in _chains(_strips(boxes)):
+    strips = _strips(boxes)
+    made = _edges([strip[0] for strip in strips if len(strip) == 1])
+    for chain in _chains([strip for strip in strips if len(strip) > 1]):
         for above, below in pairwise(chain):
             y0, y1 = above[0].y1, below[0].y0
             if _LOWEST < y1 - y0 < _HIGHEST and _is_row(above, _between(sheet.segments, above, y0, y1)):
@@ -35,7 +38,32 @@ def _strips(boxes: list[Rule]) -> list[list[Rule]]:
             strips[-1].append(box)
         else:
             strips.append([box])
-    return [strip for strip in strips if len(strip) > 1]
+    return strips
+
+
+def _edges(boxes: list[Rule]) -> list[Rule]:
+    """Rules along bands that are drawn over the whole width of a table, behind every other row.
+
+    A row and its further lines stand in one band or between two; without the edges a line that stands closer to the
+    row above would join that.
+    """
+    chains: list[list[Rule]] = []
+    for box in boxes:
+        for chain in chains:
+            last = chain[-1]
+            gap, high = box.y0 - last.y1, max(box.y1 - box.y0, last.y1 - last.y0)
+            if abs(last.x0 - box.x0) < _SAME and abs(last.x1 - box.x1) < _SAME and 0.4 * high < gap < 2.2 * high:
+                chain.append(box)
+                break
+        else:
+            chains.append([box])
+    return [
+        Rule(box.x0, y, box.x1, y)
+        for chain in chains
+        if len(chain) >= _BANDS and chain[0].x1 - chain[0].x0 > _WIDE
+        for box in chain
+        for y in (box.y0, box.y1)
+    ]
 
 
 def _chains(strips: list[list[Rule]]) -> list[list[list[Rule]]]:

@@ -25,9 +25,14 @@ def is_table(many: list[Row], placed: list[list[str]]) -> bool:
         return False
     if columns == 2 and not has_figures(placed) and (len(many) < 4 or _is_glossary(placed)):
         return False
-    if columns == 2 and sum(is_marker(row[0]) for row in placed) > 0.6 * len(placed):
+    if columns == 2 and _is_list(placed):
         return False
     return columns > 3 or not _flows(placed)
+
+
+def _is_list(placed: list[list[str]]) -> bool:
+    """Whether the first of two columns holds bullets or numbers of items."""
+    return sum(is_marker(row[0]) for row in placed) > 0.6 * len(placed)
 
 
 def is_dense(rows: list[list[str]]) -> bool:
@@ -44,7 +49,7 @@ def _is_glossary(placed: list[list[str]]) -> bool:
 
 def is_framed_table(many: list[Row], table: list[Line], lattice: Lattice) -> bool:
     """Whether rows between rules are a table rather than text in columns."""
-    if is_contents(many):
+    if is_contents(many) or (len(lattice) == 2 and _is_list([line.texts for line in table])):
         return False
     letters = [len(cell.text) for line in table for cell in line.cells]
     if sum(n for n in letters if n > _PROSE) > 0.5 * sum(letters) and table[-1].band < 4:

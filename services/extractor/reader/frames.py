@@ -130,30 +130,25 @@ def _beyond(top: Rule, bottom: Rule, rows: list[Row], segments: list[Segment]) -
     if not many:
         return [], []
     over = _rows(_between(segments, Rule(x0, top.y0 - _REACH, x1, top.y0), top))
-    above: list[Row] = []
-    for row in reversed(over):
-        edge = above[0].y0 if above else top.y0
-        if (
-            edge - row.y1 > 1.2 * row.size
-            or row.table is not None
-            or len(row.cells) < 2
-            or not _lines_up(row, many, spans=True)
-        ):
-            break
-        above.insert(0, row)
+    above = _adjoining(over[::-1], many, top.y0, spans=True)
     under = _rows(_between(segments, bottom, Rule(x0, bottom.y1 + 20 * _REACH, x1, bottom.y1 + 20 * _REACH)))
-    below: list[Row] = []
-    for row in under:
-        edge = below[-1].y1 if below else bottom.y1
-        if (
-            row.y0 - edge > 1.2 * row.size
-            or row.table is not None
-            or len(row.cells) < 2
-            or not _lines_up(row, many, spans=False)
-        ):
+    return above[::-1], _adjoining(under, many, bottom.y1, spans=False)
+
+
+def _adjoining(rows: list[Row], many: list[Row], edge: float, *, spans: bool) -> list[Row]:
+    """Those of `rows`, told away from the table, that go on with it; lines of a single cell only between others."""
+    out: list[Row] = []
+    for row in rows:
+        gap = edge - row.y1 if spans else row.y0 - edge
+        if gap > 1.2 * row.size or row.table is not None or not _lines_up(row, many, spans=spans):
             break
-        below.append(row)
-    return above, below
+        if len(row.cells) < 2 and (gap > 0.3 * row.size or row.x0 < many[0].cells[0].x1):
+            break
+        out.append(row)
+        edge = row.y0 if spans else row.y1
+    while out and len(out[-1].cells) < 2:
+        out.pop()
+    return out
 
 
 def _lines_up(row: Row, many: list[Row], *, spans: bool) -> bool:
