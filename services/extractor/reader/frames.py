@@ -17,6 +17,7 @@ from services.extractor.reader.sheet import Rule, Segment, Sheet
 from services.extractor.reader.tables import build
 
 _SHORT = 8.0
+_DRAWN = 1.5  # the most between the pieces of one rule
 _MIN_WIDTH = 60.0
 _SAME = 4.0
 _LONG = 70
@@ -36,16 +37,16 @@ def take_frames(sheet: Sheet) -> list[Segment]:
     return segments
 
 
-def _whole(level: list[Rule]) -> list[Rule]:
-    """Rules drawn piece by piece joined to whole ones, from top to bottom; the others as they are."""
+def _whole(level: list[Rule], reach: float = _SHORT, least: float = _MIN_WIDTH) -> list[Rule]:
+    """Rules drawn piece by piece joined to whole ones, from top to bottom, and the others that are wide enough."""
     out: list[Rule] = []
     for rule in sorted(level, key=lambda r: (round((r.y0 + r.y1) / 2), r.x0)):
         last = out[-1] if out else None
-        if last is not None and abs(last.y0 + last.y1 - rule.y0 - rule.y1) < 2.4 and rule.x0 - last.x1 < _SHORT:
+        if last is not None and abs(last.y0 + last.y1 - rule.y0 - rule.y1) < 2.4 and rule.x0 - last.x1 < reach:
             last.x1 = max(last.x1, rule.x1)
         else:
             out.append(Rule(rule.x0, rule.y0, rule.x1, rule.y1))
-    return [rule for rule in out if rule.x1 - rule.x0 > _MIN_WIDTH]
+    return [rule for rule in out if rule.x1 - rule.x0 > least]
 
 
 def _chains(rules: list[Rule]) -> list[list[Rule]]:
@@ -107,7 +108,7 @@ def _take(chain: list[Rule], top: int, bottom: int, level: list[Rule], segments:
     above, below = _beyond(chain[top], chain[bottom], rows, segments)
     rows = [*above, *rows, *below]
     y0, y1 = min(lines[0], rows[0].y0), max(lines[-1], rows[-1].y1)
-    near = [r for r in level if y0 - 2 < r.y0 < y1 + 2]
+    near = _whole([r for r in level if y0 - 2 < r.y0 < y1 + 2], _DRAWN, _SHORT)
     table: Table | None = build(rows, lines, near) if len(rows) > 1 else None
     if table is None:
         return segments

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 
 from services.extractor.reader.bidi import Part, compose
 from services.extractor.reader.rulings import components, lines_of
 from services.extractor.reader.sheet import Rule, Segment, Sheet
 from services.extractor.reader.text import drop_leaders, join
+
+_APART = 6.0
+_BEGUN = 2  # upright lines of two columns at least
 
 
 class Table:
@@ -71,6 +74,7 @@ class _Grid:
         if self.size:
             self._open_sides(xs)
             self._open_ends(ys)
+            self._add_undrawn(xs, ys)
         self.xs, self.ys = xs, ys
         self.at: dict[float, list[tuple[float, float]]] = {x: [] for x in xs}
         for line in self.upright:
@@ -95,6 +99,23 @@ class _Grid:
             ys.insert(0, top)
         if bottom > ys[-1] + 8:
             ys.append(bottom)
+
+    def _add_undrawn(self, xs: list[float], ys: list[float]) -> None:
+        """A level line that is not drawn, under a cell over several columns: their upright lines begin there."""
+        starts = sorted(line.y0 for line in self.upright)
+        for y in _positions(starts):
+            inside = ys[0] + _APART < y < ys[-1] - _APART and all(abs(y - other) > _APART for other in ys)
+            begun = {self._column(xs, line) for line in self.upright if abs(line.y0 - y) < 2} if inside else set()
+            begun -= {self._column(xs, line) for line in self.upright if line.y0 < y - 3 and line.y1 > y - 3}
+            inner = [column for column in begun if 0 < column < len(xs) - 1]
+            if len(inner) < _BEGUN:
+                continue
+            insort(ys, y)
+            self.level += [Rule(xs[column - 1], y, xs[column + 1], y) for column in inner]
+
+    @staticmethod
+    def _column(xs: list[float], line: Rule) -> int:
+        return bisect_right(xs, (line.x0 + line.x1) / 2 + 3.0) - 1
 
     def _edge(self, x: float) -> Rule:
         return Rule(x, min(line.y0 for line in self.upright), x, max(line.y1 for line in self.upright))

@@ -10,6 +10,7 @@ THIN = 3.0
 _TOUCH = 3.0
 _MIN_LINE = 6.0
 _WIDEST = 12.0
+_MOST_BOXES = 400
 
 
 def thin_strokes(sheet: Sheet) -> None:
@@ -54,17 +55,42 @@ def lines_of(sheet: Sheet) -> list[Rule]:
     """Thin lines of the page; the edges of boxes count as lines."""
     lines: list[Rule] = []
     limit_x, limit_y = sheet.width * 0.98, sheet.height * 0.9
-    for rule in sheet.rules:
+    shades = _shades_of_lines(sheet.rules)
+    for number, rule in enumerate(sheet.rules):
         width, height = rule.x1 - rule.x0, rule.y1 - rule.y0
         if width <= THIN or height <= THIN:
             if width >= _MIN_LINE or height >= _MIN_LINE:
                 lines.append(rule)
-        elif width < limit_x and height < limit_y and width >= 8 and height >= 6:
+        elif width < limit_x and height < limit_y and width >= 8 and height >= 6 and number not in shades:
             lines.append(Rule(rule.x0, rule.y0, rule.x1, rule.y0))
             lines.append(Rule(rule.x0, rule.y1, rule.x1, rule.y1))
             lines.append(Rule(rule.x0, rule.y0, rule.x0, rule.y1))
             lines.append(Rule(rule.x1, rule.y0, rule.x1, rule.y1))
     return lines
+
+
+def _shades_of_lines(rules: list[Rule]) -> set[int]:
+    """Which of `rules` are the grounds of single lines in a cell: boxes as far in from both sides of a larger box.
+
+    Word processors fill the ground of a cell and, once more, that of each of its lines; the latter edge nothing.
+    """
+    boxes = [(i, r) for i, r in enumerate(rules) if r.x1 - r.x0 >= 8 and r.y1 - r.y0 >= 6]
+    if len(boxes) > _MOST_BOXES:
+        return set()
+    at: dict[int, list[Rule]] = {}
+    for _, box in boxes:
+        at.setdefault(round(box.x0), []).append(box)
+    found: set[int] = set()
+    for number, box in boxes:
+        for x in range(round(box.x0) - 8, round(box.x0) - 3):
+            for outer in at.get(x, ()):
+                if (
+                    abs(box.x0 - outer.x0 - outer.x1 + box.x1) < 1.0
+                    and outer.y0 - 1 <= box.y0
+                    and box.y1 <= outer.y1 + 1
+                ):
+                    found.add(number)
+    return found
 
 
 def components(lines: list[Rule]) -> list[list[Rule]]:
