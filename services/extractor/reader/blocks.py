@@ -6,7 +6,7 @@ import re
 
 from services.extractor.reader.grids import Table
 from services.extractor.reader.headings import Headings
-from services.extractor.reader.piece import BULLET, CAPTION, Piece, solid
+from services.extractor.reader.piece import BULLET, CAPTION, TICK, Piece, solid
 from services.extractor.reader.rows import Row
 from services.extractor.reader.styles import Styles, is_numbered
 from services.extractor.reader.tables import find_tables
@@ -97,13 +97,14 @@ class Region:
 
     def _start(self, row: Row, text: str, last: Piece | None) -> None:
         bullet = BULLET.match(text)
-        number = None if bullet else _NUMBER.match(text)
+        number = None if bullet else _NUMBER.match(text) or TICK.match(text)
         if bullet and len(text) > bullet.end():
             piece = Piece("list", row, "- " + text[bullet.end() :])
         elif row.size < 0.93 * self.styles.body and row.y0 > 0.5 * self.height and _FOOTNOTE.match(text):
             piece = Piece("footnote", row, text)
         elif number:
-            piece = Piece("list", row, f"{number.group(1)} {text[number.end() :]}")
+            sign = "- " if text[0] == "[" else ""
+            piece = Piece("list", row, f"{sign}{number.group(1)} {text[number.end() :]}")
         else:
             piece = Piece("paragraph", row, text)
         if piece.kind == "list":
@@ -143,7 +144,7 @@ class Region:
             return True
         if last.text[-1] in "./-_" and is_broken_address(last.text, text):
             return False
-        if BULLET.match(text) or _SECTION.match(text):
+        if BULLET.match(text) or _SECTION.match(text) or TICK.match(text):
             return True
         filled = before.x1 > self.right - 0.06 * (self.right - self.left)
         if not filled and len(row.cells) == len(before.cells) == 2 and abs(row.cells[1].x0 - before.cells[1].x0) < 2:

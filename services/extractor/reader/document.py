@@ -15,7 +15,7 @@ from services.extractor.reader.bands import close_bands
 from services.extractor.reader.blocks import Region, join_across
 from services.extractor.reader.columns import regions
 from services.extractor.reader.describe import read_outline
-from services.extractor.reader.forms import field_lines
+from services.extractor.reader.forms import place_fields, read_fields
 from services.extractor.reader.frames import take_frames
 from services.extractor.reader.grids import take_grids
 from services.extractor.reader.language import confidence_of, garbled_letters, language_of
@@ -128,11 +128,13 @@ class Reader:
         header, footer, label = self.running.take(
             sheet, self.margins[index], neighbours, partial(self.styles.outline_level, sheet.number)
         )
+        left = place_fields(sheet, read_fields(self.doc.load_page(index))) if self.form else []
         pieces = layout(sheet, self.styles)
         if self._disagrees(pieces, sheet.number):
             sheet.warnings.append("outline_disagrees")
         markdown, blocks = write(pieces, sheet)
-        markdown, blocks = self._with_fields(index, markdown, blocks, sheet)
+        if left:
+            markdown, blocks = _with_fields(left, markdown, blocks, sheet)
         language = language_of(markdown)
         garbled = garbled_letters(markdown)
         confidence = confidence_of(markdown, language, garbled)
@@ -152,16 +154,13 @@ class Reader:
             if piece.kind == "heading"
         )
 
-    def _with_fields(self, index: int, markdown: str, blocks: list[Block], sheet: Sheet) -> tuple[str, list[Block]]:
-        if not self.form:
-            return markdown, blocks
-        lines = field_lines(self.doc.load_page(index), markdown)
-        if not lines:
-            return markdown, blocks
-        text = "\n".join(lines)
-        start = len(markdown) + 2 if markdown else 0
-        block = Block("form", (0.0, 0.0, *sheet.shown), start, start + len(text))
-        return (f"{markdown}\n\n{text}" if markdown else text), [*blocks, block]
+
+def _with_fields(lines: list[str], markdown: str, blocks: list[Block], sheet: Sheet) -> tuple[str, list[Block]]:
+    """The page with fields that have no place on it behind its text."""
+    text = "\n".join(lines)
+    start = len(markdown) + 2 if markdown else 0
+    block = Block("form", (0.0, 0.0, *sheet.shown), start, start + len(text))
+    return (f"{markdown}\n\n{text}" if markdown else text), [*blocks, block]
 
 
 def _lift_stamps(sheet: Sheet) -> None:

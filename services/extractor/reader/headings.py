@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 
+from services.extractor.reader.forms import FIELD
 from services.extractor.reader.labels import is_address, is_dateline, is_label
-from services.extractor.reader.piece import BULLET, CAPTION, Piece, solid
+from services.extractor.reader.piece import BULLET, CAPTION, TICK, Piece, solid
 from services.extractor.reader.rows import Row
 from services.extractor.reader.styles import Styles, is_numbered
 
@@ -49,6 +50,8 @@ class Headings:
             text[0] in "#$%>@\\"
             or CAPTION.match(text)
             or BULLET.match(text)
+            or TICK.match(text)
+            or row.cells[-1].font == FIELD
             or text.count(" ... ")
             or text[-1] in ",;。，；"
             or is_address(text)

@@ -11,6 +11,7 @@ from services.extractor.reader.sheet import Way
 from services.extractor.reader.text import join
 
 BULLET = re.compile(r"^([•●○◦▪■□◆◇►▶➢➤✓✔‣⁃∙\uf000-\uf0ff]|[-–—*·o](?=\s))\s*(?=\S)")
+TICK = re.compile(r"^(\[[ x]\])\s(?=\S)")
 CAPTION = re.compile(
     r"^(?:table|figure|fig\.|tab\.|abb\.|abbildung|tabelle|exhibit|chart|tableau|figura|tabla|tabella|listing|plate|"
     r"box|scheme|algorithm|grafik|diagramm|図|表|그림|표|图|圖)\s*[\dA-Z(][\w.\-]*",
