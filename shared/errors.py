@@ -105,6 +105,14 @@ CATALOGUE: dict[str, Entry] = {
     "worker_silent": Entry(
         504, "The external worker gave no sign of life.", "It is asked again by itself; look at that worker's log."
     ),
+    "image_unreadable": Entry(
+        422, "The picture cannot be read.", "Send a JPEG, PNG, WebP, GIF, TIFF, BMP or JPEG 2000 of usual size."
+    ),
+    "image_search_off": Entry(
+        503,
+        "Pictures are not indexed here.",
+        "Configure SHADOWTWIN_IMAGE_EMBEDDER and a store for it, then run `shadowtwin reembed`.",
+    ),
     "empty_text": Entry(422, "The worker delivered no text.", "Try another extraction method."),
     "index_mismatch": Entry(
         409,

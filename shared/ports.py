@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from shared.document import Document
+from shared.errors import ShadowtwinError
 from shared.job import Artefact, Job
 
 
@@ -231,3 +232,33 @@ class Embedder(Protocol):
 
     async def embed(self, texts: Sequence[str], *, query: bool = False) -> list[list[float]]:
         """One vector a text, in order; raises TransientError when the endpoint asks to wait."""
+
+
+class Pictured(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture to embed: its file's bytes, and what is said of it (caption, products, analysis; may be empty)."""
+
+    content: bytes
+    text: str = ""
+
+
+ImageVectors = dict[str, list[float]]
+"""Unit vectors by the spaces of shared.imaging."""
+
+
+class ImageEmbedder(Protocol):
+    """Pictures to five unit vectors. `name` (what measures or which model, and the embedder of the texts) is recorded
+    with the index; mixing is refused."""
+
+    name: str
+
+    async def embed(self, pictures: Sequence[Pictured]) -> list[ImageVectors | ShadowtwinError]:
+        """For each picture, in order, all five vectors, or why that one has none; raises what concerns them all
+        (TransientError, ConfigurationError, Paused, BudgetExceeded)."""
+
+    async def query(self, picture: bytes | None, text: str) -> ImageVectors:
+        """What to search with: all five spaces for a picture, only the multimodal one for a text alone.
+
+        Raises DocumentError image_unreadable for what is no picture."""
+
+    async def close(self) -> None:
+        """End what it has started."""

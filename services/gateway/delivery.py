@@ -16,13 +16,15 @@ from msgspec.structs import replace
 
 from services.gateway import quality
 from services.gateway.creation import request_fingerprint
+from services.gateway.delivered import IMAGE_EMBEDDER, by, doc_row, with_generation, with_twin
 from shared import twin
 from shared.commands import Delivered
 from shared.document import Document, DocumentStatus
 from shared.errors import ShadowtwinError, TransientError
-from shared.job import QUALITY_PASS, Artefact, Ingestion, Job, OutboxEntry, Policy, StepName, utc_now
+from shared.image_index import ImageIndex
+from shared.job import QUALITY_PASS, Artefact, Ingestion, Job, OutboxEntry, StepName, utc_now
 from shared.manifest import File, Manifest
-from shared.ports import DocumentStore, JobStore, Storage, VectorRow, VectorStore
+from shared.ports import DocumentStore, JobStore, Storage, VectorStore
 
 logger = logging.getLogger("delivery")
 
@@ -38,10 +40,16 @@ class Delivery:
     """Publishes twins, moves the document record's pointers and keeps the doc-meta vector."""
 
     def __init__(
-        self, jobs: JobStore, documents: DocumentStore, storage: Storage, vectors: VectorStore, dimension: int
+        self,
+        jobs: JobStore,
+        documents: DocumentStore,
+        storage: Storage,
+        vectors: VectorStore,
+        dimension: int,
+        images: ImageIndex | None = None,
     ) -> None:
         self._jobs, self._documents, self._storage, self._vectors = jobs, documents, storage, vectors
-        self._dimension = dimension
+        self._dimension, self._images = dimension, images
 
     async def deliver(self, job: Job, entry: OutboxEntry) -> Delivered:
         """Publish the step's files and facts; the command that closes the outbox entry."""
@@ -57,12 +65,12 @@ class Delivery:
         saved = await self._publish(home, manifest)
         facts = entry.data
         if step == StepName.INGEST:
-            delivered = await self._finish(job, entry, saved)
+            delivered = await self._finish(job, entry, saved, frozenset(file.role for file in gone) - saved.keys())
             await self._drop(home, step, gone, manifest)
             return delivered
         roles = frozenset(file.role for file in gone) - saved.keys()
         kept = frozenset(file.role for file in manifest.files if file.key == f"{home}/{file.name}")
-        document = await self._record(job, entry, lambda old: _with_twin(old, step, saved, roles, facts, kept))
+        document = await self._record(job, entry, lambda old: with_twin(old, step, saved, roles, facts, kept))
         await self._drop(home, step, gone, manifest)
         await self._vectors.put_doc(doc_row(document, self._dimension), insert_only=True)
         main = saved["transcript" if step == StepName.EXTRACT else "transformation"]
@@ -85,7 +93,7 @@ class Delivery:
             if document is None or (document.last_job_at and document.last_job_at > job.created_at):
                 return
             failed = replace(document, status=DocumentStatus.ERROR, error=said)
-            if await self._documents.put(_by(job, failed)):
+            if await self._documents.put(by(job, failed)):
                 return
         raise TransientError("unavailable", "The document record is changed too often at the moment.")
 
@@ -156,7 +164,7 @@ class Delivery:
             if document is None:
                 raise ShadowtwinError("not_found", "The document was deleted while its job ran.")
             await self._check_current(job, entry)
-            changed = _by(job, change(document))
+            changed = by(job, change(document))
             if await self._documents.put(changed):
                 return replace(changed, revision=document.revision + 1)
         raise TransientError("unavailable", "The document record is changed too often at the moment.")
@@ -191,12 +199,16 @@ class Delivery:
         )
         return Delivered(process_id=job.process_id, step=StepName.INGEST, event_id=entry.event_id)
 
-    async def _finish(self, job: Job, entry: OutboxEntry, saved: dict[str, Artefact]) -> Delivered:
+    async def _finish(
+        self, job: Job, entry: OutboxEntry, saved: dict[str, Artefact], gone: frozenset[str]
+    ) -> Delivered:
         """The switch: from the record's swap on, searches see the new generation; then the old rows go."""
         facts, now = entry.data, utc_now()
-        document = await self._record(job, entry, lambda old: _with_generation(old, saved, facts, job))
+        document = await self._record(job, entry, lambda old: with_generation(old, saved, gone, facts, job))
         await self._vectors.put_doc(doc_row(document, self._dimension), insert_only=False)
         removed = await self._vectors.tidy(job.document_id, document.generation)
+        if self._images is not None and IMAGE_EMBEDDER in document.made_from:
+            removed += await self._images.tidy(job.document_id, document.generation)
         vectors = int(facts["vectors"]) + 1
         entries: list[dict[str, Any]] = [
             {"phase": "indextidy", "message": f"{removed} old vectors removed, doc meta upserted again"},
@@ -215,86 +227,3 @@ class Delivery:
             counts={"vectors": vectors},
             ingestion=Ingestion(upsert_at=now, vectors_upserted=vectors, index=self._vectors.name),
         )
-
-
-def _by(job: Job, document: Document) -> Document:
-    """The record as this job leaves it. A quality pass is not the document's last job: its state is another's."""
-    if job.operation == QUALITY_PASS:
-        return replace(document, updated_at=utc_now())
-    return replace(document, updated_at=utc_now(), last_job_id=job.job_id, last_job_at=job.created_at)
-
-
-def _with_twin(
-    old: Document,
-    step: StepName,
-    saved: dict[str, Artefact],
-    gone: frozenset[str],
-    facts: dict[str, Any],
-    kept: frozenset[str],
-) -> Document:
-    """`kept` are roles whose published file the attempt has only taken over: a newer one stays (a quality pass)."""
-    saved = {role: old.artefacts.get(role, new) if role in kept else new for role, new in saved.items()}
-    phase = "extract" if step == StepName.EXTRACT else "transform"
-    if step == StepName.EXTRACT:
-        old = _without_origin(old)
-    changed = replace(
-        old,
-        artefacts={role: kept for role, kept in old.artefacts.items() if role not in gone} | saved,
-        made_from={**old.made_from, phase: facts["madeFrom"], **facts.get("stages", {})},
-        metadata={**old.metadata, **facts.get("metadata", {})},
-        counts={**old.counts, **facts.get("counts", {})},
-    )
-    return replace(changed, pages=int(facts["pages"])) if "pages" in facts else changed
-
-
-def _without_origin(old: Document) -> Document:
-    """The record without what only its former, foreign transcript had."""
-    metadata = old.metadata
-    if "parser" in metadata:
-        metadata = {name: value for name, value in metadata.items() if name not in ("parser", "source")}
-    return replace(old, metadata=metadata, artefacts={k: v for k, v in old.artefacts.items() if k != "answer"})
-
-
-def _embedder(facts: dict[str, Any]) -> dict[str, str]:
-    return {"embedder": facts["embedder"]} if facts.get("embedder") else {}
-
-
-def _asked(old: Document, job: Job) -> dict[str, str]:
-    """What was asked for, for the next equal upload; a job that only ingested leaves what was asked before."""
-    rebuilt = job.parameters.policies.extract == Policy.IGNORE and "request" in old.made_from
-    return {} if rebuilt else {"request": request_fingerprint(job.parameters)}
-
-
-def _with_generation(old: Document, saved: dict[str, Artefact], facts: dict[str, Any], job: Job) -> Document:
-    return replace(
-        old,
-        status=DocumentStatus.PROCESSED,
-        error="",
-        last_ingested_at=utc_now(),
-        artefacts={**old.artefacts, **saved},
-        made_from={**old.made_from, "ingest": facts["madeFrom"], **_embedder(facts), **_asked(old, job)},
-        generation=facts["generation"],
-        chunk_count=int(facts["chunkCount"]),
-        chapters_count=int(facts["chaptersCount"]),
-        counts={**old.counts, **job.counts},
-    )
-
-
-def doc_row(document: Document, dimension: int) -> VectorRow:
-    """The doc-meta vector (kind 'doc'): a unit vector, because a store may refuse zeros; counters in `extra`."""
-    return VectorRow(
-        row_id=f"doc-meta-{document.document_id}",
-        kind="doc",
-        library_id=document.library_id,
-        document_id=document.document_id,
-        file_id=document.item_id,
-        generation=document.generation,
-        vector=[1.0] + [0.0] * (dimension - 1),
-        text=str(document.metadata.get("title") or document.name),
-        extra={
-            "name": document.name,
-            "chunkCount": document.chunk_count,
-            "chaptersCount": document.chapters_count,
-            "pages": document.pages,
-        },
-    )

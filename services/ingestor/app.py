@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from services.ingestor.ingestion import Ingestion
 from services.ingestor.settings import IngestorSettings
 from shared.adapters.folder_storage import FolderStorage
+from shared.adapters.image_choice import ImageSettings, choose_images
 from shared.adapters.model_choice import choose_limits
 from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_vectors
 from shared.adapters.wordllama_tokens import WordLlamaTokenizer
@@ -25,13 +26,17 @@ async def serve() -> None:
         limits = choose_limits(settings.nats_url)
         embedder = choose_embedder(chosen, limits)
         vectors = choose_vectors(chosen, settings.data_dir, embedder)
+        images = choose_images(ImageSettings(), chosen, settings.data_dir, embedder, limits)
         await vectors.open()
         try:
             with contextlib.suppress(TransientError):  # a resting endpoint is told to the jobs, not by dying
                 await embedder.embed(["warm up"])
             storage = FolderStorage(settings.data_dir / "twins")
-            yield Ingestion(storage, vectors, embedder, WordLlamaTokenizer(), settings)
+            yield Ingestion(storage, vectors, embedder, WordLlamaTokenizer(), settings, *(images or ()))
         finally:
+            if images:
+                await images[1].close()
+                await images[0].close()
             await vectors.close()
             await limits.close()
 

@@ -7,37 +7,36 @@ document's generation when it accepts the final report.
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
-
-import msgspec
 
 from services.ingestor import laws
 from services.ingestor.boxes import PageBoxes, page_boxes
-from services.ingestor.chapters import ChapterPlan
-from services.ingestor.chunks import Chunk, make_chunks, plan_body
-from services.ingestor.rows import chunk_row, summary_row
+from services.ingestor.chunks import Chunk, plan_body
+from services.ingestor.linking import ANALYSES, INPUTS, Linking, gathered
+from services.ingestor.links.texts import spot
+from services.ingestor.pictures import PictureRun
+from services.ingestor.run import Parts, Run
 from services.ingestor.settings import IngestorSettings
 from services.ingestor.tokens import Tokenizer
-from services.ingestor.windows import Shape
 from shared import frontmatter, reading
 from shared.anchors import split_pages
 from shared.document import Document
 from shared.gates import Verdict, fingerprint, ingest_gate, judge_verified
+from shared.image_index import ImageIndex
 from shared.job import Artefact, StepName
 from shared.manifest import Outputs
 from shared.phase import Report
-from shared.ports import Embedder, Storage, VectorStore
+from shared.ports import Embedder, ImageEmbedder, Storage, VectorStore
 from shared.ticket import Outcome, Ticket
 
-WRITE_BATCH = 256
-ROWS = "rows-3"
+ROWS = "rows-4"
 """Which kinds of rows an ingestion writes, and how; raise it when that changes, so that vectors are made anew."""
+CHUNKS_PERCENT, ALL_PERCENT = 60.0, 95.0
+"""Of the step's progress: where chunks end and pictures begin, and where pictures end."""
 
 
 class Ingestion:
-    """The phase's gate and work (shared.phase.Phase)."""
+    """The phase's gate and work (shared.phase.Phase). Without an index of pictures they get no vectors; links are made
+    all the same."""
 
     step = StepName.INGEST
 
@@ -48,9 +47,12 @@ class Ingestion:
         embedder: Embedder,
         tokenizer: Tokenizer,
         settings: IngestorSettings,
+        images: ImageIndex | None = None,
+        image_embedder: ImageEmbedder | None = None,
     ) -> None:
-        self._storage, self._vectors, self._embedder = storage, vectors, embedder
-        self._tokenizer, self._settings = tokenizer, settings
+        self._storage, self._settings = storage, settings
+        self._parts = Parts(vectors=vectors, embedder=embedder, tokenizer=tokenizer, settings=settings)
+        self._images = (images, image_embedder) if images is not None and image_embedder is not None else None
 
     async def gate(self, ticket: Ticket) -> Verdict:
         """`gateIngestRag`: skip only if the doc exists AND chunkCount >= 1, made from the current twin."""
@@ -59,12 +61,12 @@ class Ingestion:
         recorded = ingest_gate(document, self._made_from(ticket))
         present = recorded
         if recorded:
-            present = await self._vectors.get_doc(document.document_id) is not None
+            present = await self._parts.vectors.get_doc(document.document_id) is not None
         policies, phases = parameters.policies, parameters.phases
         return judge_verified(policies.ingest, phases.ingest, recorded, present, "ingest_exists")
 
     async def work(self, ticket: Ticket, report: Report) -> Outcome:
-        """Chunk, embed, store, count what can be read back."""
+        """Chunk, embed, link, store, count what can be read back."""
         document = ticket.document
         role = _twin(document)[0]
         meta, body = frontmatter.parse((await reading.read(self._storage, document, role)).decode())
@@ -73,14 +75,25 @@ class Ingestion:
         report.mark("ingest_start", f"pages={document.pages} chapters={len(plan.chapters)}", pages=document.pages)
         for note in plan.notes:
             report.mark(note.phase, note.message)
-        generation = fingerprint(*self._vector_parts(ticket), body, meta.get("title"), meta.get("chapters"))
+        analyses = _sha256(document, ANALYSES)
+        generation = fingerprint(*self._vector_parts(ticket), body, meta.get("title"), meta.get("chapters"), analyses)
         boxes = await self._boxes(document, body)
-        run = _Run(self, ticket, report, meta, body, plan, boxes, generation)
+        linking = await gathered(self._storage, document, body)
+        percent = CHUNKS_PERCENT if linking.materials.images and self._images else ALL_PERCENT
+        run = Run(self._parts, ticket, report, meta, body, plan, boxes, generation, percent)
         outputs = Outputs(self._storage, ticket.output_prefix)
-        await outputs.write("chunks.jsonl", run.rows(), "chunks")
+
+        def take(chunk: Chunk) -> None:
+            if linking.wanted and chunk.scale == "small":
+                linking.spots.append(spot(chunk))
+
+        await outputs.write("chunks.jsonl", run.rows(take), "chunks")
         await run.index_summaries()
         await self._read_back(run, document.document_id)
-        return run.outcome(await outputs.seal())
+        pictures = await self._pictures(run, linking, document, report)
+        if linking.wanted:
+            await self._link(linking, outputs, pictures, report)
+        return self._outcome(run, linking, pictures, ticket, await outputs.seal())
 
     async def _boxes(self, document: Document, body: str) -> PageBoxes:
         """Where the blocks of the pages stand; none where no extractor of ours has read them."""
@@ -89,10 +102,39 @@ class Ingestion:
         lines = (await reading.read(self._storage, document, "pages")).splitlines()
         return await asyncio.to_thread(lambda: page_boxes(lines, split_pages(body)[1]))
 
-    async def _read_back(self, run: _Run, document_id: str) -> None:
+    async def _pictures(self, run: Run, linking: Linking, document: Document, report: Report) -> PictureRun | None:
+        """Vectors of the distinct pictures; None where there are none, or no index for them."""
+        if self._images is None or not linking.materials.images:
+            return None
+        pictures = await asyncio.to_thread(linking.pictures)
+        index, embedder = self._images
+        made = PictureRun(self._storage, index, embedder)
+
+        async def progress(done: int, total: int) -> None:
+            percent = CHUNKS_PERCENT + (ALL_PERCENT - CHUNKS_PERCENT) * done / max(total, 1)
+            await report.progress(percent, f"picture {done} of {total}", checkpoint=run.checkpoint())
+
+        await made.run(document, run.generation, pictures, progress)
+        counts = made.counts
+        laws.check_pictures(
+            counts.pictures, counts.embedded, counts.lost, counts.unreadable, counts.written, counts.readable
+        )
+        said = f"{counts.embedded} of {counts.pictures} pictures, {counts.readable} vectors ({embedder.name})"
+        report.mark("IMAGES_EXTRACTED", said, pictures=counts.pictures, vectors=counts.readable)
+        return made
+
+    async def _link(self, linking: Linking, outputs: Outputs, pictures: PictureRun | None, report: Report) -> None:
+        await linking.write(self._storage, outputs, pictures.looks if pictures else {})
+        laws.check_links(linking.made, linking.lost, linking.readable, linking.loose)
+        counts = linking.counts()
+        products = len(linking.materials.products)
+        report.mark("PRODUCTS_CREATED", f"{products} products, {counts['links']} links", **counts)
+
+    async def _read_back(self, run: Run, document_id: str) -> None:
         """Count what can be read back and check the laws."""
-        written = {"chunk": sum(run.stored.values()), "summary": run.summaries}
-        readable = {kind: await self._vectors.count(document_id, run.generation, kind) for kind in written}
+        written = {"chunk": run.searchable, "summary": run.summaries}
+        vectors = self._parts.vectors
+        readable = {kind: await vectors.count(document_id, run.generation, kind) for kind in written}
         counts = laws.Counts(
             pages=run.pages,
             made=run.made,
@@ -103,183 +145,61 @@ class Ingestion:
         )
         await asyncio.to_thread(laws.check, run.body, counts, embed_large=self._settings.embed_large)
 
+    def _outcome(
+        self, run: Run, linking: Linking, pictures: PictureRun | None, ticket: Ticket, outputs: dict[str, Artefact]
+    ) -> Outcome:
+        """The report: counts, log entries, and warnings that say what is not searchable and why."""
+        images = pictures.counts.readable if pictures else 0
+        counts = run.counts()
+        if pictures:
+            counts |= {"imagesEmbedded": pictures.counts.embedded, "imageVectors": images}
+        if linking.wanted:
+            counts |= linking.counts()
+        return Outcome(
+            outputs=outputs,
+            entries=run.entries(images),
+            warnings=[*run.warnings(), *(pictures.warnings() if pictures else []), *linking.warnings],
+            counts=counts,
+            facts={
+                "madeFrom": self._made_from(ticket),
+                "generation": run.generation,
+                "embedder": self._parts.embedder.name,
+                "imageEmbedder": self._images[1].name if pictures and self._images else "",
+                "chunkCount": run.searchable,
+                "chaptersCount": run.chapters,
+                "vectors": run.searchable + run.summaries + images,
+            },
+        )
+
     def _made_from(self, ticket: Ticket) -> str:
         """Fingerprint of what the vectors are made from, as known before the twin is read."""
         twin = _twin(ticket.document)[1]
         return fingerprint(twin.sha256 if twin else "", *self._vector_parts(ticket))
 
     def _vector_parts(self, ticket: Ticket) -> tuple[object, ...]:
-        """What decides about chunks and vectors beside the text."""
-        settings = self._settings
+        """What decides about chunks, vectors and links beside the text. A quality pass improves analyses afterwards:
+        that alone is no reason to ingest anew, so they are left out."""
+        settings, parts = self._settings, self._parts
         return (
             ROWS,
             ticket.document.document_id,
-            self._embedder.name,
-            self._embedder.dimension,
-            self._tokenizer.name,
+            parts.embedder.name,
+            parts.embedder.dimension,
+            parts.tokenizer.name,
             (settings.small_core, settings.small_guard, settings.large_core, settings.large_guard),
             settings.embed_large,
             settings.chunker,
-            pages.sha256 if (pages := ticket.document.artefacts.get("pages")) else "",
+            self._images[1].name if self._images else "",
+            *(_sha256(ticket.document, role) for role in INPUTS),
         )
 
 
-class _Run:
-    """One ingestion; its generation is named by the content, so that an attempt repeated after a crash writes the
-    same rows again and another content never mixes with them. It streams chunks to the index and to chunks.jsonl and
-    counts both."""
-
-    def __init__(
-        self,
-        phase: Ingestion,
-        ticket: Ticket,
-        report: Report,
-        meta: dict[str, Any],
-        body: str,
-        plan: ChapterPlan,
-        boxes: PageBoxes,
-        generation: str,
-    ) -> None:
-        self._phase, self._ticket, self._report = phase, ticket, report
-        self._meta, self.body, self._plan, self._boxes = meta, body, plan, boxes
-        self.generation = generation
-        self.made = {"small": 0, "large": 0}
-        self.embedded = {"small": 0, "large": 0}
-        self.stored = {"small": 0, "large": 0}
-        self.pages: set[int] = set()
-        self.summaries = 0
-
-    async def rows(self) -> AsyncIterator[bytes]:
-        """The lines of chunks.jsonl; every batch is in the index before its lines are given on."""
-        settings = self._phase._settings
-        chunks = make_chunks(
-            self.body,
-            self._meta,
-            self._ticket.document.document_id,
-            tokenizer=self._phase._tokenizer,
-            small=Shape(settings.small_core, settings.small_guard, settings.small_guard),
-            large=Shape(settings.large_core, settings.large_guard, settings.large_guard),
-            plan=self._plan,
-            boxes=self._boxes,
-            chunker=settings.chunker,
-        )
-        batches = _batched(chunks, settings.embed_batch)
-        before = self._stored_before()
-        pages = self._ticket.document.pages
-        while batch := await asyncio.to_thread(next, batches, None):
-            wanted = [chunk for chunk in batch if is_embedded(chunk, settings.embed_large)]
-            if sum(self.made.values()) + len(batch) <= before:
-                self._count(wanted, self.embedded)
-                self._count(wanted, self.stored)
-            else:
-                await self._index(wanted)
-            self._count(batch, self.made)
-            for chunk in batch:
-                self.pages.update(chunk.pages)
-            last = min(max(self.pages, default=0), pages)
-            await self._report.progress(
-                95 * last / max(pages, 1),
-                "embedding",
-                last,
-                pages,
-                checkpoint={"generation": self.generation, "chunks": sum(self.made.values())},
-            )
-            yield b"".join(msgspec.json.encode(chunk) + b"\n" for chunk in batch)
-
-    @staticmethod
-    def _count(chunks: list[Chunk], numbers: dict[str, int]) -> None:
-        for chunk in chunks:
-            numbers[chunk.scale] += 1
-
-    def _stored_before(self) -> int:
-        """Chunks whose vectors an earlier attempt has stored: they are not embedded again. What is read back at the
-        end counts them, so a checkpoint that promises too much fails the step instead of losing vectors."""
-        checkpoint = self._ticket.checkpoint
-        same = checkpoint.get("generation") == self.generation
-        return int(checkpoint.get("chunks", 0)) if same else 0
-
-    async def _index(self, chunks: list[Chunk]) -> None:
-        if not chunks:
-            return
-        vectors = await self._phase._embedder.embed([chunk.embedding_text for chunk in chunks])
-        pairs = list(zip(chunks, vectors, strict=True))
-        self._count(chunks, self.embedded)
-        document = self._ticket.document
-        for start in range(0, len(pairs), WRITE_BATCH):
-            batch = pairs[start : start + WRITE_BATCH]
-            await self._phase._vectors.write(
-                [chunk_row(document, self.generation, chunk, vector) for chunk, vector in batch]
-            )
-            self._count([chunk for chunk, _ in batch], self.stored)
-
-    async def index_summaries(self) -> None:
-        """A vector for every chapter that has a summary, with or without text of its own (checklist A3.39)."""
-        chapters = [chapter for chapter in self._plan.chapters if chapter.summary]
-        for start in range(0, len(chapters), WRITE_BATCH):
-            batch = chapters[start : start + WRITE_BATCH]
-            texts = [f"{' / '.join(chapter.path)}\n{chapter.summary}" for chapter in batch]
-            vectors = await self._phase._embedder.embed(texts)
-            rows = [
-                summary_row(self._ticket.document, self.generation, chapter, start + at, vector)
-                for at, (chapter, vector) in enumerate(zip(batch, vectors, strict=True))
-            ]
-            await self._phase._vectors.write(rows)
-            self.summaries += len(rows)
-
-    def outcome(self, outputs: dict[str, Any]) -> Outcome:
-        """The report: counts, log entries and, when nothing was searchable, a warning that says why."""
-        total = sum(self.made.values())
-        searchable = sum(self.stored.values())
-        warnings = []
-        if not searchable:
-            reason = "the twin holds no text" if not laws.has_text(self.body) else "no chunk was made of its text"
-            warnings.append({"code": "no_chunks", "message": f"0 chunks, 1 vector (doc meta only): {reason}."})
-        entries = [
-            {
-                "phase": "ingest_chunking_done",
-                "message": f"{total} chunks, {searchable + self.summaries + 1} vectors",
-                "small": self.made["small"],
-                "large": self.made["large"],
-            },
-            {
-                "phase": "ingest_pinecone_upserted",
-                "message": f"{searchable + self.summaries} vectors upserted and read back in "
-                f"{self._phase._vectors.name}",
-                "vectors": searchable + self.summaries,
-                "summaries": self.summaries,
-            },
-        ]
-        return Outcome(
-            outputs=outputs,
-            entries=entries,
-            warnings=warnings,
-            counts={
-                "chunksSmall": self.made["small"],
-                "chunksLarge": self.made["large"],
-                "summaries": self.summaries,
-            },
-            facts={
-                "madeFrom": self._phase._made_from(self._ticket),
-                "generation": self.generation,
-                "embedder": self._phase._embedder.name,
-                "chunkCount": searchable,
-                "chaptersCount": len(self._plan.chapters),
-                "vectors": searchable + self.summaries,
-            },
-        )
-
-
-def is_embedded(chunk: Chunk, embed_large: bool) -> bool:
-    """Whether a chunk gets a vector: small ones always, large ones where the switch says so."""
-    return chunk.scale == "small" or embed_large
+def _sha256(document: Document, role: str) -> str:
+    artefact = document.artefacts.get(role)
+    return artefact.sha256 if artefact else ""
 
 
 def _twin(document: Document) -> tuple[str, Artefact | None]:
     """Which file is ingested: the transformation if there is one, else the transcript."""
     role = "transformation" if "transformation" in document.artefacts else "transcript"
     return role, document.artefacts.get(role)
-
-
-def _batched(chunks: Iterator[Chunk], size: int) -> Iterator[list[Chunk]]:
-    while batch := list(itertools.islice(chunks, size)):
-        yield batch

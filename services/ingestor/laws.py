@@ -9,6 +9,7 @@ import msgspec
 from services.ingestor.segments import NO_PAGE
 from shared.anchors import split_pages
 from shared.errors import ShadowtwinError
+from shared.imaging import SPACES
 from shared.pictures import without_references
 
 
@@ -39,6 +40,26 @@ def check(body: str, counts: Counts, *, embed_large: bool) -> None:
     for kind, written in counts.written.items():
         if counts.readable[kind] != written:
             raise _violated(f"{written} {kind} vectors were written, {counts.readable[kind]} can be read back")
+
+
+def check_pictures(pictures: int, embedded: int, lost: int, unreadable: int, written: int, readable: int) -> None:
+    """Distinct pictures = those with vectors + those that cannot be read; of the former each that no store has refused
+    has a row in every space, and all of these can be read back. Raises ShadowtwinError conservation_violated."""
+    if embedded + unreadable != pictures:
+        raise _violated(f"{pictures} pictures, {embedded} with vectors, {unreadable} unreadable")
+    wanted = (embedded - lost) * len(SPACES)
+    if not wanted == written == readable:
+        raise _violated(f"{wanted} image vectors were to be written, {written} were, {readable} can be read back")
+
+
+def check_links(made: Mapping[str, int], lost: Mapping[str, int], readable: Mapping[str, int], loose: int) -> None:
+    """Links made = lost (and told) + readable back, for each kind; and both ends of each exist."""
+    for kind in sorted({*made, *lost, *readable}):
+        counts = made.get(kind, 0), lost.get(kind, 0), readable.get(kind, 0)
+        if counts[0] != counts[1] + counts[2]:
+            raise _violated(f"{counts[0]} {kind} links were made, {counts[1]} lost, {counts[2]} can be read back")
+    if loose:
+        raise _violated(f"{loose} links lead to what is not there")
 
 
 def has_text(body: str) -> bool:

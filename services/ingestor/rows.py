@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from services.ingestor.chapters import Chapter
 from services.ingestor.chunks import Chunk
+from services.ingestor.links.materials import ImageRow
 from shared.document import Document
-from shared.ports import VectorRow
+from shared.imaging import SPACES, WIDE, image_id
+from shared.ports import ImageVectors, VectorRow
 
 PAGES_MOST = 500
 """Pages that one row names."""
@@ -60,6 +63,53 @@ def summary_row(document: Document, generation: str, chapter: Chapter, position:
         pages=list(range(chapter.start_page, min(chapter.end_page, chapter.start_page + PAGES_MOST) + 1)),
         extra={"name": document.name, "startPage": chapter.start_page, "endPage": chapter.end_page},
     )
+
+
+def image_rows(
+    document: Document,
+    generation: str,
+    row: ImageRow,
+    places: Sequence[ImageRow],
+    vectors: ImageVectors,
+    extra: dict[str, Any],
+    text: str,
+) -> list[VectorRow]:
+    """A picture's five rows, one a space (`scale`). `row` is its first place, `places` are all; `text` is what words of
+    a query are looked for in. `extra` is added to what a hit shows."""
+    identity = image_id(document.document_id, row.sha256)
+    shown = {
+        "imageId": identity,
+        "image": row.name,
+        "file": row.file,
+        "name": document.name,
+        "page": row.page,
+        "bbox": _rounded(row.bbox),
+        "caption": clean(row.caption),
+        "width": row.width,
+        "height": row.height,
+        **extra,
+    }
+    return [
+        VectorRow(
+            row_id=f"{identity}.{space}@{generation}",
+            kind="image",
+            library_id=document.library_id,
+            document_id=document.document_id,
+            file_id=document.item_id,
+            generation=generation,
+            vector=vectors[space],
+            text=clean(text) if space == WIDE else "",
+            scale=space,
+            pages=sorted({place.page for place in places})[:PAGES_MOST],
+            extra=shown,
+        )
+        for space in SPACES
+    ]
+
+
+def clean(text: str) -> str:
+    """The text without what no store takes (lone surrogates)."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _rounded(numbers: Iterable[float]) -> list[float]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from services.transformer.reading import Block, Reading, Sheet
+from shared.mentions import fold as fold
+from shared.mentions import words as words
 
 LONGEST = 300
 
@@ -42,7 +43,6 @@ _CONTENTS = re.compile(
     r"|spis treści|содержание|оглавление|目次|目录|目錄|차례|목차|المحتويات|תוכן",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"\w+")
 
 
 def find(reading: Reading) -> str:
@@ -72,17 +72,6 @@ def is_junk(title: str) -> bool:
 def is_generic(text: str) -> bool:
     """Whether a heading names a part that every document has (contents, abstract), a table, a figure or a page."""
     return bool(_GENERIC.match(text) or _NUMBERED.match(text))
-
-
-def words(text: str) -> list[str]:
-    """The words of a text, folded for comparison; every East Asian run is a word."""
-    return [word.casefold() for word in _WORD.findall(text)]
-
-
-@lru_cache(maxsize=8192)
-def fold(text: str) -> str:
-    """Letters and digits only, folded: two titles that differ in spacing and punctuation are equal."""
-    return "".join(words(text))
 
 
 def _printed(reading: Reading, front: list[Sheet], stated: str) -> str:

@@ -114,12 +114,20 @@ class OpenAIEmbedder:
             raise first_error
         return vectors
 
+    def size_of(self, text: str) -> int:
+        """Tokens that an input is reckoned at."""
+        return estimate_tokens(text)
+
+    def wired(self, inputs: Sequence[str]) -> dict[str, Any] | None:
+        """What is sent in place of the plain inputs; None to send them as they are."""
+        return None
+
     def _batches(self, texts: Sequence[str]) -> Iterator[dict[int, str]]:
         """Texts by position; a blank one becomes a dot, because the API refuses empty input."""
         batch: dict[int, str] = {}
         tokens = 0
         for position, text in enumerate(texts):
-            size = estimate_tokens(text)
+            size = self.size_of(text)
             full = len(batch) >= self._endpoint.batch_inputs or tokens + size > self._endpoint.batch_tokens
             if batch and full:
                 yield batch
@@ -158,7 +166,7 @@ class OpenAIEmbedder:
     async def _request(self, batch: dict[int, str]) -> dict[int, list[float]]:
         """One request; what the answer lacks is simply not in the result."""
         positions, inputs = list(batch), list(batch.values())
-        tokens = sum(map(estimate_tokens, inputs))
+        tokens = sum(map(self.size_of, inputs))
         account = active_account() or Account()
         async with account.reserved(*self._prices.ceiling(self._endpoint.model, tokens, 0, account, PURPOSE)):
             answer = await self._answer(inputs, tokens)
@@ -178,8 +186,9 @@ class OpenAIEmbedder:
         async with self._limits.grant(self._lane, tokens, call) as grant:
             try:
                 async with asyncio.timeout(timeout):
+                    wired = self.wired(inputs)
                     answer = await client.embeddings.create(
-                        model=endpoint.model, input=inputs, timeout=timeout, **extra
+                        model=endpoint.model, input=inputs, timeout=timeout, extra_body=wired, **extra
                     )
             except Exception as error:
                 trouble = self._client.trouble(error, f"{endpoint.model} at {endpoint.base_url}")

@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from services.gateway import callbacks, reports, secrets
-from services.ingestor import chapters, chunks, ingestion, windows
+from services.ingestor import chapters, chunks, ingestion, run, windows
 from services.ingestor.chunks import chunk_id as original_id
 from shared import anchors, edits, frontmatter, gates, policies, runs, skipping, templates, transitions, twin
 from shared.anchors import page_count, split_pages
@@ -207,7 +207,7 @@ MUTATIONS: dict[str, Mutation] = {
         ),
     ),
     "summaries get no vector": Mutation(
-        "chapters", ("normalise_and_assemble",), lambda patch: patch.setattr(ingestion._Run, "index_summaries", nothing)
+        "chapters", ("normalise_and_assemble",), lambda patch: patch.setattr(run.Run, "index_summaries", nothing)
     ),
     "windows have no left guard": Mutation(
         "chunk_windows", ("defaults_60_200_60_and_100_1600_100", "configured_window"), no_left_guard
@@ -228,7 +228,7 @@ MUTATIONS: dict[str, Mutation] = {
     "large chunks are embedded": Mutation(
         "chunk_windows",
         ("embedding_scope",),
-        lambda patch: patch.setattr(ingestion, "is_embedded", lambda chunk, embed_large: True),
+        lambda patch: patch.setattr(run, "is_embedded", lambda chunk, embed_large: True),
     ),
     "the model may change fixed fields": Mutation(
         "templates",

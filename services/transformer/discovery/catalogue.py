@@ -15,12 +15,12 @@ from msgspec.structs import replace
 from services.transformer.discovery import entities, hints, names, plan, ranges, starts
 from services.transformer.discovery.facts import Facts, gather
 from services.transformer.discovery.labels import Label, describe
-from services.transformer.discovery.mentions import Names
 from services.transformer.discovery.quantities import DIMENSION, sku_stem
 from services.transformer.discovery.ranges import Extent
 from services.transformer.discovery.records import Discovery, Hint, Options, Product, Variant, product_id
 from services.transformer.discovery.view import View
 from services.transformer.discovery.vocabulary import TELLING
+from shared.mentions import Names
 
 DISCOVERY = "discovery-1"
 """Name and version of the rules; part of every result's fingerprint, so raise it when answers change."""

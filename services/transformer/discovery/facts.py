@@ -7,11 +7,11 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from services.transformer.discovery.labels import Label, groups, labels_of
-from services.transformer.discovery.mentions import Names
 from services.transformer.discovery.skus import Article, SkuReader
 from services.transformer.discovery.view import Line, Sheet, View
 from services.transformer.discovery.vocabulary import is_section
 from services.transformer.titles import fold, words
+from shared.mentions import Names
 
 _PARTS = frozenset(
     words(

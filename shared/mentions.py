@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
-
-from services.transformer.titles import fold, words
+from functools import lru_cache
 
 READ_MOST = 50_000
 """Characters of a text that are looked at."""
+_WORD = re.compile(r"\w+")
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, folded for comparison; every East Asian run is a word."""
+    return [word.casefold() for word in _WORD.findall(text)]
+
+
+@lru_cache(maxsize=8192)
+def fold(text: str) -> str:
+    """Letters and digits only, folded: two texts that differ in spacing and punctuation are equal."""
+    return "".join(words(text))
 
 
 class Names:

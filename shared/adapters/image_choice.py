@@ -1,0 +1,120 @@
+"""Which embedder and which index of pictures the settings name. Vendor packages are imported when they are chosen."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.adapters.descriptor_images import PRELOAD, DescriptorImages
+from shared.adapters.model_limits import ModelLimits
+from shared.adapters.model_prices import Prices
+from shared.adapters.open_on_use import OpenOnUse
+from shared.adapters.vector_choice import VectorSettings
+from shared.child import Children
+from shared.errors import ConfigurationError
+from shared.image_index import ImageIndex
+from shared.imaging import SPACES, WIDE
+from shared.ports import Embedder, ImageEmbedder, VectorStore
+from shared.settings import read_secret
+
+log = logging.getLogger("images")
+NARROW = SPACES["visual"]
+
+
+class ImageSettings(BaseSettings):
+    """Prefix SHADOWTWIN_. Without any of these: measured descriptors, in the same vector store as the chunks.
+
+    `image_embedder`: `descriptors`, `clip` (a model behind an endpoint that embeds pictures and texts into one space;
+    colour, texture and application are measured as well), or `none`. `image_wire` says how the endpoint wants
+    pictures: `objects` ({"image": data URI}, {"text": ...}) or `uris` (bare strings with a modality).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", extra="ignore", protected_namespaces=())
+
+    image_embedder: Literal["descriptors", "clip", "none"] = "descriptors"
+    image_base_url: str = ""
+    image_model: str = ""
+    image_dimension: int = 0
+    image_wire: Literal["objects", "uris"] = "objects"
+    image_api_key_file: Path | None = None
+    image_in_flight: int = 10
+    image_memory_bytes: int = 2 << 30
+    pinecone_image_host: str = ""
+    pinecone_multimodal_host: str = ""
+
+
+def choose_images(
+    settings: ImageSettings,
+    chosen: VectorSettings,
+    data_dir: Path,
+    embedder: Embedder,
+    limits: ModelLimits | None = None,
+    *,
+    upkeep: bool = True,
+) -> tuple[ImageIndex, ImageEmbedder] | None:
+    """Index and embedder of pictures; None where they are switched off or the store has no place for them. Raises
+    ConfigurationError for an incomplete setting."""
+    if settings.image_embedder == "none":
+        return None
+    if chosen.vector_store == "pinecone" and not (settings.pinecone_image_host and settings.pinecone_multimodal_host):
+        log.warning("pictures are not indexed: SHADOWTWIN_PINECONE_IMAGE_HOST and _MULTIMODAL_HOST are not set")
+        return None
+    measured = DescriptorImages(embedder, lambda: Children(PRELOAD), memory_bytes=settings.image_memory_bytes)
+    made = _clip(settings, chosen, measured, limits) if settings.image_embedder == "clip" else measured
+    narrow = _store(settings, chosen, data_dir, made.name, wide=False, upkeep=upkeep)
+    wide = _store(settings, chosen, data_dir, made.name, wide=True, upkeep=upkeep)
+    return ImageIndex(OpenOnUse(narrow), OpenOnUse(wide)), made
+
+
+def _clip(
+    settings: ImageSettings, chosen: VectorSettings, measured: DescriptorImages, limits: ModelLimits | None
+) -> ImageEmbedder:
+    if not (settings.image_base_url and settings.image_model and settings.image_dimension):
+        raise ConfigurationError(
+            "misconfigured", "The clip embedder needs SHADOWTWIN_IMAGE_BASE_URL, _IMAGE_MODEL and _IMAGE_DIMENSION."
+        )
+    from shared.adapters.clip_images import ClipImages
+    from shared.adapters.openai_embedder import EmbeddingEndpoint
+
+    key = ""
+    if settings.image_api_key_file is not None:
+        key = read_secret(settings.image_api_key_file, "SHADOWTWIN_IMAGE_API_KEY_FILE")
+    endpoint = EmbeddingEndpoint(
+        base_url=settings.image_base_url,
+        api_key=key,
+        model=settings.image_model,
+        dimension=settings.image_dimension,
+        batch_inputs=32,
+        concurrency=settings.image_in_flight,
+        open_seconds=chosen.model_open_seconds,
+        open_seconds_most=chosen.model_open_seconds_most,
+    )
+    return ClipImages(endpoint, measured, limits, Prices(chosen.model_prices), wire=settings.image_wire)
+
+
+def _store(
+    settings: ImageSettings, chosen: VectorSettings, data_dir: Path, name: str, *, wide: bool, upkeep: bool
+) -> VectorStore:
+    length = SPACES[WIDE] if wide else NARROW
+    suffix = "multimodal" if wide else "images"
+    if chosen.vector_store == "lancedb":
+        from shared.adapters.lancedb_vectors import LanceVectors
+
+        table = f"{chosen.vector_index or 'vectors'}_{suffix}"
+        return LanceVectors(data_dir / "vectors", name, length, table=table, upkeep=upkeep)
+    if chosen.vector_store == "milvus":
+        from shared.adapters.milvus_vectors import MilvusVectors
+
+        token = ""
+        if chosen.milvus_token_file is not None:
+            token = read_secret(chosen.milvus_token_file, "SHADOWTWIN_MILVUS_TOKEN_FILE")
+        collection = f"{chosen.vector_index or 'shadowtwin'}_{suffix}"
+        return MilvusVectors(chosen.milvus_uri, token, name, length, collection=collection)
+    from shared.adapters.pinecone_vectors import PineconeVectors
+
+    key = read_secret(chosen.pinecone_api_key_file, "SHADOWTWIN_PINECONE_API_KEY_FILE")
+    host = settings.pinecone_multimodal_host if wide else settings.pinecone_image_host
+    return PineconeVectors(api_key=key, host=host, embedder=name, dimension=length)
