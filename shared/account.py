@@ -46,6 +46,7 @@ class Account:
         self._charges: list[Charge] = []
         self._notes: list[dict[str, Any]] = []
         self._noted: set[str] = set()
+        self._listeners: list[list[Charge]] = []
 
     @classmethod
     def of(cls, ticket: Ticket) -> Account:
@@ -89,12 +90,24 @@ class Account:
 
     def charge(self, charge: Charge) -> None:
         """Count a paid call; one that was counted already changes nothing."""
+        for heard in self._listeners:
+            heard.append(charge)
         if charge.id in self._paid:
             return
         self._paid.add(charge.id)
         self._charges.append(charge)
         if charge.usd is not None and math.isfinite(charge.usd):
             self.spent_usd += charge.usd
+
+    @contextlib.contextmanager
+    def overheard(self) -> Iterator[list[Charge]]:
+        """The charges that are counted within the block, for who keeps them with what was paid for."""
+        heard: list[Charge] = []
+        self._listeners.append(heard)
+        try:
+            yield heard
+        finally:
+            self._listeners = [other for other in self._listeners if other is not heard]
 
     def note_once(self, phase: str, message: str, **fields: Any) -> None:
         """An entry for the job's log, once an attempt."""

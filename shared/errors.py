@@ -119,7 +119,13 @@ CATALOGUE: dict[str, Entry] = {
         "The index was made with another embedder.",
         "Configure the recorded embedder; or give the new vectors an index of their own (SHADOWTWIN_VECTOR_INDEX, with "
         "Pinecone SHADOWTWIN_PINECONE_HOST) and run `shadowtwin reembed`: no PDF is read and no text analysed "
-        "again; a paid embedder is paid for its vectors.",
+        "again, and a paid embedder is only paid for texts that it has not embedded before.",
+    ),
+    "embedder_unavailable": Entry(
+        500,
+        "The embedder's package or model is not here.",
+        "Install the extra fastembed and put the model's files into SHADOWTWIN_FASTEMBED_DIR, or set "
+        "SHADOWTWIN_FASTEMBED_DOWNLOAD=true where the hub can be reached; or configure another embedder.",
     ),
     # models
     "model_refused": Entry(422, "The model refused to answer.", "Read the log; another model or template may help."),

@@ -224,11 +224,18 @@ class VectorStore(Protocol):
         """Nearest rows; a store with full-text search fuses both rankings (reciprocal rank fusion)."""
 
 
+FIRST_VERSION = "1"
+"""Version of an embedder's vectors until they change; indexes without a recorded version have this one."""
+
+
 class Embedder(Protocol):
-    """Text to unit vectors. `name` and `dimension` are recorded with the index; mixing is refused."""
+    """Text to unit vectors. `name`, `dimension` and `version` (of the vectors that this name gives) are recorded with
+    the index; mixing is refused. `costly`: paid or slow, so that its vectors are worth keeping."""
 
     name: str
     dimension: int
+    version: str
+    costly: bool
 
     async def embed(self, texts: Sequence[str], *, query: bool = False) -> list[list[float]]:
         """One vector a text, in order; raises TransientError when the endpoint asks to wait."""

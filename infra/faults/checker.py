@@ -167,7 +167,7 @@ def _out_of_place(seen: Snapshot, key: str, done: set[str]) -> str:
         | {artefact["key"] for artefact in document["artefacts"].values()}
         | {f"{home}/source.pdf", f"{home}/document-record.json"}
     )
-    return "" if key in known or parts[2] == "manifests" else f"{key} is in no manifest"
+    return "" if key in known or parts[2] in ("manifests", "ai") else f"{key} is in no manifest"
 
 
 def secrets(case: Case) -> Iterator[str]:

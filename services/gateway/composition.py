@@ -78,7 +78,7 @@ class Gateway:
             jobs, documents, storage, self.orchestrator, self.admission, self.planner, settings.max_upload_bytes
         )
         worker = worker_place(settings)
-        self.rebuilding = Rebuilding(documents, storage, self.intake, embedder.name)
+        self.rebuilding = Rebuilding(documents, storage, self.intake, embedder.name, embedder.version)
         fetcher = Fetcher(
             [*settings.callback_fetch_allow, *([worker.place] if worker else [])],
             worker=worker,

@@ -54,7 +54,7 @@ def _without_origin(old: Document) -> Document:
 
 
 def _embedders(facts: dict[str, Any]) -> dict[str, str]:
-    return {name: str(facts[name]) for name in ("embedder", IMAGE_EMBEDDER) if facts.get(name)}
+    return {name: str(facts[name]) for name in ("embedder", "embedderVersion", IMAGE_EMBEDDER) if facts.get(name)}
 
 
 def _asked(old: Document, job: Job) -> dict[str, str]:

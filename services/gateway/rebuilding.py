@@ -22,7 +22,7 @@ from shared import twin
 from shared.document import Document
 from shared.errors import RequestError, ShadowtwinError, describe
 from shared.job import Parameters, Policies, Policy
-from shared.ports import DocumentStore, Storage
+from shared.ports import FIRST_VERSION, DocumentStore, Storage
 
 logger = logging.getLogger("rebuild")
 PAGE = 200
@@ -57,9 +57,11 @@ class Rebuild(msgspec.Struct, kw_only=True, rename="camel"):
 class Rebuilding:
     """Starts rebuilds and knows how far they are."""
 
-    def __init__(self, documents: DocumentStore, storage: Storage, intake: Intake, embedder: str) -> None:
+    def __init__(
+        self, documents: DocumentStore, storage: Storage, intake: Intake, embedder: str, version: str = FIRST_VERSION
+    ) -> None:
         self._documents, self._storage, self._intake = documents, storage, intake
-        self._embedder = embedder
+        self._embedder, self._version = embedder, version
         self.handles: dict[str, Rebuild] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -134,10 +136,14 @@ class Rebuilding:
         while True:
             page, cursor = await self._documents.find(library, cursor, PAGE)
             for document in page:
-                if _has_text(document) and document.made_from.get("embedder") != self._embedder:
+                if _has_text(document) and self._made_by_another(document):
                     yield document.library_id, document.document_id, document
             if cursor is None:
                 return
+
+    def _made_by_another(self, document: Document) -> bool:
+        made = document.made_from
+        return (made.get("embedder"), made.get("embedderVersion", FIRST_VERSION)) != (self._embedder, self._version)
 
     def state(self, handle: str) -> Rebuild:
         """How far it is; raises RequestError not_found."""

@@ -7,10 +7,12 @@ document's generation when it accepts the final report.
 from __future__ import annotations
 
 import asyncio
+import time
 
 from services.ingestor import laws
 from services.ingestor.boxes import PageBoxes, page_boxes
 from services.ingestor.chunks import Chunk, plan_body
+from services.ingestor.kept_vectors import KeptVectors
 from services.ingestor.linking import ANALYSES, INPUTS, Linking, gathered
 from services.ingestor.links.texts import spot
 from services.ingestor.pictures import PictureRun
@@ -80,7 +82,8 @@ class Ingestion:
         boxes = await self._boxes(document, body)
         linking = await gathered(self._storage, document, body)
         percent = CHUNKS_PERCENT if linking.materials.images and self._images else ALL_PERCENT
-        run = Run(self._parts, ticket, report, meta, body, plan, boxes, generation, percent)
+        embedder = KeptVectors(self._storage, self._parts.embedder, report.account, time.time())
+        run = Run(self._parts, embedder, ticket, report, meta, body, plan, boxes, generation, percent)
         outputs = Outputs(self._storage, ticket.output_prefix)
 
         def take(chunk: Chunk) -> None:
@@ -93,6 +96,7 @@ class Ingestion:
         pictures = await self._pictures(run, linking, document, report)
         if linking.wanted:
             await self._link(linking, outputs, pictures, report)
+        await run.embedder.tidy()
         return self._outcome(run, linking, pictures, ticket, await outputs.seal())
 
     async def _boxes(self, document: Document, body: str) -> PageBoxes:
@@ -163,7 +167,8 @@ class Ingestion:
             facts={
                 "madeFrom": self._made_from(ticket),
                 "generation": run.generation,
-                "embedder": self._parts.embedder.name,
+                "embedder": run.embedder.name,
+                "embedderVersion": run.embedder.version,
                 "imageEmbedder": self._images[1].name if pictures and self._images else "",
                 "chunkCount": run.searchable,
                 "chaptersCount": run.chapters,
@@ -185,6 +190,7 @@ class Ingestion:
             ticket.document.document_id,
             parts.embedder.name,
             parts.embedder.dimension,
+            parts.embedder.version,
             parts.tokenizer.name,
             (settings.small_core, settings.small_guard, settings.large_core, settings.large_guard),
             settings.embed_large,

@@ -13,6 +13,7 @@ from services.ingestor import laws
 from services.ingestor.boxes import PageBoxes
 from services.ingestor.chapters import ChapterPlan
 from services.ingestor.chunks import Chunk, make_chunks
+from services.ingestor.kept_vectors import KeptVectors
 from services.ingestor.rows import chunk_row, summary_row
 from services.ingestor.settings import IngestorSettings
 from services.ingestor.tokens import Tokenizer
@@ -41,6 +42,7 @@ class Run:
     def __init__(
         self,
         parts: Parts,
+        embedder: KeptVectors,
         ticket: Ticket,
         report: Report,
         meta: dict[str, Any],
@@ -53,6 +55,7 @@ class Run:
         self._parts, self._ticket, self._report, self._percent = parts, ticket, report, percent
         self._meta, self.body, self._plan, self._boxes = meta, body, plan, boxes
         self.generation = generation
+        self.embedder = embedder
         self.made = {"small": 0, "large": 0}
         self.embedded = {"small": 0, "large": 0}
         self.stored = {"small": 0, "large": 0}
@@ -80,6 +83,7 @@ class Run:
         while batch := await asyncio.to_thread(next, batches, None):
             wanted = [chunk for chunk in batch if is_embedded(chunk, settings.embed_large)]
             if sum(self.made.values()) + len(batch) <= before:
+                self.embedder.keep([chunk.embedding_text for chunk in wanted])
                 self._count(wanted, self.embedded)
                 self._count(wanted, self.stored)
             else:
@@ -117,7 +121,7 @@ class Run:
     async def _index(self, chunks: list[Chunk]) -> None:
         if not chunks:
             return
-        vectors = await self._parts.embedder.embed([chunk.embedding_text for chunk in chunks])
+        vectors = await self.embedder.embed([chunk.embedding_text for chunk in chunks])
         pairs = list(zip(chunks, vectors, strict=True))
         self._count(chunks, self.embedded)
         document = self._ticket.document
@@ -134,7 +138,7 @@ class Run:
         for start in range(0, len(chapters), WRITE_BATCH):
             batch = chapters[start : start + WRITE_BATCH]
             texts = [f"{' / '.join(chapter.path)}\n{chapter.summary}" for chapter in batch]
-            vectors = await self._parts.embedder.embed(texts)
+            vectors = await self.embedder.embed(texts)
             rows = [
                 summary_row(self._ticket.document, self.generation, chapter, start + at, vector)
                 for at, (chapter, vector) in enumerate(zip(batch, vectors, strict=True))
@@ -161,6 +165,7 @@ class Run:
                 "message": f"{sum(self.made.values())} chunks, {vectors + 1} vectors",
                 "small": self.made["small"],
                 "large": self.made["large"],
+                **self.embedder.told(),
             },
             {
                 "phase": "ingest_pinecone_upserted",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 
 from services.transformer.discovery_stage import ProductDiscovery
@@ -17,7 +18,7 @@ from services.transformer.settings import TransformerSettings
 from services.transformer.stage import Stage
 from services.transformer.transformation import Transformation
 from shared.adapters.folder_storage import FolderStorage
-from shared.adapters.model_choice import ModelSettings, choose_models
+from shared.adapters.model_choice import ModelSettings, choose_limits, choose_models
 from shared.adapters.vector_choice import VectorSettings, choose_embedder
 from shared.child import Children
 from shared.worker import run
@@ -34,12 +35,15 @@ async def serve() -> None:
     async def opened() -> AsyncIterator[tuple[Transformation, QualityPass]]:
         storage = FolderStorage(settings.data_dir / "twins")
         models = choose_models(ModelSettings(), storage, settings.nats_url)
+        limits = choose_limits(settings.nats_url)
+        # one for all jobs, made when the first job asks: most never do
+        embedder = functools.cache(lambda: choose_embedder(VectorSettings(), limits))
         children = Children(PRELOAD)
         await children.start()
         try:
             offline = OfflineAnalyzer(children, settings)
             analyzer = ModelAnalyzer(models, offline, settings) if models else offline
-            records = Records(storage, analyzer, lambda: choose_embedder(VectorSettings()))
+            records = Records(storage, analyzer, embedder)
             eyes = ModelEyes(models, offline, settings) if models else OfflineEyes(offline, settings)
             stages: list[Stage] = [
                 Metadata(storage, analyzer),
@@ -50,6 +54,7 @@ async def serve() -> None:
             yield Transformation(storage, stages), QualityPass(storage, eyes)
         finally:
             await children.close()
+            await limits.close()
             if models:
                 await models.close()
 

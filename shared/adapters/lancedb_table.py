@@ -16,9 +16,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from shared.adapters.index_identity import IndexIdentity
 from shared.adapters.lancedb_upkeep import Upkeep
 from shared.errors import TransientError
-from shared.ports import VectorRow
+from shared.ports import FIRST_VERSION, VectorRow
 
 T = TypeVar("T")
 ATTEMPTS = 12
@@ -45,18 +46,24 @@ class LanceTable:
         self._writing: asyncio.Task[None] | None = None
         self._upkeep = Upkeep(self.optimize, idle_seconds) if upkeep else None
 
-    async def open(self, database: Any, embedder: str, dimension: int) -> None:
+    async def open(self, database: Any, made_with: IndexIdentity) -> None:
         """Open the table, or create it with the embedder recorded in its schema."""
 
         async def opened() -> Any:
             try:
                 return await database.open_table(self.name)
             except ValueError:  # there is none yet
-                return await database.create_table(self.name, schema=_schema(embedder, dimension), exist_ok=True)
+                return await database.create_table(self.name, schema=_schema(made_with), exist_ok=True)
 
         self.table = await self.commit(opened)
         if self._upkeep:
             self._upkeep.start()
+
+    async def made_with(self) -> IndexIdentity:
+        """What is recorded in the schema; tables from before there were versions have the first."""
+        found = {name.decode(): value.decode() for name, value in ((await self.table.schema()).metadata or {}).items()}
+        dimension = int(found.get("dimension", 0))
+        return IndexIdentity(found.get("embedder", "?"), dimension, found.get("version", FIRST_VERSION))
 
     async def close(self) -> None:
         """Let the running commit end, stop the upkeep."""
@@ -184,11 +191,11 @@ def _batch(rows: Sequence[VectorRow], schema: Any) -> Any:
     return importlib.import_module("pyarrow").table(columns, schema=schema)
 
 
-def _schema(embedder: str, dimension: int) -> Any:
+def _schema(made_with: IndexIdentity) -> Any:
     pa = importlib.import_module("pyarrow")
     key = pa.field("key", pa.string(), False, metadata={"lance-schema:unenforced-primary-key": "true"})
     types = dict.fromkeys(COLUMNS, pa.string())
     types |= {"position": pa.int64(), "pages": pa.list_(pa.int32())}
     fields = [key, *(pa.field(name, kind) for name, kind in types.items())]
-    fields.append(pa.field("vector", pa.list_(pa.float32(), dimension)))
-    return pa.schema(fields, metadata={"embedder": embedder, "dimension": str(dimension)})
+    fields.append(pa.field("vector", pa.list_(pa.float32(), made_with.dimension)))
+    return pa.schema(fields, metadata={name: str(value) for name, value in made_with._asdict().items()})

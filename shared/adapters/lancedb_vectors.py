@@ -18,9 +18,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from shared.adapters.index_identity import IndexIdentity
 from shared.adapters.lancedb_table import ATTEMPTS, COLUMNS, LanceTable, key_of, row_of
 from shared.errors import ConfigurationError, TransientError
-from shared.ports import Hit, VectorFilter, VectorRow
+from shared.ports import FIRST_VERSION, Hit, VectorFilter, VectorRow
 
 RANK_CONSTANT = 60
 """The k of reciprocal rank fusion: 1 / (k + rank), ranks from 1; 60 is the value of the method's paper."""
@@ -29,7 +30,7 @@ LONGEST_QUERY = 4_000
 
 
 class LanceVectors:
-    """`VectorStore` port. `embedder` and `dimension` are recorded in the tables' schema when they are made.
+    """`VectorStore` port. `embedder`, `dimension` and `version` are recorded in the tables' schema when they are made.
 
     `upkeep`: whether this process compacts the table of chunks when writing pauses (one process of a stack should);
     the small table of documents is compacted by whoever writes it.
@@ -46,9 +47,10 @@ class LanceVectors:
         table: str = "vectors",
         upkeep: bool = True,
         idle_seconds: float = 3.0,
+        version: str = FIRST_VERSION,
     ) -> None:
         self._location = str(location)
-        self._embedder, self._dimension = embedder, dimension
+        self._made_with, self._dimension = IndexIdentity(embedder, dimension, version), dimension
         self._rows = LanceTable(table, idle_seconds, upkeep=upkeep)
         self._docs = LanceTable(f"{table}_docs", idle_seconds, upkeep=True)
         self._expr: Any = None
@@ -64,9 +66,9 @@ class LanceVectors:
         except (OSError, RuntimeError, ValueError) as error:
             message = f"The vector folder cannot be opened ({type(error).__name__}): {self._location}"
             raise ConfigurationError("misconfigured", message) from error
-        await self._rows.open(database, self._embedder, self._dimension)
+        await self._rows.open(database, self._made_with)
         await self._check_embedder()
-        await self._docs.open(database, self._embedder, self._dimension)
+        await self._docs.open(database, self._made_with)
         # ICU finds words in every script; stemming and stop words would suit one language only
         full_text = self._index.FTS(base_tokenizer="icu", stem=False, remove_stop_words=False)
         await self._make_indexes(self._rows, {"text": full_text, "key": None, "document_id": None})
@@ -151,15 +153,7 @@ class LanceVectors:
         return len(set(found["key"].to_pylist()))
 
     async def _check_embedder(self) -> None:
-        recorded = (await self._rows.table.schema()).metadata or {}
-        embedder = recorded.get(b"embedder", b"?").decode()
-        dimension = recorded.get(b"dimension", b"?").decode()
-        if (embedder, dimension) != (self._embedder, str(self._dimension)):
-            raise ConfigurationError(
-                "index_mismatch",
-                f"The index in {self._location} was made with {embedder} ({dimension} dimensions), "
-                f"but {self._embedder} ({self._dimension} dimensions) is configured.",
-            )
+        self._made_with.check(f"The index in {self._location}", await self._rows.made_with())
 
     async def _make_indexes(self, table: LanceTable, wanted: dict[str, Any]) -> None:
         for _ in range(ATTEMPTS):

@@ -13,10 +13,11 @@ import re
 from collections.abc import Sequence
 
 from shared.adapters import milvus_records as records
+from shared.adapters.index_identity import IndexIdentity
 from shared.adapters.lancedb_vectors import LONGEST_QUERY, fuse
 from shared.adapters.milvus_collection import MilvusCollection
 from shared.errors import ConfigurationError
-from shared.ports import Hit, VectorFilter, VectorRow
+from shared.ports import FIRST_VERSION, Hit, VectorFilter, VectorRow
 
 log = logging.getLogger("vectors.milvus")
 MOST_HITS = 16_384
@@ -35,12 +36,13 @@ class MilvusVectors:
         embedder: str,
         dimension: int,
         *,
+        version: str = FIRST_VERSION,
         collection: str = "shadowtwin",
         deadline: float = 60.0,
     ) -> None:
         self.collection = collection
         self._collection = MilvusCollection(uri, token, collection, dimension, deadline=deadline)
-        self._embedder, self._dimension = embedder, dimension
+        self._made_with, self._dimension = IndexIdentity(embedder, dimension, version), dimension
         self.texts_cut = 0
         """Rows whose text did not fit into a field and was cut; the whole text is in the twin."""
 
@@ -50,15 +52,15 @@ class MilvusVectors:
         if dimension != self._dimension:
             raise self._mismatch(f"for {dimension} dimensions")
         for _ in range(2):
-            found = await self._collection.first(f'kind == "{records.ABOUT}"', ["text"])
+            found = await self._collection.first(f'kind == "{records.ABOUT}"', ["text", "meta"])
             if found is not None:
                 break
             entity, _ = records.to_entity(self._about())
             # of two processes that open a new collection at once both write, and both read who was last
             await self._collection.upsert([entity | {"kind": records.ABOUT, "document": records.ABOUT}])
-        recorded = found["text"] if found else ""
-        if recorded != self._embedder:
-            raise self._mismatch(f"with {recorded} ({dimension} dimensions)")
+        about = records.to_row(found) if found else self._about()
+        recorded = IndexIdentity(about.text, dimension, str(about.extra.get("version", FIRST_VERSION)))
+        self._made_with.check("The Milvus collection", recorded)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -128,7 +130,7 @@ class MilvusVectors:
         unit = [1.0] + [0.0] * (self._dimension - 1)
         return VectorRow(
             row_id="embedder", kind=records.ABOUT, library_id="", document_id="", file_id="", generation="",
-            vector=unit, text=self._embedder,
+            vector=unit, text=self._made_with.embedder, extra={"version": self._made_with.version},
         )  # fmt: skip
 
     def _check_length(self, vector: Sequence[float]) -> None:
@@ -136,5 +138,4 @@ class MilvusVectors:
             raise self._mismatch(f"for {self._dimension} dimensions, a vector has {len(vector)}")
 
     def _mismatch(self, made: str) -> ConfigurationError:
-        configured = f"but {self._embedder} ({self._dimension} dimensions) is configured"
-        return ConfigurationError("index_mismatch", f"The Milvus collection was made {made}, {configured}.")
+        return self._made_with.mismatch("The Milvus collection", made)

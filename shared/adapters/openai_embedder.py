@@ -1,12 +1,14 @@
 """Embeddings from any OpenAI-compatible endpoint, through the openai SDK with our own batching and retries.
 
-A call is cut into batches (inputs and estimated tokens), the batches run a few at a time, and only what failed or is
-missing from an answer is asked for again. The SDK's own retries are off: they would repeat whole batches unseen.
-Limits, circuit breaker and ledger are those of the model client: whoever's account is active pays.
+A call is cut into parts (inputs and estimated tokens), parts of all callers share requests (`embedding_pool`), and only
+what failed or is missing from an answer is asked for again. The SDK's own retries are off: they would repeat whole
+requests unseen. Limits, circuit breaker and ledger are those of the model client: whoever's account is active pays its
+share of a request by its tokens.
 """
 
 from __future__ import annotations
 
+import array
 import asyncio
 import hashlib
 import math
@@ -18,12 +20,14 @@ from typing import Any
 import msgspec
 
 from shared.account import Account, active_account
+from shared.adapters.embedding_pool import Answer, EmbeddingPool
 from shared.adapters.model_lane import Lane, Verdict
 from shared.adapters.model_limits import MemoryLanes, ModelLimits
 from shared.adapters.model_prices import Prices
 from shared.adapters.model_tokens import estimate_tokens
 from shared.adapters.openai_client import OpenAIClient
 from shared.errors import BudgetExceeded, ConfigurationError, ModelAnswerError, Paused, ShadowtwinError, TransientError
+from shared.ports import FIRST_VERSION
 
 __all__ = ["EmbeddingEndpoint", "OpenAIEmbedder", "estimate_tokens"]
 
@@ -36,7 +40,8 @@ MOST_TOKENS = 300_000
 
 
 class EmbeddingEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and how to embed. Times in seconds. `send_dimension` asks the model for shortened vectors.
+    """Where and how to embed. Times in seconds. `send_dimension` asks the model for shortened vectors. `version` tells
+    apart what the model's name does not: raise it when the endpoint answers with other vectors than before.
 
     `batch_inputs` stays below the API's limit because the SDK decodes answers in the event loop (256 x 1,536: 10 ms).
     """
@@ -45,6 +50,7 @@ class EmbeddingEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     api_key: str
     model: str
     dimension: int
+    version: str = FIRST_VERSION
     send_dimension: bool = False
     batch_inputs: int = 256
     batch_tokens: int = 250_000
@@ -69,14 +75,17 @@ class EmbeddingEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenAIEmbedder:
-    """`Embedder` port. One instance a process. Without `limits` it shares its turns with nobody."""
+    """`Embedder` port. One instance a process, so that its jobs share requests. Without `limits` it shares its turns
+    with nobody."""
+
+    costly = True
 
     def __init__(
         self, endpoint: EmbeddingEndpoint, limits: ModelLimits | None = None, prices: Prices | None = None
     ) -> None:
         self._endpoint = endpoint
         self.name = f"{endpoint.model}@{endpoint.dimension}"
-        self.dimension = endpoint.dimension
+        self.dimension, self.version = endpoint.dimension, endpoint.version
         self._client = OpenAIClient(endpoint.base_url, endpoint.api_key)
         self._limits = limits or ModelLimits(MemoryLanes(), rate_patience=endpoint.longest_wait)
         self._prices = prices or Prices()
@@ -89,13 +98,18 @@ class OpenAIEmbedder:
             open_seconds=endpoint.open_seconds,
             open_seconds_most=endpoint.open_seconds_most,
         )
+        self._pool = EmbeddingPool(
+            self._send, inputs=endpoint.batch_inputs, tokens=endpoint.batch_tokens, at_once=endpoint.concurrency
+        )
 
     async def close(self) -> None:
-        """Close the client's connections."""
+        """Give up what is under way, close the client's connections."""
+        await self._pool.close()
         await self._client.close()
 
     async def embed(self, texts: Sequence[str], *, query: bool = False) -> list[list[float]]:
-        """One unit vector a text, in order.
+        """One unit vector a text, in order, of numbers that fit into 32 bits: what is stored anywhere stays the same.
+        A query goes out at once, passages wait a moment for company.
 
         Raises TransientError (rate_limited with `retry_after`, unavailable) when the attempts are used up, Paused while
         the endpoint rests, BudgetExceeded before the active account's budget is, and ConfigurationError when the
@@ -103,7 +117,7 @@ class OpenAIEmbedder:
         """
         vectors: list[list[float]] = [[] for _ in texts]
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._settle(batch)) for batch in self._batches(texts)]
+            tasks = [group.create_task(self._settle(batch, alone=query)) for batch in self._batches(texts)]
         first_error: ShadowtwinError | None = None
         for task in tasks:
             found, error = task.result()
@@ -137,18 +151,22 @@ class OpenAIEmbedder:
         if batch:
             yield batch
 
-    async def _settle(self, batch: dict[int, str]) -> tuple[dict[int, list[float]], ShadowtwinError | None]:
+    async def _settle(
+        self, batch: dict[int, str], *, alone: bool
+    ) -> tuple[dict[int, list[float]], ShadowtwinError | None]:
         """The vectors of a batch, asking again for what is missing; with the error that ended it, if one did."""
         found: dict[int, list[float]] = {}
         for attempt in range(1, self._endpoint.attempts + 1):
             missing = {position: text for position, text in batch.items() if position not in found}
             try:
-                found |= await self._request(missing)
+                found |= await self._request(missing, alone=alone)
             except (ConfigurationError, ModelAnswerError, BudgetExceeded, Paused) as error:
                 return found, error
             except TransientError as error:
                 if attempt == self._endpoint.attempts or (error.retry_after or 0) > self._endpoint.longest_wait:
                     return found, await self._pause(missing) or error
+                # who failed for another reason than its pace may be at fault: it must neither fail others nor hide
+                alone = alone or error.code != "rate_limited"
                 if error.retry_after is None:
                     await asyncio.sleep(min(random.uniform(0.25, 0.75) * 2.0 ** (attempt - 1), 10.0))
             if len(found) == len(batch):
@@ -163,18 +181,23 @@ class OpenAIEmbedder:
             return pause
         return None
 
-    async def _request(self, batch: dict[int, str]) -> dict[int, list[float]]:
-        """One request; what the answer lacks is simply not in the result."""
+    async def _request(self, batch: dict[int, str], *, alone: bool) -> dict[int, list[float]]:
+        """Asked once; what the answer lacks is simply not in the result."""
         positions, inputs = list(batch), list(batch.values())
         tokens = sum(map(self.size_of, inputs))
         account = active_account() or Account()
         async with account.reserved(*self._prices.ceiling(self._endpoint.model, tokens, 0, account, PURPOSE)):
-            answer = await self._answer(inputs, tokens)
-            used = int(getattr(answer.usage, "prompt_tokens", 0) or tokens)
-            account.charge(self._prices.charge(self._endpoint.model, PURPOSE, uuid.uuid4().hex, used, 0))
-        data = [entry for entry in answer.data or [] if 0 <= entry.index < len(positions)]
+            answer = await self._pool.ask(inputs, tokens, alone=alone)
+            account.charge(self._prices.charge(self._endpoint.model, PURPOSE, uuid.uuid4().hex, answer.tokens, 0))
+        return {positions[place]: vector for place, vector in answer.vectors.items()}
+
+    async def _send(self, inputs: list[str], tokens: int) -> Answer:
+        """One request for the pool."""
+        answer = await self._answer(inputs, tokens)
+        data = [entry for entry in answer.data or [] if 0 <= entry.index < len(inputs)]
         vectors = await asyncio.to_thread(lambda: [self._unit(entry.embedding) for entry in data])
-        return {positions[entry.index]: vector for entry, vector in zip(data, vectors, strict=True)}
+        used = int(getattr(answer.usage, "prompt_tokens", 0) or tokens)
+        return Answer({entry.index: vector for entry, vector in zip(data, vectors, strict=True)}, used)
 
     async def _answer(self, inputs: list[str], tokens: int) -> Any:
         """One turn at the endpoint. Raises the error of a call that failed."""
@@ -208,7 +231,7 @@ class OpenAIEmbedder:
         length = math.sqrt(math.fsum(value * value for value in vector))
         if not math.isfinite(length) or length < 1e-12:
             raise TransientError("unavailable", f"{self.name} answered with a vector that has no direction.")
-        return [value / length for value in vector]
+        return array.array("f", [value / length for value in vector]).tolist()
 
 
 def _call_of(inputs: Iterable[str]) -> str:

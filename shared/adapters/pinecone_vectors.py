@@ -14,10 +14,11 @@ from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any
 
+from shared.adapters.index_identity import IndexIdentity
 from shared.adapters.pinecone_index import PineconeIndex
 from shared.adapters.pinecone_records import batches, conditions, from_metadata, id_part, prefix, to_vector, vector_id
 from shared.errors import ConfigurationError, ShadowtwinError
-from shared.ports import Hit, VectorFilter, VectorRow
+from shared.ports import FIRST_VERSION, Hit, VectorFilter, VectorRow
 
 log = logging.getLogger("vectors.pinecone")
 
@@ -40,13 +41,14 @@ class PineconeVectors:
         embedder: str,
         dimension: int,
         *,
+        version: str = FIRST_VERSION,
         consistency_seconds: float = 30.0,
         timeout: float = 20.0,
         deadline: float = 60.0,
         concurrency: int = 4,
     ) -> None:
         self._index = PineconeIndex(api_key, host, timeout=timeout, deadline=deadline, concurrency=concurrency)
-        self._embedder, self._dimension = embedder, dimension
+        self._made_with, self._dimension = IndexIdentity(embedder, dimension, version), dimension
         self._consistency_seconds = consistency_seconds
         self._namespaces: OrderedDict[str, str] = OrderedDict()
         self._acknowledged: OrderedDict[tuple[str, str], set[str]] = OrderedDict()
@@ -61,10 +63,12 @@ class PineconeVectors:
         found = await self._index.fetch(META_NAMESPACE, "embedder")
         if found is None:
             unit = [1.0] + [0.0] * (self._dimension - 1)
-            meta = {"embedder": self._embedder, "dimension": self._dimension}
+            meta = self._made_with._asdict()
             await self._index.upsert(META_NAMESPACE, [{"id": "embedder", "values": unit, "metadata": meta}])
-        elif (found.metadata["embedder"], int(found.metadata["dimension"])) != (self._embedder, self._dimension):
-            raise self._mismatch(f"with {found.metadata['embedder']} ({int(found.metadata['dimension'])} dimensions)")
+        else:
+            version = str(found.metadata.get("version", FIRST_VERSION))
+            recorded = IndexIdentity(found.metadata["embedder"], int(found.metadata["dimension"]), version)
+            self._made_with.check("The Pinecone index", recorded)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -190,8 +194,7 @@ class PineconeVectors:
             del self._acknowledged[known]
 
     def _mismatch(self, made: str) -> ConfigurationError:
-        configured = f"but {self._embedder} ({self._dimension} dimensions) is configured"
-        return ConfigurationError("index_mismatch", f"The Pinecone index was made {made}, {configured}.")
+        return self._made_with.mismatch("The Pinecone index", made)
 
 
 async def _settled(work: Awaitable[None]) -> ShadowtwinError | None:

@@ -11,7 +11,7 @@ from shared.adapters.model_limits import ModelLimits
 from shared.adapters.model_prices import Prices
 from shared.adapters.open_on_use import OpenOnUse
 from shared.errors import ConfigurationError
-from shared.ports import Embedder, VectorStore
+from shared.ports import FIRST_VERSION, Embedder, VectorStore
 from shared.settings import read_secret
 
 
@@ -23,7 +23,7 @@ class VectorSettings(BaseSettings):
     vector_index: str = ""
     """Name of the table or collection, if not the usual one; an embedder needs an index of its own."""
     vector_store: Literal["lancedb", "pinecone", "milvus"] = "lancedb"
-    embedder: Literal["wordllama", "openai"] = "wordllama"
+    embedder: Literal["wordllama", "fastembed", "openai"] = "wordllama"
     pinecone_host: str = ""
     pinecone_api_key_file: Path | None = None
     milvus_uri: str = ""
@@ -31,6 +31,10 @@ class VectorSettings(BaseSettings):
     embedding_base_url: str = ""
     embedding_model: str = ""
     embedding_dimension: int = 0
+    embedding_version: str = FIRST_VERSION
+    """Raise it when the same model's name gives other vectors than before."""
+    fastembed_dir: Path | None = None
+    fastembed_download: bool = False
     embedding_api_key_file: Path | None = None
     embedding_in_flight: int = 10
     embedding_requests_per_minute: float = 0.0
@@ -47,6 +51,15 @@ def choose_embedder(settings: VectorSettings, limits: ModelLimits | None = None)
         from shared.adapters.wordllama_embedder import WordLlamaEmbedder
 
         return WordLlamaEmbedder()
+    if settings.embedder == "fastembed":
+        from shared.adapters.fastembed_embedder import FastembedEmbedder
+
+        return FastembedEmbedder(
+            settings.embedding_model,
+            settings.fastembed_dir,
+            download=settings.fastembed_download,
+            version=settings.embedding_version,
+        )
     if not (settings.embedding_base_url and settings.embedding_model and settings.embedding_dimension):
         raise ConfigurationError(
             "misconfigured",
@@ -60,6 +73,7 @@ def choose_embedder(settings: VectorSettings, limits: ModelLimits | None = None)
             api_key=read_secret(settings.embedding_api_key_file, "SHADOWTWIN_EMBEDDING_API_KEY_FILE"),
             model=settings.embedding_model,
             dimension=settings.embedding_dimension,
+            version=settings.embedding_version,
             concurrency=settings.embedding_in_flight,
             requests_per_minute=settings.embedding_requests_per_minute,
             tokens_per_minute=settings.embedding_tokens_per_minute,
@@ -82,6 +96,7 @@ def choose_vectors(settings: VectorSettings, data_dir: Path, embedder: Embedder,
                 embedder.name,
                 embedder.dimension,
                 table=settings.vector_index or "vectors",
+                version=embedder.version,
                 upkeep=upkeep,
             )
         )
@@ -98,6 +113,7 @@ def choose_vectors(settings: VectorSettings, data_dir: Path, embedder: Embedder,
             host=settings.pinecone_host,
             embedder=embedder.name,
             dimension=embedder.dimension,
+            version=embedder.version,
         )
     )
 
@@ -111,5 +127,10 @@ def _milvus(settings: VectorSettings, embedder: Embedder) -> VectorStore:
     if settings.milvus_token_file is not None:
         token = read_secret(settings.milvus_token_file, "SHADOWTWIN_MILVUS_TOKEN_FILE")
     return MilvusVectors(
-        settings.milvus_uri, token, embedder.name, embedder.dimension, collection=settings.vector_index or "shadowtwin"
+        settings.milvus_uri,
+        token,
+        embedder.name,
+        embedder.dimension,
+        version=embedder.version,
+        collection=settings.vector_index or "shadowtwin",
     )

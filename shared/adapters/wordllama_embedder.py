@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import ConfigurationError
+from shared.ports import FIRST_VERSION
 
 DIMENSION = 256
 NAME = f"wordllama-l2-supercat@{DIMENSION}"
@@ -56,6 +57,8 @@ class WordLlamaEmbedder:
 
     name = NAME
     dimension = DIMENSION
+    version = FIRST_VERSION
+    costly = False
 
     async def embed(self, texts: Sequence[str], *, query: bool = False) -> list[list[float]]:
         """One unit vector a text, in order; queries are embedded like passages. Raises ConfigurationError only."""

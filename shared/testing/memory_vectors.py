@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from shared.errors import ConfigurationError
-from shared.ports import Hit, VectorFilter, VectorRow
+from shared.ports import FIRST_VERSION, Hit, VectorFilter, VectorRow
 
 
 class MemoryVectors:
@@ -16,13 +16,13 @@ class MemoryVectors:
 
     name = "memory"
 
-    def __init__(self, embedder: str = "hash@16", dimension: int = 16) -> None:
-        self._made_with, self._embedder, self._dimension = "", embedder, dimension
+    def __init__(self, embedder: str = "hash@16", dimension: int = 16, version: str = FIRST_VERSION) -> None:
+        self._made_with, self._embedder, self._dimension, self._version = "", embedder, dimension, version
         self.rows: dict[tuple[str, str, str], VectorRow] = {}
 
     async def open(self) -> None:
         """Remember the embedder the first time, refuse another one later."""
-        configured = f"{self._embedder} ({self._dimension} dimensions)"
+        configured = f"{self._embedder} ({self._dimension} dimensions, version {self._version})"
         if self._made_with not in ("", configured):
             raise ConfigurationError("index_mismatch", f"The index was made with {self._made_with}, not {configured}.")
         self._made_with = configured
@@ -76,6 +76,9 @@ class MemoryVectors:
 
 class HashEmbedder:
     """`Embedder` port by feature hashing: the same words give the same vector, nothing else is promised."""
+
+    version = FIRST_VERSION
+    costly = False
 
     def __init__(self, dimension: int = 16) -> None:
         self.dimension = dimension

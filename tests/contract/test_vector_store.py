@@ -41,15 +41,18 @@ async def opener(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     async with PineconeEmulator(DIMENSION) as emulator:
 
         @contextlib.asynccontextmanager
-        async def open_store(embedder: str = "e@4", dimension: int = DIMENSION) -> AsyncIterator[VectorStore]:
+        async def open_store(
+            embedder: str = "e@4", dimension: int = DIMENSION, version: str = "1"
+        ) -> AsyncIterator[VectorStore]:
             store: Any = memory
-            memory._embedder, memory._dimension = embedder, dimension
+            memory._embedder, memory._dimension, memory._version = embedder, dimension, version
+            made = (embedder, dimension)
             if request.param == "lancedb":
-                store = LanceVectors(tmp_path / "vectors", embedder, dimension)
+                store = LanceVectors(tmp_path / "vectors", *made, version=version)
             elif request.param == "pinecone":
-                store = PineconeVectors("key", emulator.url, embedder, dimension, consistency_seconds=0.3)
+                store = PineconeVectors("key", emulator.url, *made, version=version, consistency_seconds=0.3)
             elif milvus is not None:
-                store = MilvusVectors(milvus.uri, "", embedder, dimension, collection=collection)
+                store = MilvusVectors(milvus.uri, "", *made, version=version, collection=collection)
             try:
                 await store.open()
                 yield store
@@ -235,6 +238,16 @@ async def test_another_embedder_is_refused_and_both_are_named(opener: Opener) ->
     assert "second@4" in caught.value.message
     async with opener("first@4") as store:
         assert await ids(store) == ["a"]
+
+
+async def test_another_version_of_the_same_embedder_is_refused(opener: Opener) -> None:
+    async with opener(version="1"):
+        pass
+    with pytest.raises(ConfigurationError, match="version 2") as caught:
+        async with opener(version="2"):
+            pass
+    assert caught.value.code == "index_mismatch"
+    assert "reembed" in caught.value.hint
 
 
 async def test_another_dimension_is_refused(opener: Opener) -> None:

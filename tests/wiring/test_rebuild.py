@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 import pytest
 
 from services.gateway.twin_records import RECORD, TwinRecords, recorded
+from shared.adapters.openai_embedder import EmbeddingEndpoint, OpenAIEmbedder
 from shared.document import Document
 from shared.errors import ShadowtwinError
 from shared.job import StepName
+from shared.ports import Embedder
 from shared.testing.memory import MemoryStorage
 from shared.testing.memory_vectors import HashEmbedder, MemoryVectors
 from tests.support.gateway import World, world
+from tests.support.openai_emulator import KEY, OpenAIEmulator
 from tests.support.pdfs import text_pdf
 from tests.support.phases import Route, real_phases
 
 COUNT = 20
 OTHER = "other@16"
+EMBEDDINGS = "/v1/embeddings"
 QUESTIONS = ("otters of river seven", "page about lanterns", "river 12")
 
 
-async def fill(gateway: World, count: int = COUNT) -> list[str]:
-    route, ids = Route(gateway), []
+async def fill(gateway: World, count: int = COUNT, embedder: Embedder | None = None) -> list[str]:
+    route, ids = Route(gateway, real_phases(gateway, embedder=embedder)), []
     for number in range(count):
         text = f"Otters of river {number}. " + " ".join(f"Lantern {number * part} burns." for part in range(1, 9))
         accepted = await gateway.upload(text_pdf(text), name=f"paper-{number}.pdf", libraryId=f"lib{number % 2}")
@@ -154,6 +160,63 @@ async def test_a_deleted_document_leaves_no_record() -> None:
         (document_id,) = await fill(gateway, 1)
         await gateway.documents.delete(document_id)
         assert f"lib0/{document_id}/{RECORD}" not in storage.objects
+
+
+@contextlib.asynccontextmanager
+async def paid_endpoint(name: str = "m") -> AsyncIterator[tuple[OpenAIEmulator, OpenAIEmbedder]]:
+    async with OpenAIEmulator() as server:
+        embedder = OpenAIEmbedder(EmbeddingEndpoint(base_url=f"{server.url}/v1", api_key=KEY, model=name, dimension=16))
+        yield server, embedder
+        await embedder.close()
+
+
+async def test_a_rebuild_pays_a_paid_embedder_nothing() -> None:
+    async with paid_endpoint() as (server, embedder):
+        vectors = MemoryVectors(embedder.name)
+        async with world(vectors=vectors) as first:
+            ids = await fill(first, embedder=embedder)
+            files, rows, storage = chunks(first.storage), dict(vectors.rows), first.storage
+            before = [counters(await first.documents.get(document_id)) for document_id in ids]
+        paid = server.counts[EMBEDDINGS]
+        assert paid >= 1
+        async with world(storage=storage, vectors=MemoryVectors(embedder.name)) as later:
+            state = await made_anew(later, "rebuild", real_phases(later, embedder=embedder))
+            assert (state["started"], state["phases"][StepName.INGEST].works) == (COUNT, COUNT)
+            assert server.counts[EMBEDDINGS] == paid
+            assert chunks(later.storage) == files
+            assert later.vectors.rows == rows
+            assert [counters(await later.documents.get(document_id)) for document_id in ids] == before
+
+
+async def test_going_back_to_a_former_embedder_pays_nothing() -> None:
+    async with paid_endpoint("one") as (one, first), paid_endpoint("two") as (two, second):
+        async with world(vectors=MemoryVectors(first.name)) as gateway:
+            await fill(gateway, 3, embedder=first)
+            jobs, documents, storage = gateway.jobs, gateway.gateway.documents, gateway.storage
+        assert isinstance(documents, TwinRecords)
+        calls = []
+        for embedder in (second, first):
+            index = MemoryVectors(embedder.name)
+            async with world(jobs=jobs, documents=documents._documents, storage=storage, vectors=index) as gateway:
+                gateway.gateway.rebuilding._embedder = embedder.name
+                state = await made_anew(gateway, "reembed", real_phases(gateway, embedder=embedder))
+                assert state["started"] == 3
+                calls.append((one.counts[EMBEDDINGS], two.counts[EMBEDDINGS]))
+        assert calls[0][1] >= 1
+        assert calls[1] == calls[0]
+
+
+async def test_another_version_of_the_same_embedder_is_made_anew() -> None:
+    async with world() as first:
+        await fill(first, 2)
+        jobs, documents, storage = first.jobs, first.gateway.documents, first.storage
+    assert isinstance(documents, TwinRecords)
+    newer = HashEmbedder()
+    newer.version = "2"
+    async with world(jobs=jobs, documents=documents._documents, storage=storage) as gateway:
+        gateway.gateway.rebuilding._version = "2"
+        assert (await made_anew(gateway, "reembed", real_phases(gateway, embedder=newer)))["started"] == 2
+        assert (await made_anew(gateway, "reembed", real_phases(gateway, embedder=newer)))["found"] == 0
 
 
 class OtherEmbedder(HashEmbedder):
