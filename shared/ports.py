@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -192,6 +192,15 @@ class VectorFilter(msgspec.Struct, frozen=True, kw_only=True):
     pages: tuple[int, int] | None = None  # 1-based, inclusive; rows that touch the range
 
 
+class Census(msgspec.Struct, frozen=True, kw_only=True):
+    """A document's rows by kind: of the generation that was asked for, and of all others together; whether its own row
+    (kind `doc`) is there."""
+
+    current: dict[str, int] = {}
+    others: dict[str, int] = {}
+    doc: bool = False
+
+
 class VectorStore(Protocol):
     """Vectors in generations: a run writes new rows beside the old ones; only the document record's `generation`
     decides which of them a search may show, and `tidy` removes the others afterwards."""
@@ -209,6 +218,12 @@ class VectorStore(Protocol):
 
     async def count(self, document_id: str, generation: str, kind: str | None = None) -> int:
         """Rows readable back, counted by listing or fetching, not from statistics."""
+
+    async def census(self, generations: Mapping[str, str]) -> dict[str, Census]:
+        """For each document (id -> its current generation) the rows that can be read back now; every id is answered."""
+
+    def rows_of(self, document_id: str, kind: str, *, vectors: bool = False) -> AsyncIterator[VectorRow]:
+        """A document's rows of one kind, of all generations, in no order; `vector` is empty unless asked for."""
 
     async def put_doc(self, row: VectorRow, *, insert_only: bool) -> None:
         """Upsert the kind='doc' row; `insert_only` leaves an existing one (and its counters) untouched."""

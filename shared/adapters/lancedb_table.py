@@ -10,7 +10,7 @@ import asyncio
 import importlib
 import random
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,7 +19,7 @@ import msgspec
 from shared.adapters.index_identity import IndexIdentity
 from shared.adapters.lancedb_upkeep import Upkeep
 from shared.errors import TransientError
-from shared.ports import FIRST_VERSION, VectorRow
+from shared.ports import FIRST_VERSION, Census, VectorRow
 
 T = TypeVar("T")
 ATTEMPTS = 12
@@ -170,6 +170,18 @@ def row_of(entry: dict[str, Any]) -> VectorRow:
     fields = {name: entry[name] for name in COLUMNS}
     fields["extra"] = msgspec.json.decode(fields["extra"])
     return VectorRow(**fields, vector=list(entry.get("vector", ())))
+
+
+def counted(generations: Mapping[str, str], found: Any, docs: Collection[str]) -> dict[str, Census]:
+    """Distinct rows of a scan by document and kind; `docs` are the documents that have a row of their own."""
+    counts: dict[str, dict[bool, dict[str, int]]] = {name: {True: {}, False: {}} for name in generations}
+    groups = found.group_by(["document_id", "generation", "kind"]).aggregate([("key", "count_distinct")])
+    for entry in groups.to_pylist():
+        name = entry["document_id"]
+        if name in counts:
+            part = counts[name][entry["generation"] == generations[name]]
+            part[entry["kind"]] = part.get(entry["kind"], 0) + entry["key_count_distinct"]
+    return {name: Census(current=parts[True], others=parts[False], doc=name in docs) for name, parts in counts.items()}
 
 
 def _tell(wish: _Wish, error: Exception | None) -> None:

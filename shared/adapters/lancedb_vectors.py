@@ -13,15 +13,15 @@ import asyncio
 import contextlib
 import importlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from shared.adapters.index_identity import IndexIdentity
-from shared.adapters.lancedb_table import ATTEMPTS, COLUMNS, LanceTable, key_of, row_of
+from shared.adapters.lancedb_table import ATTEMPTS, COLUMNS, LanceTable, counted, key_of, row_of
 from shared.errors import ConfigurationError, TransientError
-from shared.ports import FIRST_VERSION, Hit, VectorFilter, VectorRow
+from shared.ports import FIRST_VERSION, Census, Hit, VectorFilter, VectorRow
 
 RANK_CONSTANT = 60
 """The k of reciprocal rank fusion: 1 / (k + rank), ranks from 1; 60 is the value of the method's paper."""
@@ -92,6 +92,24 @@ class LanceVectors:
         if kind is not None:
             wanted.append(self._is("kind", kind))
         return await self._count(_all(wanted))
+
+    async def census(self, generations: Mapping[str, str]) -> dict[str, Census]:
+        """One scan of each table for all the documents."""
+        if not generations:
+            return {}
+        where = self._column("document_id").isin([self._literal(name) for name in generations])
+        columns = ["key", "document_id", "generation", "kind"]
+        found = await self._rows.read(self._rows.table.query().where(where).select(columns))
+        docs = await self._docs.read(self._docs.table.query().where(where).select(["document_id"]))
+        return await asyncio.to_thread(counted, generations, found, set(docs["document_id"].to_pylist()))
+
+    async def rows_of(self, document_id: str, kind: str, *, vectors: bool = False) -> AsyncIterator[VectorRow]:
+        """A scan."""
+        table = self._docs if kind == "doc" else self._rows
+        columns = [*COLUMNS, "vector"] if vectors else COLUMNS
+        where = self._is("document_id", document_id) & self._is("kind", kind)
+        for entry in (await table.read(table.table.query().where(where).select(columns))).to_pylist():
+            yield row_of(entry)
 
     async def put_doc(self, row: VectorRow, *, insert_only: bool) -> None:
         """Upsert or insert the document's row, atomically also against other processes."""

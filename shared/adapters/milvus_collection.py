@@ -76,6 +76,10 @@ class MilvusCollection:
         found = await self._call(lambda: self._query(where, fields, limit=1))
         return dict(found[0]) if found else None
 
+    async def all(self, where: str, fields: list[str]) -> list[dict[str, Any]]:
+        """Every entity that matches."""
+        return [dict(entity) for entity in await self._call(lambda: self._query(where, fields))]
+
     async def delete(self, where: str) -> None:
         """Remove the rows that match, in one request."""
         await self._call(lambda: self._client.delete(self._name, filter=where, consistency_level=CONSISTENCY))

@@ -10,18 +10,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from shared.adapters import milvus_records as records
 from shared.adapters.index_identity import IndexIdentity
 from shared.adapters.lancedb_vectors import LONGEST_QUERY, fuse
 from shared.adapters.milvus_collection import MilvusCollection
 from shared.errors import ConfigurationError
-from shared.ports import FIRST_VERSION, Hit, VectorFilter, VectorRow
+from shared.ports import FIRST_VERSION, Census, Hit, VectorFilter, VectorRow
 
 log = logging.getLogger("vectors.milvus")
 MOST_HITS = 16_384
 """Of one search, the server's limit."""
+MOST_ROWS = 1_000
+"""Asked for at once with their texts and vectors."""
+ROW_KINDS = ("chunk", "summary", "image")
 
 
 class MilvusVectors:
@@ -74,6 +77,33 @@ class MilvusVectors:
     async def count(self, document_id: str, generation: str, kind: str | None = None) -> int:
         """Rows that a scan finds."""
         return await self._collection.count(records.generation_filter(document_id, generation, kind))
+
+    async def census(self, generations: Mapping[str, str]) -> dict[str, Census]:
+        """Counted by the server, by kind, a document at a time; those without any row cost one count."""
+        return {name: await self._census(name, generation) for name, generation in generations.items()}
+
+    async def _census(self, document_id: str, generation: str) -> Census:
+        if not await self._collection.count(records.document_filter(document_id)):
+            return Census()
+        whole, own = {}, {}
+        for kind in ROW_KINDS:
+            whole[kind] = await self._collection.count(records.document_filter(document_id, kind))
+            own[kind] = await self.count(document_id, generation, kind) if whole[kind] else 0
+        doc = await self._collection.count(records.document_filter(document_id, "doc"))
+        return Census(
+            current={kind: number for kind, number in own.items() if number},
+            others={kind: whole[kind] - own[kind] for kind in whole if whole[kind] > own[kind]},
+            doc=bool(doc),
+        )
+
+    async def rows_of(self, document_id: str, kind: str, *, vectors: bool = False) -> AsyncIterator[VectorRow]:
+        """Asked for in parts, by the first letter of the keys, where one answer could not hold them."""
+        where = records.document_filter(document_id, kind)
+        many = await self._collection.count(where) > MOST_ROWS
+        parts = [f'{where} and key like "{digit}%"' for digit in "0123456789abcdef"] if many else [where]
+        for part in parts:
+            for entity in await self._collection.all(part, ["meta", "text", *(["vector"] if vectors else [])]):
+                yield records.to_row(entity)
 
     async def put_doc(self, row: VectorRow, *, insert_only: bool) -> None:
         """Upsert the document's row; with `insert_only` only if there is none."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
-from shared.ports import Hit, VectorFilter, VectorRow, VectorStore
+from shared.ports import Census, Hit, VectorFilter, VectorRow, VectorStore
 
 
 class OpenOnUse:
@@ -40,6 +40,15 @@ class OpenOnUse:
     async def count(self, document_id: str, generation: str, kind: str | None = None) -> int:
         """See VectorStore."""
         return await (await self._opened()).count(document_id, generation, kind)
+
+    async def census(self, generations: Mapping[str, str]) -> dict[str, Census]:
+        """See VectorStore."""
+        return await (await self._opened()).census(generations)
+
+    async def rows_of(self, document_id: str, kind: str, *, vectors: bool = False) -> AsyncIterator[VectorRow]:
+        """See VectorStore."""
+        async for row in (await self._opened()).rows_of(document_id, kind, vectors=vectors):
+            yield row
 
     async def put_doc(self, row: VectorRow, *, insert_only: bool) -> None:
         """See VectorStore."""

@@ -15,6 +15,8 @@ from typing import Any
 from shared.errors import ConfigurationError, ShadowtwinError, TransientError
 
 IDS_PER_DELETE = 1_000
+IDS_PER_FETCH = 100
+"""The ids stand in the request's address."""
 UPSERTS = 5
 """Times an upsert is sent that is answered with fewer vectors than sent."""
 
@@ -65,6 +67,14 @@ class PineconeIndex:
         """The vector of that id, or None."""
         found = await self._call(lambda: self._index.fetch(ids=[name], namespace=namespace))
         return found.vectors.get(name)
+
+    async def fetch_many(self, namespace: str, names: Sequence[str]) -> AsyncIterator[Any]:
+        """The vectors of those ids that exist."""
+        for first in range(0, len(names), IDS_PER_FETCH):
+            some = list(names[first : first + IDS_PER_FETCH])
+            found = await self._call(partial(self._index.fetch, ids=some, namespace=namespace))
+            for vector in found.vectors.values():
+                yield vector
 
     async def query(self, namespace: str, vector: Sequence[float], where: Mapping[str, Any], top: int) -> list[Any]:
         """Nearest matches with their metadata."""

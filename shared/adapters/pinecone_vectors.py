@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from typing import Any
 
 from shared.adapters.index_identity import IndexIdentity
 from shared.adapters.pinecone_index import PineconeIndex
 from shared.adapters.pinecone_records import batches, conditions, from_metadata, id_part, prefix, to_vector, vector_id
 from shared.errors import ConfigurationError, ShadowtwinError
-from shared.ports import FIRST_VERSION, Hit, VectorFilter, VectorRow
+from shared.ports import FIRST_VERSION, Census, Hit, VectorFilter, VectorRow
 
 log = logging.getLogger("vectors.pinecone")
 
@@ -105,6 +105,30 @@ class PineconeVectors:
                 return len(listed)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _POLL[1])
+
+    async def census(self, generations: Mapping[str, str]) -> dict[str, Census]:
+        """Ids listed, a document at a time; what was written a moment ago may not be among them."""
+        return {name: await self._census(name, generation) for name, generation in generations.items()}
+
+    async def _census(self, document_id: str, generation: str) -> Census:
+        start = prefix(document_id)
+        names = {name.removeprefix(start) async for _, name in self._listed(document_id, start)}
+        parts: dict[bool, dict[str, int]] = {True: {}, False: {}}
+        for own, kind, _ in (name.split("#", 2) for name in names - {"doc"}):
+            part = parts[own == id_part(generation)]
+            part[kind] = part.get(kind, 0) + 1
+        return Census(current=parts[True], others=parts[False], doc="doc" in names)
+
+    async def rows_of(self, document_id: str, kind: str, *, vectors: bool = False) -> AsyncIterator[VectorRow]:
+        """What is listed, fetched a hundred at a time."""
+        start = prefix(document_id)
+        names: dict[str, list[str]] = defaultdict(list)
+        async for namespace, name in self._listed(document_id, start):
+            if name.removeprefix(start).split("#")[-2:][0] == id_part(kind):
+                names[namespace].append(name)
+        for namespace, some in names.items():
+            async for found in self._index.fetch_many(namespace, some):
+                yield from_metadata(found.metadata, list(found.values) if vectors else [])
 
     async def put_doc(self, row: VectorRow, *, insert_only: bool) -> None:
         """Upsert the document's row; with `insert_only` only if a fetch finds none."""

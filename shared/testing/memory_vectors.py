@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from msgspec.structs import replace
 
 from shared.errors import ConfigurationError
-from shared.ports import FIRST_VERSION, Hit, VectorFilter, VectorRow
+from shared.ports import FIRST_VERSION, Census, Hit, VectorFilter, VectorRow
 
 
 class MemoryVectors:
@@ -41,6 +44,22 @@ class MemoryVectors:
         """Rows of the generation; the document's own row belongs to none."""
         rows = [row for row in self._of(document_id) if row.kind != "doc" and row.generation == generation]
         return sum(kind in (None, row.kind) for row in rows)
+
+    async def census(self, generations: Mapping[str, str]) -> dict[str, Census]:
+        """Rows by kind."""
+        return {document_id: self._census(document_id, current) for document_id, current in generations.items()}
+
+    def _census(self, document_id: str, current: str) -> Census:
+        rows = self._of(document_id)
+        counts = Counter((row.generation == current, row.kind) for row in rows if row.kind != "doc")
+        parts = [{kind: count for (own, kind), count in counts.items() if own is wanted} for wanted in (True, False)]
+        return Census(current=parts[0], others=parts[1], doc=any(row.kind == "doc" for row in rows))
+
+    async def rows_of(self, document_id: str, kind: str, *, vectors: bool = False) -> AsyncIterator[VectorRow]:
+        """Rows of a kind."""
+        for row in self._of(document_id):
+            if row.kind == kind:
+                yield row if vectors else replace(row, vector=[])
 
     async def put_doc(self, row: VectorRow, *, insert_only: bool) -> None:
         """Upsert, or insert if there is none."""

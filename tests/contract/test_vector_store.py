@@ -17,7 +17,7 @@ from shared.adapters.lancedb_vectors import LanceVectors
 from shared.adapters.milvus_vectors import MilvusVectors
 from shared.adapters.pinecone_vectors import PineconeVectors
 from shared.errors import ConfigurationError
-from shared.ports import VectorFilter, VectorRow, VectorStore
+from shared.ports import Census, VectorFilter, VectorRow, VectorStore
 from shared.testing.memory_vectors import MemoryVectors
 from tests.support.milvus_server import MilvusServer
 from tests.support.pinecone_emulator import PineconeEmulator
@@ -226,6 +226,33 @@ async def test_hostile_strings_are_only_data(store: VectorStore, text: str) -> N
     assert await store.tidy(text, "another") == 1
     await store.delete_document(text)
     assert await ids(store) == ["bystander"]
+
+
+async def test_a_census_counts_by_kind_and_tells_the_current_generation_from_others(store: VectorStore) -> None:
+    await store.write([row("a"), row("b"), row("s", kind="summary"), row("a", generation="g0"), row("i", kind="image")])
+    await store.write([row("x", document_id="doc-2", generation="g0"), row("y", document_id="doc-3", generation="")])
+    await store.put_doc(row("doc", kind="doc"), insert_only=False)
+    found = await store.census({"doc-1": "g1", "doc-2": "g1", "doc-3": "", "doc-4": "g1"})
+    assert found == {
+        "doc-1": Census(current={"chunk": 2, "summary": 1, "image": 1}, others={"chunk": 1}, doc=True),
+        "doc-2": Census(others={"chunk": 1}),
+        "doc-3": Census(current={"chunk": 1}),
+        "doc-4": Census(),
+    }
+    assert await store.census({}) == {}
+
+
+async def test_rows_of_a_kind_are_listed_whole(store: VectorStore) -> None:
+    pictures = [row(f"i{n}", kind="image", generation=f"g{n % 2}", extra={"n": n}) for n in range(230)]
+    await store.write([*pictures, row("a"), row("i0", kind="image", document_id="doc-2")])
+    await store.put_doc(row("doc", kind="doc"), insert_only=False)
+    bare = [found async for found in store.rows_of("doc-1", "image")]
+    assert sorted(found.row_id for found in bare) == sorted(picture.row_id for picture in pictures)
+    assert all(found.vector == [] for found in bare)
+    whole = [found async for found in store.rows_of("doc-1", "image", vectors=True)]
+    assert {found.row_id: found.extra["n"] for found in whole} == {f"i{n}": n for n in range(230)}
+    assert whole[0].vector == pytest.approx(pictures[0].vector, abs=1e-6)
+    assert [found.row_id async for found in store.rows_of("doc-1", "doc")] == ["doc"]
 
 
 async def test_another_embedder_is_refused_and_both_are_named(opener: Opener) -> None:
