@@ -11,12 +11,17 @@ from shared.job import Artefact, Record
 
 
 class DocumentStatus(StrEnum):
-    """Seed 004's states, kept from the last run."""
+    """Seed 004's states, kept from the last run; `deleted` is seed 000's: the record of a file that is gone."""
 
     PENDING = "pending"
     PROCESSING = "processing"
     PROCESSED = "processed"
     ERROR = "error"
+    DELETED = "deleted"
+
+
+HISTORY_KEPT = 50
+"""Newest entries of a document's history."""
 
 
 class Document(Record, frozen=True, kw_only=True):
@@ -24,7 +29,8 @@ class Document(Record, frozen=True, kw_only=True):
 
     `artefacts` maps a role (source, transcript, transformation, pages, images, chunks, ...) to the current file;
     `made_from` maps a phase to the fingerprint of the inputs its artefacts were made from (a gate exists only while
-    that fingerprint is current); `generation` names the vectors that searches may see.
+    that fingerprint is current); `generation` names the vectors that searches may see. `history` tells what repairs did
+    to the document: {at, action, state, detail, ...}, the newest HISTORY_KEPT.
     """
 
     document_id: str
@@ -50,6 +56,7 @@ class Document(Record, frozen=True, kw_only=True):
     chunk_count: int = 0
     chapters_count: int = 0
     counts: dict[str, int] = {}
+    history: list[dict[str, Any]] = []
 
 
 def document_id_for(library_id: str, item_id: str) -> str:

@@ -13,6 +13,7 @@ from services.gateway.routes import (
     batches,
     documents,
     external,
+    health,
     inspection,
     jobs,
     pictures,
@@ -37,7 +38,7 @@ def create_app(gateway: Gateway | None) -> FastAPI:
         app.add_middleware(BodyLimit, limit=gateway.settings.max_upload_bytes + FORM_BYTES)
     if gateway is not None:
         app.router.routes[:0] = workers.hot(workers.routes(gateway))
-    read = (documents, pictures, records, templates, system)
+    read = (documents, health, pictures, records, templates, system)
     for module in (batches, jobs, inspection, workers, external, *read):
         app.include_router(module.routes(gateway))
     return app

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from services.gateway.admission import Admission
 from services.gateway.archives import ArchiveLimits
@@ -16,8 +16,13 @@ from services.gateway.bulk import Bulk
 from services.gateway.callbacks import Callbacks
 from services.gateway.dead_letters import DeadLetters
 from services.gateway.delivery import Delivery
+from services.gateway.explaining import Explainer
 from services.gateway.fetching import Fetcher, worker_place
 from services.gateway.foreign import ForeignResults
+from services.gateway.health.actions import Actions
+from services.gateway.health.doctor import Doctor
+from services.gateway.health.facts import Examiner
+from services.gateway.health.repairs import Repairs, environment_of
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator, Publisher
 from services.gateway.planning import Planner
@@ -61,6 +66,7 @@ class Gateway:
         bus: Publisher | None,
         credentials: dict[str, str],
         internal_token: str = "",
+        buckets: Mapping[str, Storage] | None = None,
     ) -> None:
         documents = TwinRecords(documents, storage)
         self.settings, self.jobs, self.documents, self.storage = settings, jobs, documents, storage
@@ -89,6 +95,11 @@ class Gateway:
         self.sealing = Sealing(credentials["extractor"]) if "extractor" in credentials else None
         self.audit = AuditLog()
         self.external = ExternalService(settings)
+        self.explainer = Explainer(jobs, self.bus_ready, self.free_workers, settings.lease_seconds)
+        examiner = Examiner(jobs, storage, vectors, self.explainer.explain, buckets=buckets)
+        self.doctor = Doctor(documents, examiner)
+        actions = Actions(documents, jobs, storage, [vectors], examiner, self.intake, self.orchestrator)
+        self.repairs = Repairs(self.doctor, actions, environment_of(settings, vectors.name))
         self.bulk = Bulk(jobs, self.intake, self.orchestrator)
         self.callbacks = Callbacks(
             jobs,
@@ -203,7 +214,8 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
     credentials = {} if reading else service_credentials(settings.service_credentials_file)
     internal = "" if reading else internal_token(settings.internal_token_file)
     storage = FolderStorage(settings.data_dir / "twins")
-    made = Gateway(settings, jobs, documents, storage, vectors, embedder, bus, credentials, internal)
+    buckets = {str(folder): FolderStorage(folder) for folder in settings.other_buckets}
+    made = Gateway(settings, jobs, documents, storage, vectors, embedder, bus, credentials, internal, buckets)
     await jobs.open()
     tasks: list[asyncio.Task[None]] = []
     try:

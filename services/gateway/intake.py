@@ -86,8 +86,7 @@ class Intake:
         document = await self._documents.get(request.document_id)
         if document is None or document.library_id != request.library_id:
             raise RequestError("not_found", "There is no such document in this library.")
-        if await self._storage.stat(document.artefacts["source"].key) is None:
-            raise RequestError("not_found", "The document's file is no longer stored; upload it again.")
+        await self._check_stored(document)
         return await self._start(document, request)
 
     async def retry(self, library: str, sha256: str) -> Accepted:
@@ -95,10 +94,14 @@ class Intake:
         document = await self._documents.by_hash(library, sha256)
         if document is None:
             raise RequestError("not_found", "There is no document with this hash in this library.")
-        if await self._storage.stat(document.artefacts["source"].key) is None:
-            raise RequestError("not_found", "The document's file is no longer stored; upload it again.")
+        await self._check_stored(document)
         request = JobRequest(library_id=library, document_id=document.document_id)
         return await self._queue(document, request, request_fingerprint(request.parameters))
+
+    async def _check_stored(self, document: Document) -> None:
+        source = document.artefacts.get("source")
+        if source is None or await self._storage.stat(source.key) is None:
+            raise RequestError("not_found", "The document's file is no longer stored; upload it again.")
 
     async def _checked(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The pieces, refused as soon as it is clear that they are no acceptable PDF."""
@@ -207,11 +210,13 @@ class Intake:
         return await self._put(document)
 
     async def _known_again(self, known: Document, name: str, received: Artefact) -> Document | None:
-        source = known.artefacts["source"]
+        source = known.artefacts.get("source")
         aliases = known.aliases if name in (known.name, *known.aliases) else [*known.aliases, name]
-        if await self._storage.stat(source.key) != received.size:
+        if source is None or await self._storage.stat(source.key) != received.size:
             source = await self._keep(known.library_id, known.document_id, received)
-        if aliases == known.aliases and source == known.artefacts["source"]:
+        if known.status == DocumentStatus.DELETED:
+            known = replace(known, status=DocumentStatus.PENDING, error="")  # its file is here again
+        elif aliases == known.aliases and source == known.artefacts.get("source"):
             return known
         return await self._put(replace(known, aliases=aliases, artefacts={**known.artefacts, "source": source}))
 
@@ -232,8 +237,9 @@ class Intake:
             artefacts={**known.artefacts, "source": source},
         )
         stored = await self._put(changed)
-        if stored is not None and known.artefacts["source"].key != source.key:
-            await self._storage.delete(known.artefacts["source"].key)
+        former = known.artefacts.get("source")
+        if stored is not None and former is not None and former.key != source.key:
+            await self._storage.delete(former.key)
         return stored
 
     async def _keep(self, library: str, document_id: str, received: Artefact, name: str = "source.pdf") -> Artefact:

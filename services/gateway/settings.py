@@ -14,6 +14,10 @@ from shared.external_settings import ExternalSettings
 class GatewaySettings(ExternalSettings):
     """All times in seconds, sizes in bytes."""
 
+    environment: str = "local"
+    """What commands that write call the place where they write to."""
+    other_buckets: Annotated[list[Path], NoDecode] = []
+    """Folders of storage that were in use once, or elsewhere: where a diagnosis may look for lost files."""
     port: int = 8080
     listen_fd: int | None = None
     store: Literal["sqlite", "mongo"] = "sqlite"
@@ -37,7 +41,7 @@ class GatewaySettings(ExternalSettings):
     callback_fetch_seconds: float = 60.0
     callback_unpacked_bytes: int = 512 << 20
 
-    @field_validator("callback_fetch_allow", mode="before")
+    @field_validator("callback_fetch_allow", "other_buckets", mode="before")
     @classmethod
     def _separated(cls, value: Any) -> Any:
         """Entries separated by commas, as an environment variable holds them."""

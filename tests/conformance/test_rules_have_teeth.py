@@ -13,9 +13,22 @@ import pytest
 from msgspec.structs import replace
 
 from services.gateway import callbacks, reports, secrets
+from services.gateway.health import finding, rules, steps
 from services.ingestor import chapters, chunks, ingestion, run, windows
 from services.ingestor.chunks import chunk_id as original_id
-from shared import anchors, edits, frontmatter, gates, policies, runs, skipping, templates, transitions, twin
+from shared import (
+    anchors,
+    edits,
+    frontmatter,
+    gates,
+    object_keys,
+    policies,
+    runs,
+    skipping,
+    templates,
+    transitions,
+    twin,
+)
 from shared.anchors import page_count, split_pages
 from shared.commands import Report, Requeue
 from shared.frontmatter import merge as merged
@@ -27,6 +40,7 @@ from tests.conformance import (
     test_chapters,
     test_chunk_windows,
     test_gates,
+    test_health,
     test_names,
     test_page_split,
     test_policies,
@@ -62,6 +76,7 @@ def place(tmp_path: Path, monkeypatch: Patch) -> Path:
 CHECKS: dict[str, Callable[[dict[str, Any], Path], Awaitable[None] | None]] = {
     "chapters": lambda row, place: test_chapters.check(row),
     "chunk_windows": lambda row, place: test_chunk_windows.check(row),
+    "health": lambda row, place: test_health.check(row),
     "names": lambda row, place: test_names.check(row),
     "templates": lambda row, place: test_templates.check(row),
     "page_split": lambda row, place: test_page_split.check(row),
@@ -193,6 +208,18 @@ def anchors_like(pattern: str) -> Callable[[Patch], None]:
     return lambda patch: patch.setattr(anchors, "_LINE", re.compile(pattern, re.MULTILINE))
 
 
+def no_variants(patch: Patch) -> None:
+    for module in (object_keys, finding):
+        patch.setattr(module, "key_variants", lambda key: [key])
+
+
+def links_do_not_matter(patch: Patch) -> None:
+    patch.setattr(rules, "TABLE", tuple(row for row in rules.TABLE if row[2] is not False))
+    patch.setattr(rules, "by_table", lambda file, chunks, linked: table_of(file, chunks, True))
+
+
+table_of = rules.by_table
+
 FORCED = ("status_and_data", "status_only", "is_forced")
 PIPELINE = ("one_document",)
 GATES = ("directive_x_gate",)
@@ -240,6 +267,43 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "values are searched for placeholders": Mutation(
         "templates", ("render_body",), lambda patch: patch.setattr(templates, "_shown", str)
+    ),
+    "pictures without a key are healthy": Mutation("health", ("state",), links_do_not_matter),
+    "chunks without a file are no orphans": Mutation(
+        "health",
+        ("state",),
+        lambda patch: patch.setattr(
+            rules, "by_table", lambda file, chunks, linked: table_of(file, chunks and file, linked)
+        ),
+    ),
+    "keys have no other spelling": Mutation("health", ("object_key_variants", "fix_flag"), no_variants),
+    "orphans may be marked as deleted": Mutation(
+        "health",
+        ("mark_deleted_only_null_pointer",),
+        lambda patch: patch.setitem(steps._BY_STATE, rules.State.ORPHANED_CHUNKS, [steps.Repair.MARK_DELETED]),
+    ),
+    "repairs need no flag": Mutation(
+        "health",
+        ("mark_deleted_only_null_pointer",),
+        lambda patch: patch.setattr(steps.RepairRequest, "allows", lambda request, step: True),
+    ),
+    "a dry run writes": Mutation(
+        "health",
+        ("fix_flag",),
+        lambda patch: patch.setattr(steps.RepairRequest, "dry_run", False),
+    ),
+    "every document is stuck": Mutation(
+        "health", ("selection",), lambda patch: patch.setattr(rules, "_is", lambda kind, document: True)
+    ),
+    "an error filter is ignored": Mutation(
+        "health",
+        ("selection",),
+        lambda patch: patch.setattr(rules.Selection, "error_filter", ""),
+    ),
+    "tables and charts are uploads": Mutation(
+        "health",
+        ("derived_objects_are_no_uploads",),
+        lambda patch: patch.setattr(object_keys, "is_derived", lambda *given: False),
     ),
     "is_forced never": Mutation(
         "skip_unit", FORCED, lambda patch: patch.setattr(skipping, "is_forced", lambda *given: False)

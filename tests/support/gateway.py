@@ -31,8 +31,10 @@ class RecordingBus:
     def __init__(self) -> None:
         self.told: list[tuple[str, JobEvent, str]] = []
         self.down = False
+        self.asked = 0
 
     async def publish(self, subject: str, event: JobEvent, message_id: str) -> bool:
+        self.asked += 1
         if self.down:
             raise TransientError("unavailable")
         known = any(message_id == told[2] for told in self.told)

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Request
 from starlette.responses import Response, StreamingResponse
 
 from services.gateway.composition import Gateway
-from services.gateway.stuck import Surroundings, diagnose, timeline
+from services.gateway.stuck import timeline
 from services.gateway.web import answer
 from shared.errors import RequestError
 from shared.job import Job
@@ -45,14 +45,7 @@ def routes(gateway: Gateway) -> APIRouter:
     async def why(jobId: str) -> Response:
         """The step, the reason and what to do."""
         job = await _job(gateway, jobId)
-        around = Surroundings(
-            now=await gateway.jobs.now(),
-            broker_ready=gateway.bus_ready(),
-            workers=await gateway.free_workers(),
-            lease_seconds=gateway.settings.lease_seconds,
-            ahead=(await gateway.jobs.admitted()).get(job.library_id, 0),
-        )
-        return answer({"jobId": jobId, **msgspec.to_builtins(diagnose(job, around))})
+        return answer({"jobId": jobId, **msgspec.to_builtins(await gateway.explainer.explain(job))})
 
     return router
 

@@ -1,0 +1,190 @@
+"""Repairs of many documents: a plan first, then each step with its preconditions looked at again, then what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from services.gateway.health.actions import Actions, Outcome
+from services.gateway.health.doctor import Doctor, Run
+from services.gateway.health.facts import Examined
+from services.gateway.health.steps import FLAGS, Repair, RepairRequest, Step, plan_of, steps_for
+from shared.errors import RequestError, ShadowtwinError, describe
+
+logger = logging.getLogger("repair")
+HANDLES_KEPT = 100
+STEPS_KEPT = 10_000
+"""Rows of a repair that are kept to be shown; all are counted."""
+ROUNDS = 4
+"""Steps one after another that one document may have: key, then chunks, then the record."""
+DOCUMENTS_MOST = 200_000
+"""Documents of one repair."""
+
+
+class RepairState(msgspec.Struct, kw_only=True, rename="camel"):
+    """How far a repair is, in this process's memory; what it did stands in the documents' histories. `counts` has the
+    steps by status, `planned` those of the plan by action, `left` the states of the planned documents afterwards."""
+
+    handle: str
+    batch_id: str
+    dry_run: bool
+    environment: dict[str, str]
+    checked: int = 0
+    summary: dict[str, int] = {}
+    planned: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    jobs: int = 0
+    actions: list[Step] = []
+    actions_left_out: int = 0
+    left: dict[str, int] | None = None
+    finished: bool = False
+    error: str = ""
+
+
+class Repairs:
+    """Starts repairs and knows how far they are."""
+
+    def __init__(self, doctor: Doctor, actions: Actions, environment: dict[str, str]) -> None:
+        self._doctor, self._actions, self.environment = doctor, actions, environment
+        self._states: dict[str, RepairState] = {}
+        self._documents: dict[str, list[str]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, request: RepairRequest) -> RepairState:
+        """Plan; unless that is all that is asked for, go on in the background. Raises RequestError."""
+        if request.set_key and (request.document_id is None or request.mark_deleted or request.delete_orphans):
+            raise RequestError("bad_request", "setKey needs documentId, and nothing may be deleted with it.")
+        handle = str(uuid.uuid4())
+        state = RepairState(
+            handle=handle, batch_id=str(uuid.uuid4()), dry_run=request.dry_run, environment=self.environment
+        )
+        run = self._doctor.run(request)
+        self._states[handle], self._documents[handle] = state, []
+        for oldest in list(self._states)[:-HANDLES_KEPT]:
+            del self._states[oldest], self._documents[oldest]
+        if request.dry_run or request.document_id is not None:
+            await self._work(run, request, state)
+            return state
+        task = asyncio.create_task(self._guarded(run, request, state))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return state
+
+    def state(self, handle: str) -> RepairState:
+        """How far it is; raises RequestError not_found."""
+        if handle not in self._states:
+            raise RequestError("not_found", "There is no such handle (they live as long as the gateway's process).")
+        return self._states[handle]
+
+    def left(self, handle: str) -> Run:
+        """A new diagnosis of the documents that were planned; raises RequestError not_found."""
+        self.state(handle)
+        return self._doctor.run_of(self._documents[handle])
+
+    async def _guarded(self, run: Run, request: RepairRequest, state: RepairState) -> None:
+        try:
+            await self._work(run, request, state)
+        except Exception as error:
+            logger.exception("repair ended early")
+            state.error = describe(error).message
+            state.finished = True
+
+    async def _work(self, run: Run, request: RepairRequest, state: RepairState) -> None:
+        planned = await self._plan(run, request, state)
+        if not request.dry_run:
+            for document_id in planned:
+                await self._repair(document_id, request, state)
+            state.left = await self._count_left(state.handle)
+        state.finished = True
+
+    async def _plan(self, run: Run, request: RepairRequest, state: RepairState) -> list[str]:
+        """The ids of the documents for which a step is asked for."""
+        asked = []
+        planned: Counter[str] = Counter()
+        async for examined in run.documents():
+            steps = plan_of(examined, request)
+            state.checked += 1
+            if not steps:
+                continue
+            if len(self._documents[state.handle]) < DOCUMENTS_MOST:
+                self._documents[state.handle].append(examined.document.document_id)
+            if steps[0].status == "planned":
+                asked.append(examined.document.document_id)
+            for step in steps:
+                planned[step.action] += 1
+                if request.dry_run or step.status == "not_asked":
+                    self._keep(state, step)
+        state.summary, state.planned = dict(run.summary), dict(planned)
+        return asked
+
+    async def _repair(self, document_id: str, request: RepairRequest, state: RepairState) -> None:
+        """Look, do the first step that is asked for, look again."""
+        done: set[Repair] = set()
+        try:
+            for _ in range(ROUNDS):
+                seen = await self._doctor.one(document_id, other_buckets=request.check_other_buckets)
+                wanted = [step for step in steps_for(seen) if request.allows(step) and step not in done]
+                if not wanted:
+                    if not done:
+                        self._tell(state, seen, None, Outcome("skipped", "its state has changed since the plan"))
+                    return
+                outcome = await self._actions.do(wanted[0], seen, request, state.batch_id)
+                self._tell(state, seen, wanted[0], outcome)
+                done.add(wanted[0])
+                if outcome.status != "done":
+                    return
+        except ShadowtwinError as error:
+            row = Step(
+                document_id=document_id,
+                library_id="",
+                name="",
+                state="",
+                action="",
+                flag="",
+                status="failed",
+                detail=f"{error.code}: {error.message}",
+            )
+            self._keep(state, row)
+
+    def _tell(self, state: RepairState, seen: Examined, step: Repair | None, outcome: Outcome) -> None:
+        state.jobs += outcome.status == "done" and step in (Repair.REPROCESS, Repair.TRIGGER)
+        row = Step(
+            document_id=seen.document.document_id,
+            library_id=seen.document.library_id,
+            name=seen.document.name,
+            state=str(seen.judgement.state),
+            action=str(step or ""),
+            flag=FLAGS[step] if step else "",
+            status=outcome.status,
+            detail=outcome.detail,
+            job_id=outcome.job_id,
+        )
+        self._keep(state, row)
+
+    @staticmethod
+    def _keep(state: RepairState, step: Step) -> None:
+        state.counts = {**state.counts, step.status: state.counts.get(step.status, 0) + 1}
+        if len(state.actions) < STEPS_KEPT:
+            state.actions.append(step)
+        else:
+            state.actions_left_out += 1
+
+    async def _count_left(self, handle: str) -> dict[str, int]:
+        run = self.left(handle)
+        async for _ in run.documents():
+            pass
+        return dict(run.summary)
+
+
+def environment_of(settings: Any, index: str) -> dict[str, str]:
+    """Where repairs write, without secrets: the database, the storage and the index (checklist A0.33)."""
+    place = settings.data_dir.resolve()
+    database = f"sqlite {place / 'shadowtwin.db'}"
+    if settings.store == "mongo":
+        database = "mongodb " + settings.mongodb_uri.rpartition("@")[2].removeprefix("mongodb://")
+    return {"name": settings.environment, "database": database, "storage": str(place / "twins"), "index": index}
