@@ -41,9 +41,10 @@ def discover(
     if options.products == "auto" and not only and not _may_be(view):
         return _nothing(view)
     given = hints.check(view, extra, printed=True)
-    checked = given if only else hints.joined(hints.check(view, names.named(view)), given)
+    sheets = names.index_sheets(view)
+    checked = given if only else hints.joined(hints.check(view, names.named(view, sheets)), given)
     shown = names.display_names([each.hint for each in checked.placed])
-    index = {sheet.number for sheet in names.index_sheets(view)}
+    index = {sheet.number for sheet in sheets}
     facts = gather(view, Names(shown.values()), shown)
     listing = index | _overviews(facts, index)
     candidates = starts.find(facts, checked.placed, shown, listing)

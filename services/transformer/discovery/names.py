@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from services.transformer import contents
 from services.transformer.discovery.plan import index_scan_window
@@ -16,6 +16,7 @@ from services.transformer.titles import fold, is_contents
 
 _INDEX = re.compile(r"(?:product |artikel|produkt)?(?:index|register|verzeichnis)\Z", re.IGNORECASE)
 _ENTRY = re.compile(r"(\S.{0,120}?)[\s.…·_]+(\d{1,4})(?:\s?[-–]\s?\d{1,4})?(?=\s+[^\W\d_]|\Z)")
+_DIGIT = re.compile(r"\d")
 _LEADERS = re.compile(r"(?:[.·…_]\s?){3}")
 _AHEAD = re.compile(r"(\d{1,4})(?:\s?[-–]\s?\d{1,4})?[\s.…·_|]+(\D.{1,120})\Z")
 _SPAN = re.compile(r"(\d{1,4})\s?[-–]\s?(\d{1,4})\Z")
@@ -31,9 +32,9 @@ def is_name(text: str) -> bool:
     return not (is_section(text) or is_sku(text) or label_key(text))
 
 
-def named(view: View) -> list[Hint]:
-    """All hints of a document that are not headings."""
-    return [*outlined(view), *indexed(view), *running(view)]
+def named(view: View, listing: Sequence[Sheet]) -> list[Hint]:
+    """All hints of a document that are not headings; `listing` are its index sheets."""
+    return [*outlined(view), *indexed(listing), *running(view)]
 
 
 def outlined(view: View) -> list[Hint]:
@@ -57,10 +58,10 @@ def outlined(view: View) -> list[Hint]:
     return found
 
 
-def indexed(view: View) -> list[Hint]:
+def indexed(listing: Sequence[Sheet]) -> list[Hint]:
     """Names on index pages, with the folios printed there."""
     found = []
-    for sheet in index_sheets(view):
+    for sheet in listing:
         for title, first in rows_of(sheet):
             name = _clean(title)
             if is_name(name):
@@ -76,11 +77,12 @@ def index_sheets(view: View) -> list[Sheet]:
         sheet = view.sheets.get(number)
         if sheet is None or not sheet.lines:
             continue
-        rows = [row for row in rows_of(sheet) if row[1] <= most]
+        listed = [_rows(line) for line in sheet.lines]
+        rows = [row for row in _titled(listed) if row[1] <= most]
         said = [line.text for line in sheet.lines[:4]] + list(sheet.running)
         titled = any(is_contents(text) or _INDEX.match(text.strip()) for text in said)
         goes_on = bool(found) and found[-1].number == number - 1
-        mostly = sum(bool(_rows(line)) for line in sheet.lines) >= 0.6 * len(sheet.lines)
+        mostly = sum(map(bool, listed)) >= 0.6 * len(sheet.lines)
         if len(rows) >= 2 and (titled or (mostly and (goes_on or len(rows) >= 5))) and _rises(rows):
             found.append(sheet)
     return found
@@ -88,16 +90,18 @@ def index_sheets(view: View) -> list[Sheet]:
 
 def rows_of(sheet: Sheet) -> list[tuple[str, int]]:
     """The (title, first folio) rows of a sheet."""
-    rows: list[tuple[str, int]] = []
-    for line in sheet.lines:
-        rows += [(title.strip(" .·…_|"), page) for title, page in _rows(line)]
+    return _titled([_rows(line) for line in sheet.lines])
+
+
+def _titled(listed: Sequence[list[tuple[str, int]]]) -> list[tuple[str, int]]:
+    rows = [(title.strip(" .·…_|"), page) for row in listed for title, page in row]
     return [(title, page) for title, page in rows if sum(c.isalpha() for c in title) >= 2]
 
 
 def _rows(line: Line) -> list[tuple[str, int]]:
     """The rows of one line: all of it, or none. Leaders part several; without them a number and a letter do."""
-    if line.kind == "heading" or len(line.text) > 3000:
-        return []
+    if line.kind == "heading" or len(line.text) > 3000 or not _DIGIT.search(line.text):
+        return []  # most lines: the patterns below are slow where nothing matches
     if line.cells:
         return _from_cells(line.cells)
     rows = contents.rows_of(Block(line.kind, 0, line.text, line.text))
