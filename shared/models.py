@@ -101,6 +101,9 @@ class Models(Protocol):
         TransientError (let them through: the worker gives its step back or is tried again), ConfigurationError.
         """
 
+    async def prepare(self) -> None:
+        """Load beforehand what the first question would otherwise wait for; nothing is called."""
+
     async def states(self) -> list[LaneState]:
         """Every model that was called lately."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator
@@ -39,8 +40,8 @@ async def serve() -> None:
         # one for all jobs, made when the first job asks: most never do
         embedder = functools.cache(lambda: choose_embedder(VectorSettings(), limits))
         children = Children(PRELOAD)
-        await children.start()
         try:
+            await asyncio.gather(children.start(), models.prepare() if models else asyncio.sleep(0))
             offline = OfflineAnalyzer(children, settings)
             analyzer = ModelAnalyzer(models, offline, settings) if models else offline
             records = Records(storage, analyzer, embedder)

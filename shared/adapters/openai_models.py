@@ -78,6 +78,11 @@ class OpenAIModels:
         await self._client.close()
         await self._limits.close()
 
+    async def prepare(self) -> None:
+        """See shared.models.Models: the SDK and the validator take seconds to import."""
+        await self._ready()
+        await self._client.open()
+
     async def states(self) -> list[LaneState]:
         """See shared.models.Models."""
         return await self._limits.states()

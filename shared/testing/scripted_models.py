@@ -44,6 +44,9 @@ class ScriptedModels:
             raise ModelAnswerError("model_answer_invalid", unfit.problems[0]) from None
         return ModelAnswer(value=value, model=self.name, tokens_in=1, usd=self._usd)
 
+    async def prepare(self) -> None:
+        """Nothing to do."""
+
     async def states(self) -> list[LaneState]:
         """None: there is no endpoint."""
         return []

@@ -120,3 +120,9 @@ async def test_text_images_and_another_model_for_a_purpose(server: ModelServer) 
     assert seen[1].blocks == [("p", "x")]
     assert client.models.name == "openai/gpt-4o-mini+gpt-4.1+gpt-4o"
     await client.models.close()
+
+
+async def test_preparing_asks_and_costs_nothing(server: ModelServer, models: Models) -> None:
+    await models.prepare()
+    assert server.asked == []
+    assert (await models.ask(question(), account())).value == GOOD
