@@ -117,8 +117,9 @@ class Work:
         return msgspec.json.decode(content, type=PagePlan)
 
     async def advance(self, fraction: float, message: str) -> None:
-        """Show how much of this stage (0-1) is done."""
-        self._attempt.fractions[self.step] = min(max(fraction, 0.0), 1.0)
+        """Show how much of this stage (0-1) is done; it never goes back."""
+        before = self._attempt.fractions.get(self.step, 0.0)
+        self._attempt.fractions[self.step] = max(before, min(fraction, 1.0))
         percent = 95.0 * sum(self._attempt.fractions.values()) / self._attempt.stages
         await self.report.progress(percent, message)
 

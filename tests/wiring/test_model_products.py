@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,22 @@ async def test_the_scan_is_one_call_and_each_product_one_on_exactly_its_pages(be
         ]
     assert all(row["metadata"]["inspiration"] == "the sea" for row in rows)
     assert all(row["variants"] for row in rows), "what rules have read stays"
+
+
+async def test_questions_about_products_stand_in_line_before_the_pictures(bench: Bench):
+    """They take longest: whoever waits for them waits for everything. The scan takes so long that a report of progress
+    is due when it ends; nobody waits for that first either."""
+    scanned = bench.answers["index_scan"]
+
+    def slowly(request: ModelRequest) -> Any:
+        time.sleep(0.6)
+        return scanned
+
+    bench.answers["index_scan"] = slowly
+    await bench.run(analyzeImages=True)
+    order = [request.purpose for request in bench.models.asked]
+    assert "image_analysis" in order
+    assert order.index("image_analysis") > max(at for at, purpose in enumerate(order) if purpose == "product")
 
 
 async def test_invented_names_pages_and_articles_are_dropped_loudly(bench: Bench):

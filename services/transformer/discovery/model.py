@@ -36,13 +36,16 @@ class ModelDiscovery:
         """See Analyzer.discover."""
         pages = await asyncio.to_thread(_pages, material.body)
         found = await self._scanned(pages, material, options, work)
-        work.announce(found.plan)
-        await work.advance(SCANNED, f"{len(found.products)} products named")
         if not found.products:
+            work.announce(found.plan)
+            await work.advance(SCANNED, "no product named")
             return found
         async with asyncio.TaskGroup() as group:
             described = group.create_task(self._described(found.products, pages, work))
             stated = group.create_task(self._stated(found, pages, work))
+            # Behind the questions about the products, which take longest: pictures then stand behind them in line.
+            work.announce(found.plan)
+            await work.advance(SCANNED, f"{len(found.products)} products named")
         products, said = described.result()
         entities, noted = stated.result()
         warnings = [*found.warnings, *said, *noted]
