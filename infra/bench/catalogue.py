@@ -1,6 +1,7 @@
 """`bench catalogue`: a product catalogue over the real stack, with a simulated model at the latencies of seed 001.
 
 The source's seconds are measured up to stage 2 and estimated from there on; ours are those of the steps, which overlap.
+Limits are the product's defaults. When which calls were under way is printed as well: that is where the time goes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any
 import httpx
 
 from infra.stack import Stack
+from services.transformer.settings import TransformerSettings
+from shared.adapters.model_choice import ModelSettings
 
 LATENCY = {"index_scan": 20.0, "product": 20.0, "entities": 20.0, "image_analysis": 3.0, "validation": 4.0}
 SOURCE = (
@@ -29,7 +32,6 @@ SOURCE = (
     ("4  products", "20-30 (estimated)", ""),
     ("5  quality", "30-60 (estimated)", "enhance_quality"),
 )
-IN_FLIGHT, IMAGES_AT_ONCE = 48, 24
 PARAMETERS = {"products": True, "focusedExtraction": True, "analyzeImages": True, "qualityPass": True}
 MOST_SECONDS = 1800.0
 
@@ -41,18 +43,29 @@ def run(pdf: Path, scale: float, rates: Sequence[str] = ()) -> dict[str, Any]:
             "SHADOWTWIN_ANALYZER": "openai",
             "SHADOWTWIN_MODEL_BASE_URL": f"{url}/v1",
             "SHADOWTWIN_MODEL_NAME": "simulated",
-            "SHADOWTWIN_MODEL_IN_FLIGHT": str(IN_FLIGHT),
-            "SHADOWTWIN_MODEL_TIMEOUT_SECONDS": "120",
-            "SHADOWTWIN_IMAGES_AT_ONCE": str(IMAGES_AT_ONCE),
         }
         with Stack(Path(name) / "data", settings=settings) as stack:
             client = httpx.Client(base_url=stack.api_url, timeout=60, trust_env=False)
             with client as http:
                 while http.get("/ready").status_code != 200:
                     time.sleep(0.05)
+                began = time.time()
                 found = _measured(http, pdf)
-        found["model"] = httpx.get(f"{url}/control", trust_env=False).json()
-    return {"scale": scale, "imagesAtOnce": IMAGES_AT_ONCE, "modelInFlight": IN_FLIGHT, **found}
+        model = httpx.get(f"{url}/control", trust_env=False).json()
+    limits = {"imagesAtOnce": TransformerSettings().images_at_once, "modelInFlight": ModelSettings().model_in_flight}
+    return {"scale": scale, **limits, **found, "calls": _calls(model.pop("spans"), began), "model": model}
+
+
+def _calls(spans: dict[str, list[list[float]]], began: float) -> dict[str, dict[str, float]]:
+    """For each purpose: how many calls were answered, when the first one came and the last one was answered."""
+    return {
+        purpose: {
+            "calls": len(rows),
+            "first": round(min(row[0] for row in rows) - began, 1),
+            "last": round(max(row[1] for row in rows) - began, 1),
+        }
+        for purpose, rows in sorted(spans.items(), key=lambda item: min(item[1]))
+    }
 
 
 def _measured(http: httpx.Client, pdf: Path) -> dict[str, Any]:
@@ -128,4 +141,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     rows = [f"{'stage':24}{'source, s':>22}{'ours, s':>10}"]
     rows += [f"{name:24}{theirs:>22}{found['steps'].get(step, ''):>10}" for name, theirs, step in SOURCE]
     total = f"{found['seconds']} ({found['secondsWithQualityPass']} with stage 5)"
-    return [*rows, f"{'all':24}{'585-745':>22}  {total}", json.dumps({k: found[k] for k in ("counts", "model")})]
+    rows += [f"{'all':24}{'585-745':>22}  {total}", f"{'calls':24}{'answered':>22}{'from, s':>10}{'to, s':>10}"]
+    rows += [f"{name:24}{c['calls']:>22}{c['first']:>10}{c['last']:>10}" for name, c in found["calls"].items()]
+    shown = ("status", "scale", "imagesAtOnce", "modelInFlight", "warnings", "counts", "model")
+    return [*rows, json.dumps({name: found[name] for name in shown})]

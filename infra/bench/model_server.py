@@ -15,6 +15,7 @@ import importlib
 import json
 import random
 import sys
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -44,7 +45,7 @@ class ModelServer:
     """`faults` are used up one by one, first match; `rates` are shares of calls with a status, by a seeded die.
 
     `completed` and `received` count calls by content, `in_flight`/`most_in_flight` those under way, `log` has
-    (purpose, what happened) of every call.
+    (purpose, what happened) of every call, `spans` when each call with an answer began and ended, by purpose.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class ModelServer:
         self.received: Counter[str] = Counter()
         self.embedded: Counter[str] = Counter()
         self.log: list[tuple[str, str]] = []
+        self.spans: dict[str, list[tuple[float, float]]] = {}
         self.asked: list[Asked] = []
         self.in_flight = self.most_in_flight = 0
         self.url = ""
@@ -127,6 +129,7 @@ class ModelServer:
         self.received[digest] += 1
         self.asked.append(asked)
         self.in_flight += 1
+        began = time.time()
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             format_error = self._format_error(body)
@@ -136,11 +139,13 @@ class ModelServer:
             self.log.append((asked.purpose, fault.kind if fault else "ok"))
             if fault is not None and fault.kind in ("status", "reset", "hang"):
                 return await self._broken(request, fault)
-            await asyncio.sleep(self.latency.get(asked.purpose, self.latency.get("*", 0.0)))
-            answer = await asyncio.to_thread(self._answer, asked)
+            # An answer is thought of within the latency: what that costs this machine is no part of what is measured.
+            latency = asyncio.sleep(self.latency.get(asked.purpose, self.latency.get("*", 0.0)))
+            answer, _ = await asyncio.gather(asyncio.to_thread(self._answer, asked), latency)
             response = await self._completion(request, asked, answer, fault)
             if fault is None or fault.kind == "answer":
                 self.completed[digest] += 1
+                self.spans.setdefault(asked.purpose, []).append((began, time.time()))
             return response
         finally:
             self.in_flight -= 1
@@ -241,6 +246,7 @@ class ModelServer:
             self.completed.clear()
             self.received.clear()
             self.log.clear()
+            self.spans.clear()
             self.most_in_flight = self.in_flight
         return web.json_response(
             {
@@ -252,6 +258,7 @@ class ModelServer:
                 "most_in_flight": self.most_in_flight,
                 "embedded": sum(self.embedded.values()),
                 "log": Counter(f"{purpose}:{what}" for purpose, what in self.log),
+                "spans": self.spans,
             }
         )
 

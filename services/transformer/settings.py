@@ -13,7 +13,8 @@ class TransformerSettings(Settings):
     child_seconds: float = 300.0
     analysis_chars: int = 160_000
     """Characters of a document that one question to a model may hold."""
-    images_at_once: int = 5
-    """Pictures that a vision model looks at at the same time, for each document."""
+    images_at_once: int = 24
+    """Pictures that a vision model looks at at the same time, for each document; half of what may be under way in all
+    (SHADOWTWIN_MODEL_IN_FLIGHT), so that pictures leave room for questions about products (ADR 17)."""
     image_quality_least: float = 0.7
     """Pictures with a lower quality score are queued for the quality pass."""

@@ -21,6 +21,9 @@ class ModelSettings(BaseSettings):
     """Prefix SHADOWTWIN_. Without any of these no model is called: the analyzer is `offline`.
 
     `model_purposes` maps purposes to other models, as JSON; `model_prices` is a price table, as JSON or a file's path.
+    `model_in_flight` bounds the calls of all processes together. They wait for the network, not for this machine; an
+    endpoint that wants fewer says so (429, Retry-After) and is obeyed by all. For a model that serves one call after
+    the other, such as one on this machine, set it to what that model does at once (ADR 17).
     """
 
     model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", extra="ignore", protected_namespaces=())
@@ -33,7 +36,7 @@ class ModelSettings(BaseSettings):
     model_api_key_file: Path | None = None
     model_requests_per_minute: float = 0.0
     model_tokens_per_minute: float = 0.0
-    model_in_flight: int = 8
+    model_in_flight: int = 48
     model_timeout_seconds: float = 30.0
     model_open_seconds: float = 15.0
     model_open_seconds_most: float = 300.0
