@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from shared import pipeline
 from shared.costs import Charge, Cost
 from shared.events import event_id
 from shared.job import (
@@ -29,7 +30,8 @@ BANDS: dict[str, tuple[float, float]] = {
     StepName.TRANSFORM: (57.0, 70.0),
     StepName.INGEST: (70.0, 100.0),
 }
-"""Share of the whole run that each step's own 0-100 fills in what a person is shown."""
+"""Share of the whole run that each step's own 0-100 fills in what a person is shown, unless the job asks for products
+(shared.pipeline)."""
 
 
 class Refused(Exception):
@@ -73,16 +75,17 @@ def with_quality_pass(job: Job, now: datetime) -> Job:
 
 def shown(job: Job, step: str, percent: float, done: int = 0, total: int = 0, message: str = "") -> Job:
     """The job with its shown progress moved forward; it never goes back within a run."""
+    fraction, before, bands = min(max(percent, 0.0), 100.0) / 100.0, job.progress, pipeline.has_bands(job)
     low, high = BANDS.get(step, (0.0, 100.0))
-    overall = round(low + (high - low) * min(max(percent, 0.0), 100.0) / 100.0, 1)
-    before = job.progress
-    if before and overall < before.percent:
-        return job
+    overall = round(low + (high - low) * fraction, 1)
+    reached = next((row.fraction for row in job.steps if row.name == step), 0.0)
+    job = with_step(job, step, fraction=max(reached, fraction))
+    if before and (fraction < reached if bands else overall < before.percent):
+        return pipeline.at_its_place(job, before) if bands else job
     if before and before.pages_total and not total:
         done, total = before.pages_done, before.pages_total
-    return replace(
-        job, progress=Progress(step=step, percent=overall, pages_done=done, pages_total=total, message=message)
-    )
+    progress = Progress(step=step, percent=overall, pages_done=done, pages_total=total, message=message)
+    return pipeline.at_its_place(job, progress) if bands else replace(job, progress=progress)
 
 
 def undelivered(job: Job) -> set[str]:

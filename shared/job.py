@@ -84,7 +84,7 @@ class Correlation(Record, frozen=True, kw_only=True):
 
 
 class Step(Record, frozen=True, kw_only=True):
-    """One row of the job's steps."""
+    """One row of the job's steps; `fraction` (0-1) of its work is reported done."""
 
     name: StepName
     status: StepStatus = StepStatus.PENDING
@@ -92,6 +92,7 @@ class Step(Record, frozen=True, kw_only=True):
     ended_at: datetime | None = None
     skipped: bool = False
     reason: str = ""
+    fraction: float = 0.0
 
 
 class Artefact(Record, frozen=True, kw_only=True):
@@ -128,13 +129,19 @@ class OutboxEntry(Record, frozen=True, kw_only=True):
 
 
 class Progress(Record, frozen=True, kw_only=True):
-    """What a person is shown: never goes back within a run."""
+    """What a person is shown: never goes back within a run.
+
+    A job that asks for products shows the six bands of seed 001 (shared.pipeline): `stage` is the first that has not
+    ended, and `stages` are the places of all in their bands.
+    """
 
     step: str
     percent: float
     pages_done: int = 0
     pages_total: int = 0
     message: str = ""
+    stage: int | None = None
+    stages: list[float] = []
 
 
 class JobError(Record, frozen=True, kw_only=True):

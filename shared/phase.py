@@ -119,9 +119,11 @@ class Report:
         self._marks += 1
         self._entries.append({"phase": phase, "message": message, **fields, "n": self._marks})
 
-    def stage(self, name: StepName, status: StepStatus, reason: str = "", *, skipped: bool = False) -> None:
+    def stage(
+        self, name: StepName, status: StepStatus, reason: str = "", *, skipped: bool = False, fraction: float = 0.0
+    ) -> None:
         """Show a stage of this step as a step of the job (shared.stages); it travels like a log entry."""
-        self._stages[name] = StageReport(name=name, status=status, reason=reason, skipped=skipped)
+        self._stages[name] = StageReport(name=name, status=status, reason=reason, skipped=skipped, fraction=fraction)
 
     def due(self) -> bool:
         """Whether the interval has passed, so that the next `progress` will be sent."""

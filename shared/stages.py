@@ -28,12 +28,13 @@ REASON_MOST = 500
 
 
 class StageReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker says about one stage; saying it twice changes nothing."""
+    """What a worker says about one stage, of which `fraction` (0-1) is done; saying it twice changes nothing."""
 
     name: StepName
     status: StepStatus
     skipped: bool = False
     reason: str = ""
+    fraction: float = 0.0
 
 
 def with_stages(job: Job, step: StepName, reports: Sequence[StageReport], now: datetime) -> Job:
@@ -60,6 +61,7 @@ def with_stages(job: Job, step: StepName, reports: Sequence[StageReport], now: d
             reason=report.reason[:REASON_MOST],
             started_at=row.started_at or now,
             ended_at=now if ended else None,
+            fraction=1.0 if ended else max(row.fraction, min(report.fraction, 1.0)),
         )
     return replace(job, steps=steps)
 

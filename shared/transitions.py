@@ -47,15 +47,7 @@ from shared.edits import (
 )
 from shared.errors import CATALOGUE
 from shared.events import event_id
-from shared.job import (
-    Job,
-    JobStatus,
-    Lease,
-    OutboxEntry,
-    Result,
-    StepName,
-    StepStatus,
-)
+from shared.job import Job, JobStatus, Lease, OutboxEntry, Result, StepName, StepStatus
 from shared.runs import requeue_start, requeued
 from shared.stages import closed, given_back, with_stages
 
@@ -214,7 +206,7 @@ def _after_delivery(job: Job, step: str, now: datetime) -> Job:
     job = replace(job, attempt=1, losses=0)
     if step in LAST:
         job = logged(job, now, {"phase": "completed", "message": "All planned phases have ended.", "progress": 100})
-        job = replace(job, status=JobStatus.COMPLETED)
+        job = shown(replace(job, status=JobStatus.COMPLETED), step, 100.0)
         if step == StepName.INGEST:
             job = with_event(job, route.INGEST_DONE, step, now)
         return with_quality_pass(with_event(job, route.JOB_COMPLETED, step, now), now)

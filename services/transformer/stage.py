@@ -17,10 +17,11 @@ import msgspec
 from services.transformer.discovery.records import PagePlan
 from shared import frontmatter, reading
 from shared.gates import Verdict
-from shared.job import StepName
+from shared.job import StepName, StepStatus
 from shared.manifest import File, Outputs
 from shared.phase import Report
 from shared.ports import Storage
+from shared.stages import STEP_OF
 from shared.ticket import Ticket
 
 NOT_ASKED = "not_asked"
@@ -120,6 +121,8 @@ class Work:
         """Show how much of this stage (0-1) is done; it never goes back."""
         before = self._attempt.fractions.get(self.step, 0.0)
         self._attempt.fractions[self.step] = max(before, min(fraction, 1.0))
+        if self.step in STEP_OF:
+            self.report.stage(self.step, StepStatus.RUNNING, fraction=self._attempt.fractions[self.step])
         percent = 95.0 * sum(self._attempt.fractions.values()) / self._attempt.stages
         await self.report.progress(percent, message)
 

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec.structs import replace
 
 from shared import route
+from shared.bands import BANDS
 from shared.commands import (
     Admit,
     Advance,
@@ -33,6 +34,7 @@ from shared.commands import (
 )
 from shared.edits import failure
 from shared.job import Artefact, Job, JobStatus, StepName, StepStatus
+from shared.stages import STEP_OF, StageReport
 from shared.transitions import Refused, decide
 from tests.unit.test_transitions import NOW, a_job
 
@@ -116,6 +118,13 @@ class JobMachine(RuleBasedStateMachine):
         held = self.ticket(age)
         entries = [{"phase": "running", "progress": round(percent)}]
         self.apply(Report(**who(held), entries=entries, percent=percent, coalesced=coalesced))
+
+    @precondition(lambda self: self.held)
+    @rule(age=AGE, name=st.sampled_from(list(STEP_OF)), percent=st.floats(-1, 2), ended=st.booleans())
+    def report_of_a_stage(self, age: int, name: StepName, percent: float, ended: bool) -> None:
+        status = StepStatus.COMPLETED if ended else StepStatus.RUNNING
+        told = StageReport(name=name, status=status, fraction=percent)
+        self.apply(Report(**who(self.ticket(age)), percent=percent, stages=[told]))
 
     @precondition(lambda self: self.held)
     @rule(age=AGE, skipped=st.booleans())
@@ -232,7 +241,9 @@ class JobMachine(RuleBasedStateMachine):
             assert self.job.job_secret_hash
         for name in running:
             kinds = {entry.kind for entry in self.job.outbox}
-            assert (lease and lease.step == name) or (name == StepName.STORE and "deliver" in kinds), name
+            assert (lease and lease.step == STEP_OF.get(name, name)) or (
+                name == StepName.STORE and "deliver" in kinds
+            ), name
 
     @invariant()
     def nothing_is_stuck(self) -> None:
@@ -288,13 +299,37 @@ def same_run(before: Job, after: Job) -> None:
     if before.progress is not None:
         assert after.progress is not None
         assert after.progress.percent >= before.progress.percent, "progress went back"
+        assert all(b >= a for a, b in zip(before.progress.stages, after.progress.stages, strict=True))
     undelivered = {entry.data["step"] for entry in before.outbox if entry.kind == "deliver"}
-    for old, new in zip(before.steps, after.steps, strict=True):
+    rows = {row.name: row for row in after.steps}  # stages may have joined them
+    for old in before.steps:
+        new = rows[old.name]
         restarted = (old.status, new.status) == (StepStatus.RUNNING, StepStatus.PENDING)
         assert ORDER[new.status] >= ORDER[old.status] or (restarted and after.attempt == before.attempt + 1)
         if ORDER[old.status] == 2 and new.status != old.status:
             assert old.name in undelivered, f"{old.name}: {old.status} became {new.status}"
 
 
+class CatalogueMachine(JobMachine):
+    """The same with a job that asks for products, which shows the bands of seed 001."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.job = replace(self.job, parameters=replace(self.job.parameters, products=True))
+
+    @invariant()
+    def every_stage_is_in_its_band(self) -> None:
+        shown = self.job.progress
+        if shown is None:
+            return
+        assert shown.stage is not None
+        assert all(low <= at <= high for at, (low, high) in zip(shown.stages, BANDS, strict=True))
+        assert BANDS[shown.stage][0] <= shown.percent <= BANDS[shown.stage][1]
+
+
+TestCatalogueMachine = CatalogueMachine.TestCase
+TestCatalogueMachine.settings = settings(
+    max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=SLOW
+)
 TestJobMachine = JobMachine.TestCase
 TestJobMachine.settings = settings(max_examples=250, stateful_step_count=40, deadline=None, suppress_health_check=SLOW)

@@ -117,8 +117,14 @@ class ModelEyes:
     async def again(self, rows: Sequence[Analysis], work: Work) -> list[Looked | ShadowtwinError]:
         """See Eyes."""
 
+        done = 0
+
         async def one(row: Analysis) -> Looked | ShadowtwinError:
-            return await alone(self._validated(row, work))
+            nonlocal done
+            result = await alone(self._validated(row, work))
+            done += 1
+            await work.advance(done / len(rows), f"picture {done} of {len(rows)}")
+            return result
 
         results = await in_order(rows, self._settings.images_at_once, one)
         check_passing(results, work.ticket.attempt)
