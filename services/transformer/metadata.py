@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,7 +57,7 @@ class Metadata:
         answer = await self._analyzer.describe(material, template, work)
         values = {**answer.values, "chapters": answer.chapters}
         meta = templates.apply(template, await self._former(ticket), values)
-        language = str(meta.get("language") or ticket.parameters.target_language)
+        language, warnings = _language(meta.get("language"), ticket.parameters.target_language)
         core = self._core_of(ticket, len(material.pages), language, template.digest)
         meta = {**core, **{k: v for k, v in meta.items() if k not in _CORE}}
         report.mark("transform_meta", f"{len(values)} fields, {len(answer.chapters)} chapters", template=template.name)
@@ -69,7 +70,7 @@ class Metadata:
             counts={"chapters": chapters},
             metadata=shown_metadata(meta),
             meta={key: value for key, value in meta.items() if key != "chapters"} | {"chaptersCount": chapters},
-            warnings=[{"code": "analysis", "message": message} for message in answer.warnings],
+            warnings=[{"code": "analysis", "message": message} for message in [*answer.warnings, *warnings]],
         )
 
     async def _template(self, ticket: Ticket) -> templates.Template:
@@ -99,12 +100,21 @@ class Metadata:
         }
 
 
+_CODE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,2}")
 _CORE = (*twin.CORE_FIELDS, "template_hash", "pages")
 
 
 def _name(ticket: Ticket) -> str:
     parameters = ticket.parameters
     return twin.artefact_name(ticket.document.name, "transformation", parameters.target_language, parameters.template)
+
+
+def _language(said: object, otherwise: str) -> tuple[str, list[str]]:
+    """The language of the core fields, and warnings. Others go by it, so that what an answer says counts only if it is
+    a code: a document may try to have anything said."""
+    if not said or (isinstance(said, str) and _CODE.fullmatch(said)):
+        return str(said or otherwise), []
+    return otherwise, [f"language: {str(said)[:40]!r} is no language code; {otherwise} stands in its place"]
 
 
 def is_complete(meta: dict[str, Any], template: templates.Template) -> bool:
