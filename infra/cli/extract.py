@@ -30,7 +30,10 @@ from shared.methods import LOCAL_METHODS
 
 
 def extract(arguments: argparse.Namespace) -> int:
-    """Write DIR/<stem>.md and what pictures there are; exit code 2 with the error's code when nothing can be read."""
+    """Write DIR/<stem>.md, what pictures there are and their list images.jsonl.
+
+    Exit code 2 with the error's code when nothing can be read.
+    """
     if arguments.method not in LOCAL_METHODS:
         raise CliError("bad_request", f"--method must be one of {', '.join(LOCAL_METHODS)}.", "Choose one of them.", 2)
     if not arguments.file.is_file():
@@ -73,6 +76,7 @@ class _Folder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._parts: list[str] = []
+        self._images: list[bytes] = []
         self._tally = Tally()
         self._info: DocumentInfo | None = None
 
@@ -82,7 +86,9 @@ class _Folder:
             self._info = self._info or msgspec.convert(message["info"], DocumentInfo)
         elif "image" in message or "preview" in message:
             if "image" in message:
-                self._tally.image(msgspec.convert(message["image"], Image))
+                image = msgspec.convert(message["image"], Image)
+                self._tally.image(image)
+                self._images.append(msgspec.json.encode(image) + b"\n")
             if message["content"]:
                 await asyncio.to_thread(_write, self._folder / picture_name(message), message["content"])
         elif "page" in message:
@@ -92,11 +98,13 @@ class _Folder:
             self._parts.append(f"{anchor(page.number)}\n\n{escape_anchors(page.markdown)}\n\n")
 
     def finish(self, name: str) -> Found:
-        """Write the transcript; raises DocumentError when nothing could be read."""
+        """Write the transcript and the list of images, if any; raises DocumentError when nothing could be read."""
         if self._info is None:
             raise DocumentError("pdf_no_pages")
         found = self._tally.found(self._info)
         (self._folder / f"{twin.stem(name)}.md").write_text("".join(self._parts), encoding="utf-8")
+        if self._images:
+            (self._folder / "images.jsonl").write_bytes(b"".join(self._images))
         return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from services.gateway.routes.options import FIELDS
 from tests.support.gateway import PDF, World, world
 
 
@@ -63,6 +64,57 @@ async def test_a_library_that_is_no_folder_name_is_refused(gateway: World, libra
 async def test_wrong_parameters_are_refused(gateway: World, parameters: str):
     answer = await gateway.http.post("/api/jobs", files={"file": ("a.pdf", PDF)}, data={"parameters": parameters})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "taken"),
+    [
+        ("extractionMethod", "ocr", "ocr"),
+        ("useCache", "false", False),
+        ("products", "true", True),
+        ("products", "auto", "auto"),
+        ("budgetUsd", "0.5", 0.5),
+        ("escalationSeconds", "12", 12.0),
+        ("template", "", "document"),
+        ("phases", '{"ingest": false}', {"extract": True, "template": True, "ingest": False}),
+    ],
+)
+async def test_an_option_may_be_a_form_field_of_its_own(gateway: World, name: str, value: str, taken: object):
+    answer = await gateway.http.post("/api/jobs", files={"file": ("a.pdf", PDF)}, data={name: value})
+    shown = (await gateway.http.get(f"/api/jobs/{answer.json()['jobId']}")).json()
+    assert shown["parameters"][name] == taken
+
+
+@pytest.mark.parametrize(
+    ("form", "word"),
+    [
+        ({"extractionmethod": "ocr"}, "extractionMethod"),
+        ({"colour": "blue"}, "colour"),
+        ({"sealedPassword": "x"}, "sealedPassword"),
+        ({"useCache": "maybe"}, "useCache"),
+        ({"extractionMethod": "magic"}, "extractionMethod"),
+        ({"useCache": ["true", "false"]}, "useCache"),
+        ({"policies": '{"extract": "maybe"}'}, "policies"),
+        ({"extractionMethod": "ocr", "parameters": '{"extractionMethod": "fast"}'}, "extractionMethod"),
+    ],
+)
+async def test_form_fields_that_mean_nothing_are_refused(gateway: World, form: dict[str, str], word: str):
+    answer = await gateway.http.post("/api/jobs", files={"file": ("a.pdf", PDF)}, data=form)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert word in answer.json()["detail"]
+    assert (await gateway.http.get("/api/documents")).json()["documents"] == []
+
+
+async def test_a_file_in_a_field_that_is_not_there_is_refused(gateway: World):
+    answer = await gateway.http.post("/api/jobs", files={"pdf": ("a.pdf", PDF)})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert "no field pdf" in answer.json()["detail"]
+
+
+async def test_the_fields_that_are_known_are_those_of_the_description(gateway: World):
+    described = (await gateway.http.get("/openapi.json")).json()["components"]["schemas"]
+    (form,) = [schema for name, schema in described.items() if name.startswith("Body_create_api_jobs")]
+    assert set(form["properties"]) == FIELDS
 
 
 async def test_the_same_bytes_under_another_name_are_an_alias_with_one_open_job(gateway: World):

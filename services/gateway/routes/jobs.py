@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, File, Form, Header, Query, Request, UploadFile
-from msgspec.structs import replace
 from starlette.responses import Response
 
 from services.gateway.composition import Gateway
 from services.gateway.creation import JobRequest
 from services.gateway.foreign_payload import expanded
 from services.gateway.requeue import RequeueRequest, cancel, requeue
+from services.gateway.routes.options import options_of, parameters_of
 from services.gateway.web import answer, body_of, shown_job
 from shared import twin
-from shared.errors import ConfigurationError, RequestError
-from shared.external import EXTERNAL_METHODS
-from shared.job import Job, Parameters
-from shared.methods import LANGUAGES, LOCAL_METHODS
+from shared.errors import RequestError
+from shared.job import Job
 from shared.ports import JobQuery
-from shared.sealing import Sealing
 
 UPLOAD_PIECE = 1 << 20
-METHODS = (*LOCAL_METHODS, *EXTERNAL_METHODS)
-"""What `extractionMethod` may be."""
 SECRET = {"format": "password", "writeOnly": True}
-MOST_SECONDS = 24 * 3600
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
-_TEMPLATE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def routes(gateway: Gateway) -> APIRouter:
@@ -39,6 +29,7 @@ def routes(gateway: Gateway) -> APIRouter:
 
     @router.post("/jobs", status_code=202, summary="Process a PDF")
     async def create(
+        form: Request,
         file: Annotated[UploadFile | None, File(description="The PDF")] = None,
         libraryId: Annotated[str, Form()] = "default",
         itemId: Annotated[str, Form()] = "",
@@ -48,14 +39,17 @@ def routes(gateway: Gateway) -> APIRouter:
         batchId: Annotated[str | None, Form()] = None,
         batchName: Annotated[str | None, Form()] = None,
         priority: Annotated[int, Form(ge=-100, le=100, description="higher goes first in its library")] = 0,
-        parameters: Annotated[str, Form(description="JSON: template, policies, phases, options")] = "{}",
+        parameters: Annotated[
+            str, Form(description="JSON: template, policies, phases, options; each may be a field of its own instead")
+        ] = "{}",
         password: Annotated[
             str, Form(description="of the PDF; kept sealed, shown nowhere", json_schema_extra=SECRET)
         ] = "",
         plan: Annotated[bool, Query(description="Only say what would run, be skipped, why, and at what cost")] = False,
         idempotencyKey: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)] = None,
     ) -> Response:
-        """Take a PDF (multipart) and start its job; default policies do/do/do."""
+        """Take a PDF (multipart) and start its job; default policies do/do/do. Unknown fields are refused."""
+        options = options_of(await form.form())
         request = JobRequest(
             library_id=libraryId,
             item_id=itemId,
@@ -66,7 +60,7 @@ def routes(gateway: Gateway) -> APIRouter:
             batch_name=batchName,
             priority=priority,
             idempotency_key=idempotencyKey,
-            parameters=_parameters(parameters, password, gateway.sealing),
+            parameters=parameters_of(parameters, options, password, gateway.sealing),
         )
         await gateway.check_named(twin.library_id(libraryId), request.parameters)
         if plan:
@@ -155,43 +149,6 @@ def short_status(job: Job) -> str:
     if job.error is not None and job.status == "failed":
         return f"error:{job.error.message}"
     return {"completed": "done"}.get(job.status, str(job.status))
-
-
-def _parameters(text: str, password: str, sealing: Sealing | None) -> Parameters:
-    try:
-        given: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
-        password = msgspec.convert(given.pop("password", password), str)
-        known = msgspec.convert(given, Parameters)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError("bad_request", f"parameters: {error}.") from error
-    unknown = set(given) - set(msgspec.json.decode(msgspec.json.encode(Parameters()))) | {"sealedPassword"} & set(given)
-    if unknown:
-        raise RequestError("bad_request", f"parameters has no {', '.join(sorted(unknown))}.")
-    _check(known)
-    return replace(known, sealed_password=_sealed(password, sealing)) if password else known
-
-
-def _sealed(password: str, sealing: Sealing | None) -> str:
-    if sealing is None:
-        raise ConfigurationError("misconfigured", "This gateway has no extractor that could be given a password.")
-    try:
-        return sealing.seal(password)
-    except ValueError as error:
-        raise RequestError("bad_request", f"password: {error}.") from error
-
-
-def _check(parameters: Parameters) -> None:
-    """Refuse what no worker could do, before anything is stored."""
-    if parameters.extraction_method not in METHODS:
-        raise RequestError("bad_request", f"extractionMethod must be one of {', '.join(METHODS)}.")
-    if parameters.ocr_languages and not LANGUAGES.fullmatch(parameters.ocr_languages):
-        raise RequestError("bad_request", "ocrLanguages must be names of Tesseract's languages, such as deu+eng.")
-    if parameters.escalation_seconds is not None and not 0 <= parameters.escalation_seconds <= MOST_SECONDS:
-        raise RequestError("bad_request", f"escalationSeconds must be between 0 and {MOST_SECONDS}.")
-    if not _LANGUAGE.fullmatch(parameters.target_language):
-        raise RequestError("bad_request", "targetLanguage must be a language tag such as en or de-AT.")
-    if not _TEMPLATE.fullmatch(parameters.template):
-        raise RequestError("bad_request", "template must be the name of a template.")
 
 
 async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:

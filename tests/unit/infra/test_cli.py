@@ -50,3 +50,26 @@ def test_extract_makes_folders_only_for_pictures_that_there_are(
     assert list(out.iterdir()) == []
     assert main(["extract", str(good), "--output", str(out), "--json"]) == 0
     assert [path.name for path in out.iterdir()] == ["good.md"]
+
+
+def test_extract_writes_the_list_of_images_that_its_warnings_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    doc = pymupdf.open()
+    picture = pymupdf.Pixmap(pymupdf.csRGB, pymupdf.IRect(0, 0, 60, 60))
+    for x in range(60):
+        for y in range(60):
+            picture.set_pixel(x, y, (4 * x, 4 * y, 80))
+    for _ in range(2):
+        page = doc.new_page()
+        page.insert_text((72, 72), "A page with a picture.")
+        page.insert_image(pymupdf.Rect(72, 100, 272, 300), pixmap=picture)
+    doc.save(tmp_path / "two.pdf")
+    out = tmp_path / "out"
+    assert main(["extract", str(tmp_path / "two.pdf"), "--output", str(out), "--json"]) == 0
+    (repeat,) = [w for w in json.loads(capsys.readouterr().out)["warnings"] if "images.jsonl" in w["message"]]
+    assert repeat["message"].startswith("1 placements repeat")
+    rows = [json.loads(line) for line in (out / "images.jsonl").read_text().splitlines()]
+    assert [row["page"] for row in rows] == [1, 2]
+    assert rows[1]["duplicate_of"] == rows[0]["name"]
+    assert (out / "images" / rows[0]["name"]).is_file()
