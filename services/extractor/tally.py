@@ -25,6 +25,8 @@ _GATHERED = {
     "layout_unavailable": "Pages that need the layout model stay as they are: its package is not installed.",
     "budget_spent": "The time for other methods was used up; the pages stay as the fast method reads them.",
     "text_garbled": "The characters of the text have no meaning or a wrong one, so the pages are hardly to be read.",
+    "characters_unknown": "The PDF does not say what some characters mean; they stand as \ufffd in the text.",
+    "content_lost": "The file is damaged: it lacks drawing instructions of pages, and the text that stood there.",
     "ocr_doubtful": "What was recognised holds hardly a common word: handwriting, or another language.",
     "ocr_failed": "The text recognition failed; the pages stay as the fast method reads them.",
     "ocr_lost": "The text recognition exceeded its limits; the pages stay as the fast method reads them.",

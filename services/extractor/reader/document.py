@@ -31,6 +31,7 @@ from services.extractor.reader.styles import Styles
 _SAMPLE = 12
 _REACH = 2
 _GARBLED = 0.7
+_UNKNOWN = 3  # characters of a page without a meaning that are worth a word
 _STAMP = 60.0
 _ALLOCATION = re.compile(r"\b(?:m|c|re)alloc \(.*\) failed")
 """How MuPDF says that there is no memory left; its exceptions are of the same types as those of damaged files."""
@@ -140,6 +141,8 @@ class Reader:
         confidence = confidence_of(markdown, language, garbled)
         if len(markdown) > 20 and (confidence < _GARBLED or garbled > 2):
             sheet.warnings.append("text_garbled")
+        if not markdown.isascii() and markdown.count("\ufffd") >= _UNKNOWN:
+            sheet.warnings.append("characters_unknown")
         warnings = [*self.warnings, *sheet.warnings] if index == 0 else sheet.warnings
         return Page(
             sheet.number, markdown, len(markdown), confidence, language, *sheet.shown, sheet.rotation,

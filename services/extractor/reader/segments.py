@@ -55,6 +55,8 @@ def read_sheet(page: pymupdf.Page, caps: Caps = Caps()) -> Sheet:
         lines = _turn(stext, lines, sheet)
     lines = _capped(lines, caps.chars, sheet)
     sheet.segments = segments_of(lines)
+    if (not sheet.segments or page.parent.is_repaired) and _lacks_content(page):
+        sheet.warnings.append("content_lost")
     if sheet.segments:
         read_links(page, stext, sheet)
     if sheet.segments and len(rules) == caps.graphics:
@@ -62,6 +64,11 @@ def read_sheet(page: pymupdf.Page, caps: Caps = Caps()) -> Sheet:
     elif sheet.segments:
         sheet.rules = [_turned(rule, sheet) for rule in rules] if sheet.turn != (1, 0) else rules
     return sheet
+
+
+def _lacks_content(page: pymupdf.Page) -> bool:
+    """Whether the page names drawing instructions that the damaged file does not hold; MuPDF reads it as if empty."""
+    return any(not page.parent.xref_is_stream(xref) for xref in page.get_contents())
 
 
 def _capped(lines: list[Line], most: int, sheet: Sheet) -> list[Line]:

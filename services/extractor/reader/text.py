@@ -48,7 +48,7 @@ _HYPHENATED = re.compile(r"[^\W\d_]{2,}[-\u2010\u00ad]$")
 _BROKEN_ADDRESS = re.compile(r"(?:://|\bwww\.)\S*$")
 _ADDRESS_LENGTH = 200
 _KEEP_HYPHEN = frozenset(["und", "oder", "or", "and", "bzw", "et", "ou", "y", "o", "e", "ed", "sowie", "als"])
-_LOST_LEADERS = re.compile(r"(?<=[\w)\].,:%])\s?\ufffd{4,}\s?(?=\d|$)")
+_LOST_LEADERS = re.compile(r"(?<=[\w)\].,:%])\s{0,3}\ufffd{4,}\s?(?=\d|$)")
 _TRAILING = re.compile(r"(?<=[\w)\]])\s*(?:[.·…_]\s?){3,}$")
 _LEADERS = re.compile(r"(?:[.·…_]\s?){4,}")
 
