@@ -20,6 +20,7 @@ _CHAPTER = re.compile(
 _LABEL = re.compile(r"^\w+\.?\s?[\dA-Z][\w.\-]{0,6}[.:]?$")
 _SECTION = re.compile(r"^\d{1,2}(?:\.\d{1,3}){1,6}\.?\s+[^\W\d_]")
 _ADDRESS = re.compile(r"@|^(?:https?://|www\.)")
+_WEB = re.compile(r"\s(?:https?://|www\.)")
 _CLOSERS = "\"'”’)»]"
 _STOPS = frozenset(".!?:;。！？：؟…")
 
@@ -58,7 +59,7 @@ class Region:
     def _place(self, row: Row, before: Row | None, after: Row | None) -> None:
         text = shorten_leaders(row.text)
         last = self.pieces[-1] if self.pieces and before is not None else None
-        if _is_mono(row) and not self._titled(text) and not _ADDRESS.search(text) and not self._runs_over(row, before):
+        if self._is_code(row, text) and not self._runs_over(row, before):
             self._code(row, last)
             return
         fresh = last is None or before is None or self._breaks(row, before, last, text)
@@ -78,6 +79,12 @@ class Region:
             self._start(row, text, last)
         elif last is not None:
             last.add(row, text)
+
+    def _is_code(self, row: Row, text: str) -> bool:
+        """Whether `row` is a line of code; an address in other type than its words is none."""
+        if self.styles.typewritten or not _is_mono(row) or self._titled(text) or _ADDRESS.search(text):
+            return False
+        return not (_WEB.search(text) and any(cell.mono < len(cell.text) for cell in row.cells))
 
     def _runs_over(self, row: Row, before: Row | None) -> bool:
         """Whether `row` is the rest of a monospaced word at the end of a full line of running text."""

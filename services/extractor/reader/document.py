@@ -129,6 +129,8 @@ class Reader:
         header, footer, label = self.running.take(
             sheet, self.margins[index], neighbours, partial(self.styles.outline_level, sheet.number)
         )
+        if self.styles.uneven:
+            self.styles.even_out(sheet)
         left = place_fields(sheet, read_fields(self.doc.load_page(index))) if self.form else []
         pieces = layout(sheet, self.styles)
         if self._disagrees(pieces, sheet.number):

@@ -7,6 +7,7 @@ from collections import Counter
 from functools import lru_cache
 
 from services.extractor.pages import OutlineEntry
+from services.extractor.reader.language import common_words, knows, language_of
 from services.extractor.reader.rows import Row
 from services.extractor.reader.sheet import Segment, Sheet
 
@@ -21,6 +22,10 @@ _LOWER = bytes(range(256)).lower()
 _NO_WORD = bytes(code for code in range(128) if not chr(code).isalnum())
 _LINE = 14.0  # ems: from here on a run is a line of running text and no cell, label or title
 _PROSE = 0.25
+_SAMPLE = 6000
+_SIGNS = 0.02  # the most signs of code in it
+_EVEN = 0.6  # the least share of one size in text that was set rather than recognised
+_SENTENCES = 0.15  # the least share of a language's commonest words in running text
 
 
 @lru_cache(2048)
@@ -52,13 +57,14 @@ class Styles:
         fonts: Counter[str] = Counter()
         prose: Counter[float] = Counter()
         self.starts: Counter[int] = Counter()  # where lines of running text begin, in points from the left
-        bold = total = 0
+        bold = total = mono = 0
         for segment in (segment for sheet in sheets for segment in sheet.segments):
             count, size = len(segment.text), round(segment.size * 2) / 2
             sizes[size] += count
             fonts[segment.font] += count
             bold += segment.bold
             total += count
+            mono += segment.mono
             if segment.x1 - segment.x0 > _LINE * size and segment.mono * 2 < count:
                 prose[size] += count
                 self.starts[round(segment.x0)] += 1
@@ -69,6 +75,8 @@ class Styles:
         self.prose = {size for size in prose if size > self.body and prose[size] > max(_PROSE * lines, 400)}
         self.font = max(fonts, key=lambda font: fonts[font]) if fonts else ""
         self.bold_body = bold * 2 > total
+        self.typewritten = mono * 2 > total and _is_prose(sheets)
+        self.uneven = self.typewritten and max(sizes.values()) < _EVEN * total
         self.large = self._large(sizes, total)
         self.titles: dict[int, dict[str, int]] = {}
         for entry in outline:
@@ -80,6 +88,12 @@ class Styles:
         self.learned: dict[tuple[float, bool], int] = {}
         if outline:
             self._learn(sheets)
+
+    def even_out(self, sheet: Sheet) -> None:
+        """Give the lines of recognised text one size: the recognition fits the type to the width of each."""
+        for segment in sheet.segments:
+            if 0.5 * self.body < segment.size < 2.2 * self.body:
+                segment.size = self.body
 
     def _large(self, sizes: Counter[float], total: int) -> list[float]:
         """Sizes used for headings, largest first; near sizes count as one."""
@@ -146,6 +160,15 @@ class Styles:
         """Whether a good part of the lines of running text begins at `x`."""
         at = round(x)
         return sum(self.starts[at + step] for step in (-1, 0, 1)) > self.few
+
+
+def _is_prose(sheets: list[Sheet]) -> bool:
+    """Whether monospaced pages hold sentences rather than code: recognised or typewritten text."""
+    sample = " ".join(segment.text for sheet in sheets for segment in sheet.segments)[:_SAMPLE]
+    if sum(map(sample.count, "{}[]<>=;_\\")) > _SIGNS * len(sample):
+        return False
+    language = language_of(sample)
+    return language != "und" and (not knows(language) or common_words(sample, [language]) > _SENTENCES)
 
 
 def style_of(segment: Segment) -> tuple[float, bool]:
