@@ -11,6 +11,7 @@ from services.gateway import composition
 from services.gateway.composition import Gateway
 from services.gateway.routes import (
     batches,
+    catalogue,
     documents,
     external,
     health,
@@ -38,7 +39,7 @@ def create_app(gateway: Gateway | None) -> FastAPI:
         app.add_middleware(BodyLimit, limit=gateway.settings.max_upload_bytes + FORM_BYTES)
     if gateway is not None:
         app.router.routes[:0] = workers.hot(workers.routes(gateway))
-    read = (documents, health, pictures, records, templates, system)
+    read = (documents, catalogue, health, pictures, records, templates, system)
     for module in (batches, jobs, inspection, workers, external, *read):
         app.include_router(module.routes(gateway))
     return app

@@ -14,6 +14,7 @@ from services.gateway.archives import ArchiveLimits
 from services.gateway.audit import AuditLog
 from services.gateway.bulk import Bulk
 from services.gateway.callbacks import Callbacks
+from services.gateway.catalogue import Catalogue
 from services.gateway.dead_letters import DeadLetters
 from services.gateway.delivery import Delivery
 from services.gateway.explaining import Explainer
@@ -23,6 +24,7 @@ from services.gateway.health.actions import Actions
 from services.gateway.health.doctor import Doctor
 from services.gateway.health.facts import Examiner
 from services.gateway.health.repairs import Repairs, environment_of
+from services.gateway.image_search import ImageSearch
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator, Publisher
 from services.gateway.planning import Planner
@@ -36,15 +38,17 @@ from services.gateway.twin_records import TwinRecords
 from shared import route
 from shared.adapters.external_service import ExternalService
 from shared.adapters.folder_storage import FolderStorage
+from shared.adapters.image_choice import ImageSettings, choose_images
 from shared.adapters.model_choice import choose_limits
 from shared.adapters.nats_bus import NatsBus
 from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_vectors
 from shared.commands import Advance
 from shared.errors import RequestError, TransientError
 from shared.events import JobEvent
+from shared.image_index import ImageIndex
 from shared.job import JobStatus, Parameters, StepName
 from shared.phase import Ack, Disposition, Retry
-from shared.ports import DocumentStore, Embedder, JobQuery, JobStore, Storage, VectorStore
+from shared.ports import DocumentStore, Embedder, ImageEmbedder, JobQuery, JobStore, Storage, VectorStore
 from shared.sealing import Sealing
 from shared.shelf import SchemaShelf, Shelf
 from shared.transitions import Refused
@@ -67,16 +71,21 @@ class Gateway:
         credentials: dict[str, str],
         internal_token: str = "",
         buckets: Mapping[str, Storage] | None = None,
+        images: tuple[ImageIndex, ImageEmbedder] | None = None,
     ) -> None:
         documents = TwinRecords(documents, storage)
         self.settings, self.jobs, self.documents, self.storage = settings, jobs, documents, storage
-        self.vectors, self._bus = vectors, bus
+        self.vectors, self.images, self._bus = vectors, images, bus
         self.shelf, self.schemas = Shelf(storage), SchemaShelf(storage)
         self.record_book = RecordBook(documents, storage)
-        self.delivery = delivery = Delivery(jobs, documents, storage, vectors, embedder.dimension)
+        self.delivery = delivery = Delivery(
+            jobs, documents, storage, vectors, embedder.dimension, images[0] if images else None
+        )
         self.orchestrator = Orchestrator(jobs, delivery, bus)
         self.sweeper = Sweeper(jobs, self.orchestrator, settings)
         self.search = Search(documents, vectors, embedder, storage)
+        self.catalogue = Catalogue(documents, storage)
+        self.image_search = ImageSearch(documents, storage, self.catalogue, images)
         self.admission = Admission(jobs, self.orchestrator, settings)
         self.orchestrator.on_change = self.admission.notice
         self.planner = Planner(bus if isinstance(bus, NatsBus) else None)
@@ -84,7 +93,9 @@ class Gateway:
             jobs, documents, storage, self.orchestrator, self.admission, self.planner, settings.max_upload_bytes
         )
         worker = worker_place(settings)
-        self.rebuilding = Rebuilding(documents, storage, self.intake, embedder.name, embedder.version)
+        self.rebuilding = Rebuilding(
+            documents, storage, self.intake, embedder.name, embedder.version, images[1].name if images else ""
+        )
         fetcher = Fetcher(
             [*settings.callback_fetch_allow, *([worker.place] if worker else [])],
             worker=worker,
@@ -210,12 +221,15 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
     limits = choose_limits(None if reading else settings.nats_url)
     embedder = choose_embedder(chosen, limits)
     vectors = choose_vectors(chosen, settings.data_dir, embedder, upkeep=False)
+    images = choose_images(ImageSettings(), chosen, settings.data_dir, embedder, limits, upkeep=False)
     bus = None if reading else NatsBus(settings.nats_url, "gateway", owner=True, stream_bytes=settings.stream_bytes)
     credentials = {} if reading else service_credentials(settings.service_credentials_file)
     internal = "" if reading else internal_token(settings.internal_token_file)
     storage = FolderStorage(settings.data_dir / "twins")
     buckets = {str(folder): FolderStorage(folder) for folder in settings.other_buckets}
-    made = Gateway(settings, jobs, documents, storage, vectors, embedder, bus, credentials, internal, buckets)
+    made = Gateway(
+        settings, jobs, documents, storage, vectors, embedder, bus, credentials, internal, buckets, images
+    )
     await jobs.open()
     tasks: list[asyncio.Task[None]] = []
     try:
@@ -240,6 +254,9 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
         await made.external.close()
         if bus is not None:
             await bus.stop()
+        if images:
+            await images[1].close()
+            await images[0].close()
         await limits.close()
         await vectors.close()
         await jobs.close()

@@ -16,11 +16,13 @@ import msgspec
 from msgspec.structs import replace
 
 from services.gateway.creation import JobRequest
+from services.gateway.delivered import IMAGE_EMBEDDER
 from services.gateway.intake import Intake
 from services.gateway.twin_records import recorded
 from shared import twin
 from shared.document import Document
 from shared.errors import RequestError, ShadowtwinError, describe
+from shared.gates import has_bytes
 from shared.job import Parameters, Policies, Policy
 from shared.ports import FIRST_VERSION, DocumentStore, Storage
 
@@ -58,10 +60,16 @@ class Rebuilding:
     """Starts rebuilds and knows how far they are."""
 
     def __init__(
-        self, documents: DocumentStore, storage: Storage, intake: Intake, embedder: str, version: str = FIRST_VERSION
+        self,
+        documents: DocumentStore,
+        storage: Storage,
+        intake: Intake,
+        embedder: str,
+        version: str = FIRST_VERSION,
+        image_embedder: str = "",
     ) -> None:
         self._documents, self._storage, self._intake = documents, storage, intake
-        self._embedder, self._version = embedder, version
+        self._embedder, self._version, self._image_embedder = embedder, version, image_embedder
         self.handles: dict[str, Rebuild] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -70,7 +78,7 @@ class Rebuilding:
         return self._start("rebuild", self._from_twins(request.libraryId))
 
     def reembed(self, request: RebuildRequest) -> Rebuild:
-        """Ingest the documents whose vectors another embedder has made."""
+        """Ingest the documents whose vectors, of texts or of pictures, another embedder has made."""
         return self._start("reembed", self._other_embedders(request.libraryId))
 
     def _start(self, name: str, documents: AsyncIterator[tuple[str, str, Document | ShadowtwinError]]) -> Rebuild:
@@ -136,14 +144,16 @@ class Rebuilding:
         while True:
             page, cursor = await self._documents.find(library, cursor, PAGE)
             for document in page:
-                if _has_text(document) and self._made_by_another(document):
+                if _has_text(document) and not self._is_current(document):
                     yield document.library_id, document.document_id, document
             if cursor is None:
                 return
 
-    def _made_by_another(self, document: Document) -> bool:
+    def _is_current(self, document: Document) -> bool:
         made = document.made_from
-        return (made.get("embedder"), made.get("embedderVersion", FIRST_VERSION)) != (self._embedder, self._version)
+        pictures = self._image_embedder if has_bytes(document, "images") else ""
+        text = (made.get("embedder"), made.get("embedderVersion", FIRST_VERSION)) == (self._embedder, self._version)
+        return text and (not pictures or made.get(IMAGE_EMBEDDER) == pictures)
 
     def state(self, handle: str) -> Rebuild:
         """How far it is; raises RequestError not_found."""

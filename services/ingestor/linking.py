@@ -74,7 +74,7 @@ class Linking:
                 {"productId": product_id, "name": names[product_id], "relevancy": relevancy}
                 for product_id, relevancy in sorted(own.items(), key=lambda pair: -pair[1])
             ]
-            decoration = all(rules.is_decoration(place) for place in places)
+            decoration = rules.runs_along(places[0])
             text = self._said(places, [names[product_id] for product_id in own], decoration)
             found.append(Picture(places[0], places, text, products, decoration))
         return found
@@ -117,9 +117,11 @@ class Linking:
             self.loose += any(end and end not in known for end, known in ends)
 
     def _said(self, places: Sequence[ImageRow], products: Sequence[str], decoration: bool) -> str:
-        """Captions, products and analysis; for a picture of nobody the first heading of its sheet."""
+        """Captions, products, marks and analysis; of what nobody says anything the first heading of its sheet."""
         captions = [place.caption for place in places if place.caption]
-        said = [*captions[:3], *products, self._analyses.get(places[0].sha256, "")]
+        shown = {place.name for place in places} | {places[0].file}
+        marks = [entity.name for entity in self.materials.entities if entity.image in shown]
+        said = [*captions[:3], *products, *marks, self._analyses.get(places[0].sha256, "")]
         sheet = self.materials.sheets.get(places[0].page)
         if not any(said) and sheet is not None and not decoration:
             said = [next((block.text.strip("# \n") for block in sheet.blocks if block.kind == "heading"), "")]

@@ -9,70 +9,23 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pymupdf
 
-NAMES = ("Velmora", "Tarn", "Oakline 20", "Tarn Piccolo", "Brisa", "Kesto", "Lumen Alto", "Sorrel")
-PEOPLE = ("Mira Falk", "Jonas Adler", "Aiko Mori", "Pia Lund", "Studio Hale & Roe", "Tom Vale", "Eva Stern", "Ugo Neri")
-LINES = (
-    "Quiet Weave",
-    "Open Field",
-    "Northern Grid",
-    "Soft Edge",
-    "Long Shore",
-    "First Light",
-    "Deep Grain",
-    "Low Tide",
-)
-WORDS: dict[str, dict[str, Any]] = {
-    "en": {
-        "contents": "Contents", "story": "Our story", "care": "Care and cleaning", "specs": "Technical specifications",
-        "certs": "Certificates", "overview": "All collections at a glance", "contact": "Contact",
-        "variants": "Variants",
-        "labels": ("Designer", "Dimensions", "Materials", "Colours", "Finish"),
-        "columns": ("SKU", "Format", "Colour", "Finish", "mm", "EUR/m²"),
-        "property": ("Property", "Standard", "Value"),
-        "specifications": (("Water absorption", "EN ISO 10545-3", "<= 0.5 %"), ("Slip resistance", "DIN 51130", "R10")),
-        "colours": ("Sand", "Ocean", "Plum", "Moss"), "finishes": ("matt", "polished"),
-        "materials": ("porcelain", "glazed clay"),
-        "story_text": "The workshop stands beside the river and has burned wood from its own forest for ninety years. "
-        "Visitors are welcome on weekdays and may bring their drawings along. ",
-        "product_text": "The surface of {name} recalls {thing} and was drawn by {designer}. It suits floors and walls "
-        "of homes and shops. Tiles of several boxes are mixed when they are laid. ",
-        "plain_text": "The surface recalls {thing} at dusk. It suits floors and walls of homes and shops. Tiles "
-        "of several boxes are mixed when they are laid, with a joint of two millimetres. ",
-        "certificate": "Certificate no. {number}, valid until {year}",
-        "certificates": (("ISO 14001", "environmental management system"), ("LEED", "contributes to credits")),
-    },
-    "de": {
-        "contents": "Inhalt", "story": "Unsere Geschichte", "care": "Pflege und Reinigung", "specs": "Technische Daten",
-        "certs": "Zertifikate", "overview": "Alle Kollektionen auf einen Blick", "contact": "Kontakt",
-        "variants": "Varianten",
-        "labels": ("Entwurf", "Abmessungen", "Materialien", "Farben", "Oberfläche"),
-        "columns": ("Artikelnummer", "Format", "Farbe", "Oberfläche", "Stärke mm", "Preis EUR"),
-        "property": ("Eigenschaft", "Norm", "Wert"),
-        "specifications": (("Wasseraufnahme", "EN ISO 10545-3", "<= 0,5 %"), ("Rutschhemmung", "DIN 51130", "R10")),
-        "colours": ("Sandgrau", "Ozean", "Pflaume", "Moosgrün"), "finishes": ("matt", "poliert"),
-        "materials": ("Feinsteinzeug", "glasierter Ton"),
-        "story_text": "Die Werkstatt steht am Fluss und heizt seit neunzig Jahren mit Holz aus dem eigenen Wald. Gäste "
-        "sind an Werktagen willkommen und dürfen ihre Zeichnungen mitbringen. ",
-        "product_text": "Die Oberfläche von {name} erinnert an {thing} und wurde von {designer} gezeichnet. Sie eignet "
-        "sich für Böden und Wände in Wohnungen und Läden. Fliesen aus mehreren Paketen werden gemischt verlegt. ",
-        "plain_text": "Die Oberfläche erinnert an {thing} in der Dämmerung. Sie eignet sich für Böden und Wände "
-        "in "
-        "Wohnungen und Läden. Fliesen aus mehreren Paketen werden mit einer Fuge von zwei Millimetern verlegt. ",
-        "certificate": "Zertifikat Nr. {number}, gültig bis {year}",
-        "certificates": (("ISO 14001", "Umweltmanagementsystem"), ("Blauer Engel", "emissionsarme Produkte")),
-    },
-}  # fmt: skip
+from tests.support.catalogue_words import LINES, NAMES, PEOPLE, WORDS
+
 THINGS = ("ferns", "nets", "dunes", "kelp", "slate", "bark", "rain", "reeds")
 SIZES = ("10x10 cm", "7,5x15 cm", "30 x 60 cm")
 WIDTH, HEIGHT, EDGE = 595, 842, 46
 
 
 class Design(NamedTuple):
-    """How a catalogue is made. `names_in` holds heading, outline, index and running; `offset` is sheet - folio."""
+    """How a catalogue is made. `names_in` holds heading, outline, index and running; `offset` is sheet - folio.
+
+    `captions` are full (name and colour), colour, or none; `swatches` are further pictures in a row of each product,
+    `leading` sets pictures over the headings of their products, `marks` puts a certificate's mark on product sheets,
+    `portraits` adds a sheet of the designers."""
 
     language: str = "en"
     columns: int = 1
@@ -84,6 +37,20 @@ class Design(NamedTuple):
     logo: bool = True
     certificates: bool = True
     products: int = 6
+    captions: str = "full"
+    swatches: int = 0
+    leading: bool = False
+    marks: bool = False
+    portraits: bool = False
+
+
+class Shown(NamedTuple):
+    """A picture: its sheet, its box in points from the top left, the product it shows ("" for none), its caption."""
+
+    page: int
+    bbox: tuple[float, float, float, float]
+    product: str
+    caption: str
 
 
 class Made(NamedTuple):
@@ -103,6 +70,7 @@ class Truth(NamedTuple):
     products: list[Made]
     entities: set[tuple[str, str, int]]
     pages: int
+    pictures: list[Shown] = []
 
 
 class _Press:
@@ -113,7 +81,9 @@ class _Press:
         self.document = pymupdf.open()
         self.running: dict[int, str] = {}
         self.y = 0.0
+        self.pictures: list[Shown] = []
         self.logo = _pattern(self.chance, 120, 44)
+        self.mark = _pattern(random.Random(7), 60, 60)
 
     @property
     def number(self) -> int:
@@ -140,13 +110,38 @@ class _Press:
             self.document[-1].insert_textbox(area, text, fontsize=9, fontname="helv")
         self.y += 120 if count > 1 else 70
 
-    def picture(self, caption: str) -> None:
-        self.document[-1].insert_image(
-            pymupdf.Rect(EDGE, self.y, EDGE + 160, self.y + 100), stream=_pattern(self.chance, 160, 100)
-        )
+    def picture(self, caption: str, product: str = "") -> None:
+        self._place(EDGE, 160, 100, product, caption)
         self.y += 104
         if caption:
             self.line(caption, 8)
+
+    def swatches(self, captions: list[str], product: str) -> None:
+        """Small pictures side by side, each over its caption."""
+        top = self.y
+        for at, caption in enumerate(captions):
+            self.y = top
+            left = EDGE + at * 120
+            self._place(left, 90, 60, product, caption)
+            self.y += 64
+            if caption:
+                self.line(caption, 8, x=left)
+        self.y += 8
+
+    def certify(self, wanted: bool) -> None:
+        """The same mark on every sheet that has one."""
+        if self.design.marks and wanted:
+            self._place(EDGE, 40, 40, "", "CE", self.mark)
+            self.y += 44
+            self.line("CE", 8)
+
+    def _place(
+        self, left: float, width: int, height: int, product: str, caption: str, content: bytes | None = None
+    ) -> None:
+        box = (left, self.y, left + width, self.y + height)
+        stream = content or _pattern(self.chance, width, height)
+        self.document[-1].insert_image(pymupdf.Rect(box), stream=stream)
+        self.pictures.append(Shown(self.number, box, product, caption))
 
     def table(self, rows: list[tuple[str, ...]], widths: tuple[float, ...]) -> None:
         page, top = self.document[-1], self.y
@@ -174,6 +169,20 @@ class _Press:
         if outline:
             self.document.set_toc([list(entry) for entry in outline])
         self.document.save(path, deflate=True, no_new_id=True)
+
+
+class _Captions(NamedTuple):
+    """Captions of one product, in the style of the design."""
+
+    style: str
+    figure: int
+    name: str
+
+    def __call__(self, number: int, colour: str, *more: str) -> str:
+        if self.style == "none":
+            return ""
+        said = f"{self.name} {colour}" if self.style == "full" else colour
+        return f"Fig. {self.figure}.{number}: {', '.join([said, *more])}"
 
 
 def _pattern(chance: random.Random, width: int, height: int) -> bytes:
@@ -209,12 +218,14 @@ def catalogue(path: Path, design: Design, seed: int = 1) -> Truth:
         if at % 3 == 1:
             _story(press, "story" if at % 2 else "care")
             press.sheet()
+    if design.portraits:
+        _portraits(press, products)
     entities = _closing(press, products)
     if design.certificates:
         outline.append((1, words["certs"], max(page for _, _, page in entities)))
     _index(press, index_sheet, products, max(page for _, _, page in entities))
     press.finish(path, outline if "outline" in design.names_in else [])
-    return Truth(products, entities, press.number)
+    return Truth(products, entities, press.number, press.pictures)
 
 
 def _product(press: _Press, at: int, name: str, sharing: Made | None) -> Made:
@@ -229,6 +240,9 @@ def _product(press: _Press, at: int, name: str, sharing: Made | None) -> Made:
     else:
         press.y += 20
     pages = [press.number]
+    caption = _Captions(design.captions, at + 1, name if "heading" in design.names_in else prefix)
+    if design.leading:
+        press.picture("", name)
     printed = "heading" in design.names_in
     press.line(name if printed else prefix, 22, bold=True, gap=10)
     press.line(LINES[at], 13, bold=True, gap=10)
@@ -245,8 +259,12 @@ def _product(press: _Press, at: int, name: str, sharing: Made | None) -> Made:
         press.y += 10
     text = words["product_text" if printed else "plain_text"].format(name=name, thing=thing, designer=designer)
     press.prose(text)
-    if sharing is None:
-        press.picture(f"Fig. {at + 1}.1: {name if printed else prefix} {colours[0]}, {dimensions[0]}")
+    if sharing is None and not design.leading:
+        press.picture(caption(1, colours[0], dimensions[0]), name)
+    if design.swatches:
+        captions = [caption(10 + n, chance.choice(colours)) for n in range(design.swatches)]
+        press.swatches(captions, name)
+    press.certify(sharing is None)
     articles = {}
     for dimension in dimensions:
         for colour in colours:
@@ -261,7 +279,7 @@ def _product(press: _Press, at: int, name: str, sharing: Made | None) -> Made:
         press.sheet(running)
         pages.append(press.number)
         press.prose(words["plain_text"].format(thing=thing) * 2)
-        press.picture(f"Fig. {at + 1}.{extra + 2}: {name if printed else prefix} {colours[-1]}")
+        press.picture(caption(extra + 2, colours[-1]), name)
     press.table(listed, (110.0, 70.0, 70.0, 70.0, 50.0, 60.0))
     return Made(name, pages, articles, designer, dimensions, colours)
 
@@ -271,6 +289,13 @@ def _story(press: _Press, which: str) -> None:
     press.line(press.words[which], 18, bold=True, gap=12)
     press.prose(press.words["story_text"] * 3)
     press.picture("")
+
+
+def _portraits(press: _Press, products: list[Made]) -> None:
+    press.sheet(press.words["people"])
+    press.line(press.words["people"], 18, bold=True, gap=12)
+    for product in products[:4]:
+        press.picture(press.words["person"].format(name=product.designer, product=product.name))
 
 
 def _closing(press: _Press, products: list[Made]) -> set[tuple[str, str, int]]:

@@ -16,9 +16,11 @@ from services.gateway.secrets import hash_of
 from services.gateway.settings import GatewaySettings
 from shared.errors import TransientError
 from shared.events import JobEvent
+from shared.image_index import ImageIndex
 from shared.job import Job, StepName
 from shared.ports import DocumentStore, JobStore
 from shared.testing.memory import MemoryDocuments, MemoryJobs, MemoryStorage
+from shared.testing.memory_images import HashImages, memory_index
 from shared.testing.memory_vectors import HashEmbedder, MemoryVectors
 
 PDF = b"%PDF-1.4\n% just enough for the gateway, which does not read PDFs\n"
@@ -55,6 +57,8 @@ class World:
         self.documents: DocumentStore = gateway.documents
         self.storage: MemoryStorage = gateway.storage  # type: ignore[assignment]
         self.vectors: MemoryVectors = gateway.vectors  # type: ignore[assignment]
+        assert gateway.images is not None
+        self.images: ImageIndex = gateway.images[0]
 
     async def upload(self, content: bytes = PDF, name: str = "a.pdf", **form: str) -> dict[str, Any]:
         answer = await self.http.post("/api/jobs", files={"file": (name, content, "application/pdf")}, data=form)
@@ -112,6 +116,7 @@ async def world(
     documents: DocumentStore | None = None,
     storage: MemoryStorage | None = None,
     vectors: MemoryVectors | None = None,
+    images: ImageIndex | None = None,
     bus: RecordingBus | None = None,
     internal_token: str = "",
     **settings: Any,
@@ -127,6 +132,7 @@ async def world(
         bus,
         {name: hash_of(token) for name, token in SERVICE_TOKENS.items()},
         internal_token,
+        (images or memory_index(), HashImages()),
     )
     transport = httpx.ASGITransport(app=create_app(made))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:

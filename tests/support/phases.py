@@ -33,6 +33,7 @@ from shared.job import StepName
 from shared.phase import Ack, Phase, Report, handle
 from shared.ports import Embedder
 from shared.sealing import Sealing
+from shared.testing.memory_images import HashImages
 from shared.testing.memory_vectors import HashEmbedder, WordTokenizer
 from shared.ticket import Outcome, Ticket
 from tests.support.gateway import SERVICE_TOKENS, World
@@ -102,7 +103,8 @@ def real_phases(
     """The three phases over the world's storage and vectors."""
     children: Any = InlineChildren()
     embedder = embedder or HashEmbedder()
-    ingestion = Ingestion(world.storage, world.vectors, embedder, WordTokenizer(), IngestorSettings())
+    images = (world.images, HashImages())
+    ingestion = Ingestion(world.storage, world.vectors, embedder, WordTokenizer(), IngestorSettings(), *images)
     analyzer = OfflineAnalyzer(children, TransformerSettings())
     stages: list[Stage] = [
         Metadata(world.storage, analyzer),

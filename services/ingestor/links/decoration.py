@@ -45,9 +45,12 @@ def furniture(materials: Materials) -> set[str]:
 
 
 def marks(materials: Materials) -> set[str]:
-    """Names of the files that show a certificate or a logo."""
-    named = {entity.image for entity in materials.entities if entity.image and entity.kind in ("certificate", "logo")}
-    return named | {image.file for image in materials.images if image.name in named}
+    """Names of the files that show a certificate or a logo: the entities say so, or the caption is just its name."""
+    marks = [entity for entity in materials.entities if entity.kind in ("certificate", "logo")]
+    files = {entity.image for entity in marks if entity.image}
+    names = {fold(entity.name) for entity in marks} - {""}
+    shown = [image for image in materials.images if image.name in files or fold(image.caption) in names]
+    return files | {image.file for image in shown}
 
 
 def people(materials: Materials) -> set[str]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from services.ingestor.links import decoration, regions
-from services.ingestor.links.materials import SHEET, ImageRow, Materials, Sheet
+from services.ingestor.links.materials import SHEET, Bbox, ImageRow, Materials, Sheet
 from services.ingestor.links.naming import Mentions
 from shared.links import Link, Reason, link_id
 
@@ -51,16 +51,17 @@ class PictureRules:
         for product in materials.products:
             for page in product.pages:
                 self._products[page].append(product.product_id)
-        self._boxes: dict[int, list[tuple[float, float, float, float]]] = defaultdict(list)
-        for image in materials.images:
-            if not self.is_decoration(image):
-                self._boxes[image.page].append(image.bbox)
+        self._leading = self._pictures_lead()
 
     def is_decoration(self, image: ImageRow) -> bool:
         """Whether it runs along, or is a mark or a portrait."""
         if image.sha256 in self._furniture or image.file in self._marks:
             return True
         return decoration.is_portrait(image.caption, self._people)
+
+    def runs_along(self, image: ImageRow) -> bool:
+        """Whether it is furniture of the sheets, such as the publisher's logo in the margin."""
+        return image.sha256 in self._furniture
 
     def links(self) -> list[Link]:
         """One link for each place of a picture and product, in the order of the document."""
@@ -101,15 +102,30 @@ class PictureRules:
         sheet = self._materials.sheets.get(image.page, Sheet(SHEET, []))
         before = set(self._products.get(image.page - 1, ()))
         going_on = [product for product in products if product in before]
-        boxes = self._boxes.get(image.page, [])
-        known = decoration.has_box(image.bbox)
-        placed = regions.place(image.bbox, sheet, products, going_on, self._mentions, boxes) if known else None
+        placed = None
+        if decoration.has_box(image.bbox):
+            placed = regions.place(image.bbox, sheet, products, going_on, self._mentions, leading=self._leading)
         if placed is None:
             return [
                 _Claim(each, AMONG, "same_page", f"{len(products)} products on page {image.page}") for each in products
             ]
         relevancy = STANDS if placed.nearest else NEAR
         return [_Claim(placed.product_id, relevancy, "box_distance", f"{placed.distance:.0f} pt to its text")]
+
+    def _pictures_lead(self) -> bool:
+        """Whether pictures stand over the headings of products, rather than under them, on most sheets that have
+        both."""
+        boxes: dict[int, list[Bbox]] = defaultdict(list)
+        for image in self._materials.images:
+            if decoration.has_box(image.bbox) and not self.is_decoration(image):
+                boxes[image.page].append(image.bbox)
+        votes = []
+        for page, pictures in boxes.items():
+            sheet = self._materials.sheets.get(page)
+            if sheet is not None:
+                found = regions.headings(sheet, self._products.get(page, ()), self._mentions)
+                votes += [any(regions.leads(box, heading) for box in pictures) for heading in found.values()]
+        return sum(votes) * 2 > len(votes)
 
     def _repeated(self, image: ImageRow, known: Mapping[str, set[str]]) -> list[_Claim]:
         """The one product whose picture this is again, as the same bytes or to the eye; never a sheet's own guess."""

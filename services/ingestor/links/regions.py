@@ -2,7 +2,7 @@
 
 A product's region begins at its anchor, the block that names it first (a heading before any other), and goes down to
 the next anchor of its column. What stands above the first anchor belongs to the product that goes on from the sheet
-before; where none does, pictures lead their headings, and belong to the anchor below.
+before. In documents whose pictures lead their headings, one right above an anchor belongs to that anchor.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ SHORT = 120
 """Characters of a block that can be a heading."""
 CLOSE = 2.0
 """Points by which boxes that touch may overlap."""
+COLUMN = 0.25
+"""Share of the sheet's width by which the headings of two columns are apart."""
+LEADS = 60.0
+"""Points between a picture, and perhaps its caption, and the heading that it leads."""
 ROW = 20.0
 """Points within which headings stand in one row."""
 
@@ -35,11 +39,12 @@ def place(
     products: Collection[str],
     going_on: Collection[str],
     mentions: Mentions,
-    pictures: Sequence[Bbox] = (),
+    *,
+    leading: bool = False,
 ) -> Placed | None:
     """The product of `products` that the picture at `bbox` stands with; None where no block names one.
 
-    `going_on` are those that the sheet before shows as well, `pictures` the boxes of all pictures of the sheet."""
+    `going_on` are those that the sheet before shows as well; `leading` says that pictures stand over their headings."""
     named = _named(sheet.blocks, products, mentions)
     anchors = _anchors(named)
     if not anchors:
@@ -47,9 +52,12 @@ def place(
     distances = {
         product_id: min(gap(bbox, block.bbox) for block in blocks) for product_id, blocks in named.items() if blocks
     }
-    chosen = _chosen(bbox, anchors, [product for product in going_on if product in products], pictures)
-    if chosen is None:
-        return None
+    chosen = _chosen(
+        bbox,
+        _columns(anchors, sheet.size[0]),
+        [product for product in going_on if product in products],
+        leading=leading,
+    )
     distance = distances.get(chosen, sheet.size[1])
     return Placed(chosen, distance, distance <= min(distances.values(), default=distance))
 
@@ -81,7 +89,16 @@ def _anchors(named: Mapping[str, Sequence[TextBlock]]) -> dict[str, Bbox]:
     return anchors
 
 
-def _chosen(bbox: Bbox, anchors: Mapping[str, Bbox], going_on: Sequence[str], pictures: Sequence[Bbox]) -> str | None:
+def _columns(anchors: Mapping[str, Bbox], width: float) -> dict[str, Bbox]:
+    """The anchors as wide as their columns: a short heading stands over everything up to the next column's."""
+    widened = {}
+    for product, (x0, y0, x1, y1) in anchors.items():
+        others = [at[0] for at in anchors.values() if at[0] >= max(x1, x0 + COLUMN * width)]
+        widened[product] = (x0, y0, max(x1, min(others, default=width) - CLOSE), y1)
+    return widened
+
+
+def _chosen(bbox: Bbox, anchors: Mapping[str, Bbox], going_on: Sequence[str], *, leading: bool) -> str:
     column = {product: at for product, at in anchors.items() if _level(bbox, at)}
     beside = not column
     if beside:
@@ -91,17 +108,22 @@ def _chosen(bbox: Bbox, anchors: Mapping[str, Bbox], going_on: Sequence[str], pi
     ordered = sorted(column, key=lambda product: (column[product][1] // ROW, -_across(bbox, column[product])))
     above = [product for product in ordered if column[product][1] <= line + CLOSE]
     below = [product for product in ordered if product not in above]
-    if not going_on and below and not beside and _lead(pictures, [column[product] for product in ordered]):
+    if leading and below and not beside and leads(bbox, column[below[0]]):
         return below[0]
     if above:
         return above[-1]
     return going_on[0] if going_on else below[0]
 
 
-def _lead(pictures: Sequence[Bbox], column: Sequence[Bbox]) -> bool:
-    """Whether a picture stands over the first anchor of the column: on this sheet they lead their headings."""
-    first = min(column, key=lambda at: at[1])
-    return any(_level(picture, first) and picture[3] <= first[1] + CLOSE for picture in pictures)
+def leads(picture: Bbox, heading: Bbox) -> bool:
+    """Whether a picture stands right over a heading."""
+    return _level(picture, heading) and -CLOSE <= heading[1] - picture[3] <= LEADS
+
+
+def headings(sheet: Sheet, products: Collection[str], mentions: Mentions) -> dict[str, Bbox]:
+    """The headings of the sheet that name one of the products, by product."""
+    named = _named([block for block in sheet.blocks if block.kind == "heading"], products, mentions)
+    return _anchors(named)
 
 
 def _level(one: Bbox, other: Bbox) -> bool:

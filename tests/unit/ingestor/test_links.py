@@ -239,6 +239,9 @@ def test_a_link_that_may_not_be_written(change: dict[str, Any]) -> None:
 
 def test_a_loss_of_pictures_or_links_is_told_with_its_numbers() -> None:
     check_pictures(10, 8, 1, 2, 35, 35)
+    check_pictures(10, 8, 1, 2, 35, 45)
+    with pytest.raises(ShadowtwinError, match="35 were, 51 can be read back"):
+        check_pictures(10, 8, 1, 2, 35, 51)
     with pytest.raises(ShadowtwinError, match="10 pictures, 7 with vectors, 2 unreadable"):
         check_pictures(10, 7, 0, 2, 35, 35)
     with pytest.raises(ShadowtwinError, match="35 image vectors were to be written, 35 were, 34 can be read back"):
