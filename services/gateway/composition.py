@@ -83,8 +83,8 @@ class Gateway:
         )
         self.orchestrator = Orchestrator(jobs, delivery, bus)
         self.sweeper = Sweeper(jobs, self.orchestrator, settings)
-        self.search = Search(documents, vectors, embedder, storage)
         self.catalogue = Catalogue(documents, storage)
+        self.search = Search(documents, vectors, embedder, storage, self.catalogue)
         self.image_search = ImageSearch(documents, storage, self.catalogue, images)
         self.admission = Admission(jobs, self.orchestrator, settings)
         self.orchestrator.on_change = self.admission.notice

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from services.gateway import ranking
+from services.gateway.catalogue import Catalogue
+from services.gateway.product_scope import ProductScope, scope_of
 from services.gateway.ranking import Passage
 from shared.document import Document
 from shared.errors import RequestError, ShadowtwinError
@@ -23,7 +25,8 @@ _MOST_ROWS = 1_000
 
 class SearchRequest(msgspec.Struct, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
     """Body of `POST /api/search`. `pages` is [first, last], `chapter` a path as hits show it (what is below it counts
-    too), `collapse` is `page` (one hit a page) or `none` (one a window), `expand` adds the large parent's text."""
+    too), `product` an id or a whole name (its pages, and chunks that name it). `collapse` is `page` (one hit a page) or
+    `none` (one a window), `expand` adds the large parent's text."""
 
     query: str
     top: int = 5
@@ -71,22 +74,38 @@ class SearchHit(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 class Search:
     """Finds passages."""
 
-    def __init__(self, documents: DocumentStore, vectors: VectorStore, embedder: Embedder, storage: Storage) -> None:
+    def __init__(
+        self,
+        documents: DocumentStore,
+        vectors: VectorStore,
+        embedder: Embedder,
+        storage: Storage,
+        catalogue: Catalogue | None = None,
+    ) -> None:
         self._documents, self._vectors, self._embedder, self._storage = documents, vectors, embedder, storage
+        self._catalogue = catalogue or Catalogue(documents, storage)
 
     async def find(self, request: SearchRequest) -> list[SearchHit]:
         """The best passages. Rows of a generation that is not the document's current one are never shown; if that
         drops any (a switch was under way), or windows of few pages were found, the store is asked for more."""
         query = _checked(request)
+        scope = await self._scope(request)
+        if scope is not None and not scope.documents:
+            return []
+        where = _filter(request, scope)
         vector = (await self._embedder.embed([query], query=True))[0]
         passages: list[Passage] = []
         documents: dict[str, Document] = {}
         for reach in _REACH:
             rows = min(max(request.top * reach, _LEAST_ROWS), _MOST_ROWS)
-            found = await self._vectors.search(vector, query, _filter(request), rows)
+            found = await self._vectors.search(vector, query, where, rows)
             documents = await self._documents.many(list({hit.row.document_id for hit in found}))
             hits = [hit for hit in found if _current(hit, documents) and hit.row.scale != "large"]
+            if scope is not None:
+                hits = [hit for hit in hits if scope.holds(hit)]
             passages = ranking.rank(query, hits, by_page=request.collapse == "page")
+            if scope is not None:
+                passages = [passage for passage in passages if scope.shows(passage)]
             if request.pages is not None and request.collapse == "page":
                 # a window that touches the range may also stand on a page outside of it
                 first, last = request.pages
@@ -99,6 +118,12 @@ class Search:
             _hit(query, passage, documents[passage.rows[0].document_id], contexts, by_page=request.collapse == "page")
             for passage in shown
         ]
+
+    async def _scope(self, request: SearchRequest) -> ProductScope | None:
+        if request.product is None:
+            return None
+        asked = (request.product, request.library_id, request.document_id)
+        return await scope_of(self._catalogue, self._documents, *asked)
 
     async def _contexts(self, passages: Iterable[Passage], documents: dict[str, Document]) -> dict[str, str]:
         """The texts of the large chunks around the passages, by id, from each document's chunks.jsonl."""
@@ -145,16 +170,14 @@ def _checked(request: SearchRequest) -> str:
         raise RequestError("bad_request", "collapse must be page or none.")
     if request.pages is not None and not 1 <= request.pages[0] <= request.pages[1] <= 10**9:
         raise RequestError("bad_request", "pages must be [first, last], counted from 1.")
-    if request.product is not None:
-        # the place for it: products' pages become `document_ids` and `pages` of the filter once links are stored
-        raise RequestError("bad_request", "product cannot be filtered by: no links of products are stored.")
     return query
 
 
-def _filter(request: SearchRequest) -> VectorFilter:
+def _filter(request: SearchRequest, scope: ProductScope | None) -> VectorFilter:
+    documents = [request.document_id] if request.document_id else None
     return VectorFilter(
         library_ids=[request.library_id] if request.library_id else None,
-        document_ids=[request.document_id] if request.document_id else None,
+        document_ids=documents if scope is None else scope.documents,
         kinds=list(request.kinds),
         scale="small" if request.kinds == ("chunk",) else None,
         chapter=request.chapter,

@@ -93,6 +93,8 @@ class Ingestion:
         await outputs.write("chunks.jsonl", run.rows(take), "chunks")
         await run.index_summaries()
         await self._read_back(run, document.document_id)
+        if linking.materials.products:
+            report.mark("CHUNKS_CREATED", f"{run.made['small']} chunks of {len(run.pages)} pages", **run.counts())
         pictures = await self._pictures(run, linking, document, report)
         if linking.wanted:
             await self._link(linking, outputs, pictures, report)

@@ -98,7 +98,7 @@ class Linking:
 
         async def content() -> AsyncIterator[bytes]:
             batches = encoded(links, lost, check)
-            while batch := await asyncio.to_thread(next, batches, None):
+            while (batch := await asyncio.to_thread(next, batches, None)) is not None:
                 yield batch
 
         artefact = await outputs.write(FILE, content(), ROLE)

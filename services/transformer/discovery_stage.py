@@ -54,8 +54,8 @@ class ProductDiscovery:
         parameters = work.ticket.parameters
         options = Options(products=parameters.products, focused_extraction=parameters.focused_extraction)
         found = await self._analyzer.discover(await work.material(), work, options)
-        await work.write_rows("products.jsonl", list(found.products), "products")
-        await work.write_rows("entities.jsonl", list(found.entities), "entities")
+        lost = await work.write_rows("products.jsonl", list(found.products), "products")
+        lost += await work.write_rows("entities.jsonl", list(found.entities), "entities")
         await work.outputs.write("plan.json", msgspec.json.encode(found.plan), PLAN)
         work.announce(found.plan)
         counts = {
@@ -72,7 +72,7 @@ class ProductDiscovery:
             made_from=await self.made_from(work.ticket),
             counts=counts,
             metadata=_shown(found),
-            warnings=_warnings(found),
+            warnings=[*_warnings(found), *lost],
             skipped="" if found.products or parameters.products is True else "no_catalogue",
         )
 

@@ -10,6 +10,7 @@ Inside a stage, paid answers are artefacts of their own.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 import msgspec
@@ -18,6 +19,7 @@ from services.transformer.discovery.records import PagePlan
 from shared import frontmatter, reading
 from shared.gates import Verdict
 from shared.job import StepName, StepStatus
+from shared.jsonl import Lost, encoded, warnings
 from shared.manifest import File, Outputs
 from shared.phase import Report
 from shared.ports import Storage
@@ -126,9 +128,17 @@ class Work:
         percent = 95.0 * sum(self._attempt.fractions.values()) / self._attempt.stages
         await self.report.progress(percent, message)
 
-    async def write_rows(self, name: str, rows: list[Any], role: str) -> None:
-        """Store a .jsonl file of the attempt: one JSON object a line."""
-        await self.outputs.write(name, b"".join(msgspec.json.encode(row) + b"\n" for row in rows), role)
+    async def write_rows(self, name: str, rows: list[Any], role: str) -> list[dict[str, str]]:
+        """Store a .jsonl file of the attempt, a hundred records at a time; the warnings of those that are lost."""
+        lost: list[Lost] = []
+        batches = encoded(rows, lost)
+
+        async def content() -> AsyncIterator[bytes]:
+            while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+                yield batch
+
+        await self.outputs.write(name, content(), role)
+        return warnings(role, lost)
 
 
 class Stage(Protocol):

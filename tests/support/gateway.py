@@ -132,7 +132,7 @@ async def world(
         bus,
         {name: hash_of(token) for name, token in SERVICE_TOKENS.items()},
         internal_token,
-        (images or memory_index(), HashImages()),
+        images=(images or memory_index(), HashImages()),
     )
     transport = httpx.ASGITransport(app=create_app(made))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:

@@ -117,6 +117,21 @@ async def test_links_are_listed_by_kind_and_end(tmp_path: Path) -> None:
         await get(gateway, path, 400, kind="chunk-chunk")
 
 
+async def test_a_search_for_one_product_shows_only_its_pages_and_what_names_it(tmp_path: Path) -> None:
+    async with world() as gateway:
+        _, truth = await processed(gateway, tmp_path)
+        made = next(made for made in truth.products if made.name == "Tarn")
+        body = {"query": "surface that suits floors and walls", "top": 20}
+        everywhere = (await gateway.http.post("/api/search", json=body)).json()["hits"]
+        assert {page for hit in everywhere for page in hit["pages"]} > set(made.pages)
+        own = (await gateway.http.post("/api/search", json={**body, "product": "tarn"})).json()["hits"]
+        assert set(made.pages) <= {page for hit in own for page in hit["pages"]}
+        for hit in own:
+            assert set(hit["pages"]) <= set(made.pages) or "Tarn" in hit["text"]
+        for product in ("Nobody", "prd-none"):
+            assert (await gateway.http.post("/api/search", json={**body, "product": product})).json()["hits"] == []
+
+
 async def test_pictures_are_found_by_upload_and_by_id(tmp_path: Path) -> None:
     async with world() as gateway:
         document_id, _ = await processed(gateway, tmp_path)

@@ -7,6 +7,7 @@ Whether they still count when it has ended is the gateway's to decide.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from services.transformer.images.analysis import ROLE, Analysis, Looked, improved, read_rows
 from services.transformer.images.eyes import Eyes
@@ -46,14 +47,14 @@ class QualityPass:
         results = await self._eyes.again(low, work)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         better: dict[str, Analysis] = {}
-        warnings = []
+        warnings: list[dict[str, Any]] = []
         for row, result in zip(low, results, strict=True):
             if isinstance(result, Looked):
                 better[row.image_hash] = improved(row, result, f"{self._eyes.name}/validation", ticket.process_id, now)
             else:
                 warnings.append({"code": "image_failed", "message": f"{row.name}: {result.message}"})
         merged = [better.get(row.image_hash, row) for row in rows]
-        await work.write_rows(f"quality/{ticket.process_id}.jsonl", merged, ROLE)
+        warnings += await work.write_rows(f"quality/{ticket.process_id}.jsonl", merged, ROLE)
         report.mark("quality_pass", f"{len(better)} of {len(low)} pictures looked at again")
         counts = {"imagesImproved": len(better), "imagesQueued": sum(row.queued for row in merged)}
         started_from = ticket.document.artefacts[ROLE].sha256

@@ -63,7 +63,7 @@ class Images:
             for picture, result in zip(pictures, results, strict=True)
             if isinstance(result, ShadowtwinError)
         ]
-        await work.write_rows(FILE, rows, ROLE)
+        lost = await work.write_rows(FILE, rows, ROLE)
         low = sum(row.queued for row in rows)
         work.report.mark(
             "images_analysed", f"{len(rows)} of {len(pictures)} pictures, {low} with a low score", lowScores=low
@@ -71,7 +71,7 @@ class Images:
         return Done(
             made_from=made_from,
             counts={"imagesProcessed": len(rows), "imagesQueued": low, "imagesFailed": len(failed)},
-            warnings=_warnings(failed),
+            warnings=[*_warnings(failed), *lost],
             failed=f"none of {len(failed)} pictures could be analysed" if failed and not rows else "",
         )
 

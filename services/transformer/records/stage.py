@@ -83,13 +83,13 @@ class Records:
         unverified = sum(not row.citation.verified for row in rows)
         if unverified:
             warnings.append(f"records: the quoted words of {unverified} of {len(rows)} stand on no page")
-        await work.write_rows("records.jsonl", rows, records.ROLE)
+        lost = await work.write_rows("records.jsonl", rows, records.ROLE)
         text = await self._shelf.text(document.library_id, options.schema)
         await work.outputs.write("record_schema.json", text.encode(), records.SCHEMA)
         return Done(
             made_from=await self.made_from(ticket),
             counts={"records": len(rows), **made},
-            warnings=[{"code": "records", "message": message} for message in warnings],
+            warnings=[*({"code": "records", "message": message} for message in warnings), *lost],
         )
 
     def _extraction(self, ticket: Ticket, upstream: bool) -> Verdict:

@@ -78,7 +78,6 @@ async def test_filters_by_chapter_and_pages() -> None:
         ({"pages": (3, 2)}, "pages"),
         ({"pages": (0, 2)}, "pages"),
         ({"collapse": "book"}, "collapse"),
-        ({"product": "p"}, "product"),
     ],
 )
 async def test_what_cannot_be_searched_for_is_refused(wanted: dict[str, Any], word: str) -> None:
