@@ -72,6 +72,11 @@ class Process:
         self.starts += 1
         self._not_before = time.monotonic() + min(0.3 * self.starts, 5.0)
 
+    def change(self, settings: dict[str, str]) -> None:
+        """Settings for its next start."""
+        environment: dict[str, str] = self._options["env"]  # type: ignore[assignment]
+        environment.update(settings)
+
     def revive(self) -> None:
         """Start it again if it has died, not too often."""
         if not self.held and self.pid is None and time.monotonic() >= self._not_before:

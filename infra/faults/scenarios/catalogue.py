@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infra.faults.runner import Scenario
-from infra.faults.scenarios import kills, load, messages, outages, runs, surroundings
+from infra.faults.scenarios import generations, kills, load, messages, outages, runs, surroundings
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(1, "kill -9 of each worker at five points", kills.workers),
@@ -29,4 +29,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(21, "stream full", outages.stream_full),
     Scenario(22, "consumer drift", outages.consumer_drift),
     Scenario(23, "seeded soak", load.soak, 500.0),
+    Scenario(24, "ingestor killed 50 times while vectors are replaced", generations.killed_while_switching, 1_500.0),
 )
