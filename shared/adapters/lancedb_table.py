@@ -39,8 +39,16 @@ class _Wish(NamedTuple):
 class LanceTable:
     """Rows by key in one table, for one process; several processes may have the same table open."""
 
-    def __init__(self, name: str, idle_seconds: float, *, upkeep: bool) -> None:
-        self.name = name
+    def __init__(
+        self,
+        name: str,
+        idle_seconds: float,
+        *,
+        upkeep: bool,
+        tend: Callable[[LanceTable], Awaitable[None]] | None = None,
+    ) -> None:
+        """`tend` is called after each compaction, for indexes that depend on the table's size."""
+        self.name, self._tend = name, tend
         self.table: Any = None
         self._waiting: list[_Wish] = []
         self._writing: asyncio.Task[None] | None = None
@@ -106,6 +114,8 @@ class LanceTable:
     async def optimize(self) -> None:
         """Merge small files and bring the indexes up to date; old versions stay an hour for readers."""
         await self.commit(lambda: self.table.optimize(cleanup_older_than=timedelta(hours=1)))
+        if self._tend is not None:
+            await self._tend(self)
 
     async def commit(self, operation: Callable[[], Awaitable[T]]) -> T:
         """Run a writing operation, again after a lost race; raises TransientError."""

@@ -10,7 +10,6 @@ text. `lancedb` costs 2 s to import, so that happens in a thread when the store 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -19,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from shared.adapters.index_identity import IndexIdentity
+from shared.adapters.lancedb_indexes import is_narrow, make_indexes, nearest, tend_vector_index
 from shared.adapters.lancedb_table import ATTEMPTS, COLUMNS, LanceTable, counted, key_of, row_of
 from shared.errors import ConfigurationError, TransientError
-from shared.ports import FIRST_VERSION, Census, Hit, VectorFilter, VectorRow
+from shared.ports import Census, FIRST_VERSION, Hit, VectorFilter, VectorRow
 
 RANK_CONSTANT = 60
 """The k of reciprocal rank fusion: 1 / (k + rank), ranks from 1; 60 is the value of the method's paper."""
@@ -51,16 +51,14 @@ class LanceVectors:
     ) -> None:
         self._location = str(location)
         self._made_with, self._dimension = IndexIdentity(embedder, dimension, version), dimension
-        self._rows = LanceTable(table, idle_seconds, upkeep=upkeep)
+        self._rows = LanceTable(table, idle_seconds, upkeep=upkeep, tend=tend_vector_index)
         self._docs = LanceTable(f"{table}_docs", idle_seconds, upkeep=True)
         self._expr: Any = None
-        self._index: Any = None
 
     async def open(self) -> None:
         """Open or create the tables and indexes; raises ConfigurationError index_mismatch or misconfigured."""
         lancedb = await asyncio.to_thread(importlib.import_module, "lancedb")
         self._expr = importlib.import_module("lancedb.expr")
-        self._index = importlib.import_module("lancedb.index")
         try:
             database = await lancedb.connect_async(self._location, read_consistency_interval=timedelta(0))
         except (OSError, RuntimeError, ValueError) as error:
@@ -69,10 +67,8 @@ class LanceVectors:
         await self._rows.open(database, self._made_with)
         await self._check_embedder()
         await self._docs.open(database, self._made_with)
-        # ICU finds words in every script; stemming and stop words would suit one language only
-        full_text = self._index.FTS(base_tokenizer="icu", stem=False, remove_stop_words=False)
-        await self._make_indexes(self._rows, {"text": full_text, "key": None, "document_id": None})
-        await self._make_indexes(self._docs, {"key": None})
+        await make_indexes(self._rows, full_text=True)
+        await make_indexes(self._docs, full_text=False)
 
     async def close(self) -> None:
         """Stop the upkeep; a running compaction gets a moment to finish, an interrupted one changes nothing."""
@@ -145,21 +141,31 @@ class LanceVectors:
         return fuse(rankings)[:top]
 
     async def optimize(self) -> None:
-        """Compact both tables and bring their indexes up to date."""
+        """Compact both tables, bring their indexes up to date and make those that are due."""
         await self._rows.optimize()
         await self._docs.optimize()
 
     async def _rank(
         self, table: LanceTable, vector: Sequence[float], text: str, where: VectorFilter, top: int
     ) -> list[list[VectorRow]]:
-        nearest = table.table.query().nearest_to(list(vector)).distance_type("cosine")
-        queries = [nearest.select([*COLUMNS, "_distance"])]
-        if re.search(r"\w", text):
-            queries.append(table.table.query().nearest_to_text(text[:LONGEST_QUERY]).select([*COLUMNS, "_score"]))
         wanted = self._expression(where)
-        if wanted is not None:
-            queries = [query.where(wanted) for query in queries]
-        found = await asyncio.gather(*(table.read(query.limit(top)) for query in queries))
+
+        async def read(query: Any, measure: str) -> Any:
+            filtered = query if wanted is None else query.where(wanted)
+            return await table.read(filtered.select([*COLUMNS, measure]).limit(top))
+
+        async def by_vector() -> Any:
+            thorough = is_narrow(where)
+            rows = await read(nearest(table, list(vector), where, thorough=thorough), "_distance")
+            if len(rows) == top or thorough:
+                return rows
+            # the nearest partitions hold too few rows that pass the filter (a small library in a large index)
+            return await read(nearest(table, list(vector), where, thorough=True), "_distance")
+
+        rankings = [by_vector()]
+        if re.search(r"\w", text):
+            rankings.append(read(table.table.query().nearest_to_text(text[:LONGEST_QUERY]), "_score"))
+        found = await asyncio.gather(*rankings)
         orders = zip((("_distance", "ascending"), ("_score", "descending")), found, strict=False)
         return [
             [row_of(entry) for entry in rows.sort_by([order, ("row_id", "ascending")]).to_pylist()]
@@ -172,21 +178,6 @@ class LanceVectors:
 
     async def _check_embedder(self) -> None:
         self._made_with.check(f"The index in {self._location}", await self._rows.made_with())
-
-    async def _make_indexes(self, table: LanceTable, wanted: dict[str, Any]) -> None:
-        for _ in range(ATTEMPTS):
-            entries = await table.table.list_indices()
-            missing = wanted.keys() - {column for entry in entries for column in entry.columns}
-            if not missing:
-                break
-            for column in missing:
-                # losing the race against another process that opens the new folder is no error
-                with contextlib.suppress(OSError, RuntimeError, ValueError):
-                    config = wanted[column] or self._index.BTree()
-                    await table.table.create_index(column, config=config, replace=False)
-        else:
-            raise TransientError("unavailable", "The indexes of the vector store could not be made.")
-        table.note(max((entry.num_unindexed_rows or 0 for entry in entries), default=0))
 
     def _check_length(self, vector: Sequence[float]) -> None:
         if len(vector) != self._dimension:

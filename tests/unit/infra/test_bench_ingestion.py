@@ -30,6 +30,8 @@ async def test_search_is_measured_against_exact_search(tmp_path: Path) -> None:
     found = await measure_search(tmp_path, 300)
     assert (found["rows"], found["recall"]) == (300, 1.0)
     assert 0 < found["vector_p50_ms"] <= found["vector_p99_ms"]
+    assert 0 < found["answer_p50_ms"] <= found["answer_p99_ms"]
+    assert (await measure_search(tmp_path, 200, "noise"))["recall"] == 1.0
     row = {"chunks": 3, "cpu_seconds": 1.0, "mb_per_cpu_second": 2.0, "grown_mb_on_5_mb": 4.0}
     shown = lines({"text_mb": 1.0, "chunking": {"windows": row, "chonkie": {"error": "no"}}, "search": [found]})
     assert any("windows" in line and "2.00" in line for line in shown)
