@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 import pytest
 
-from shared.adapters.pinecone_records import CUT_MARK
+from shared.adapters.pinecone_records import CUT_MARK, vector_id
 from shared.adapters.pinecone_vectors import PineconeVectors
 from shared.errors import ConfigurationError, TransientError
+from shared.ports import VectorRow
 from tests.contract.test_vector_store import ANYTHING, row, unit
 from tests.support.pinecone_emulator import PineconeEmulator
 
 UPSERT = "/vectors/upsert"
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -129,4 +133,45 @@ async def test_the_wait_is_bounded(emulator: PineconeEmulator) -> None:
     emulator.lag = 5
     await store.write([row("a")])
     assert await store.count("doc-1", "g1") == 0
+    await store.close()
+
+
+@pytest.mark.timeout(240)
+async def test_the_ids_are_exact_although_a_tenth_of_all_requests_fails(emulator: PineconeEmulator) -> None:
+    """Twenty documents in two generations, as ingestions write them: whoever gets an error begins again."""
+    store = PineconeVectors("key", emulator.url, "e@4", 4, consistency_seconds=10, deadline=20)
+    await store.open()
+    emulator.unreliable, emulator.lag = 0.1, 0.02
+
+    async def again(work: Callable[[], Awaitable[T]]) -> T:
+        for _ in range(50):
+            try:
+                return await work()
+            except TransientError:
+                await asyncio.sleep(0.01)
+        raise AssertionError("never succeeded")
+
+    def rows(document: int, generation: str) -> list[VectorRow]:
+        about = {"document_id": f"doc-{document}", "library_id": f"lib{document % 2}", "generation": generation}
+        return [row(f"{generation}-{n}", text="x" * 500, **about) for n in range(150)]
+
+    async def ingest(document: int) -> None:
+        for generation in ("g1", "g2"):
+            made = rows(document, generation)
+            for first in range(0, len(made), 50):
+                await again(lambda some=made[first : first + 50]: store.write(some))  # type: ignore[misc]
+            assert await again(lambda known=generation: store.count(f"doc-{document}", known, "chunk")) == 150  # type: ignore[misc]
+            doc = row("doc", kind="doc", document_id=f"doc-{document}", library_id=f"lib{document % 2}", generation="")
+            await again(lambda meta=doc: store.put_doc(meta, insert_only=False))  # type: ignore[misc]
+            await again(lambda known=generation: store.tidy(f"doc-{document}", known))  # type: ignore[misc]
+
+    await asyncio.gather(*map(ingest, range(20)))
+    await asyncio.sleep(0.1)  # what the listing did not show yet is left to the next tidy
+    for document in range(20):
+        await again(lambda known=document: store.tidy(f"doc-{known}", "g2"))  # type: ignore[misc]
+    wanted = {vector_id(one) for document in range(20) for one in rows(document, "g2")}
+    found = {name for library in ("lib0", "lib1") for name in emulator.stored[library]}
+    assert {name for name in found if not name.endswith("doc")} == wanted
+    assert len(found) == len(wanted) + 20
+    assert set(emulator.mishaps) == {"429", "500", "503", "broken before", "broken after", "partial"}
     await store.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter, deque
 from collections.abc import Mapping
 from types import TracebackType
@@ -22,13 +23,20 @@ class Failure(NamedTuple):
 
 
 class FaultyServer:
-    """Counts requests by path (`counts`), remembers their bodies' sizes, and fails while `failures` has an entry."""
+    """Counts requests by path (`counts`), remembers their bodies' sizes, and fails while `failures` has an entry.
+
+    With `unreliable` (a share of all requests) and `chance` it also fails by chance: too many requests, two kinds of
+    errors, a connection that breaks before the work or after it. `mishaps` counts these.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.largest_request = 0
         self.failures: deque[Failure] = deque()
         self.delay = 0.0
+        self.unreliable = 0.0
+        self.chance = random.Random(1)
+        self.mishaps: Counter[str] = Counter()
         self.url = ""
         self._runner: web.AppRunner | None = None
 
@@ -70,5 +78,20 @@ class FaultyServer:
                 request.transport.abort()
                 return web.Response()
             return web.json_response(dict(failure.body), status=failure.status, headers=failure.headers)
-        answer: web.StreamResponse = await handler(request)
+        mishap = self.mishap("429", "500", "503", "broken before", "broken after")
+        if mishap.isdigit():
+            headers = {"Retry-After": "0.05"} if mishap == "429" else {}
+            return web.json_response({}, status=int(mishap), headers=headers)
+        answer: web.StreamResponse = web.Response() if mishap == "broken before" else await handler(request)
+        if mishap:
+            assert request.transport is not None
+            request.transport.abort()
         return answer
+
+    def mishap(self, *kinds: str) -> str:
+        """One of these if chance will have it, else nothing."""
+        if self.chance.random() >= self.unreliable:
+            return ""
+        kind = self.chance.choice(kinds)
+        self.mishaps[kind] += 1
+        return kind

@@ -52,6 +52,8 @@ class PineconeEmulator(FaultyServer):
                 return _refused(problem)
         kept = vectors if self.take is None else vectors[: self.take]
         self.take = None
+        if self.mishap("partial"):
+            kept = kept[: self.chance.randrange(len(kept) + 1)]
         space = asked.get("namespace", "")
         self.stored[space].update({vector["id"]: vector for vector in kept})
         self._show(space)

@@ -30,4 +30,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(22, "consumer drift", outages.consumer_drift),
     Scenario(23, "seeded soak", load.soak, 500.0),
     Scenario(24, "ingestor killed 50 times while vectors are replaced", generations.killed_while_switching, 1_500.0),
+    Scenario(25, "a tenth of all requests to vector store and embedder fails", surroundings.unreliable, 500.0),
 )

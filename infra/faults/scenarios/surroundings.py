@@ -1,12 +1,14 @@
-"""(12) vector store and model endpoint that fail; (13) a full disk; (16) PDFs that mean harm."""
+"""(12, 25) vector store and model endpoint that fail; (13) a full disk; (16) PDFs that mean harm."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import resource
 import subprocess
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,15 +67,8 @@ async def _vendors(folder: Path) -> AsyncIterator[Vendors]:
 async def vendors(bench: Bench) -> None:
     """One failure for each document; compared with a stack whose servers never fail."""
     async with _vendors(bench.folder / "calm") as calm, _vendors(bench.folder / "broken") as broken:
-
-        async def undisturbed(pdfs: dict[str, Path]) -> dict[str, Undisturbed]:
-            async with World(bench.folder / "calm" / "world", calm.settings, proxied=(), rows=calm.rows) as world:
-                accepted = await world.load(pdfs.values())
-                await world.ended(*accepted)
-                twins = bench.folder / "calm" / "world" / "twins"
-                return undisturbed_of(calm.rows(), [one.document_id for one in accepted], twins)
-
-        async with bench.world(broken.settings, rows=broken.rows, compare=undisturbed) as world:
+        compare = functools.partial(_undisturbed, bench, calm)
+        async with bench.world(broken.settings, rows=broken.rows, compare=compare) as world:
             for name, inject in _failures(broken).items():
                 inject()
                 one = await world.submit(bench.paper())
@@ -84,6 +79,35 @@ async def vendors(bench: Bench) -> None:
                     raise Violated([f"{name}: {job['status']} {(job['error'] or {}).get('message')}"])
             world.secrets.add(Path(broken.settings["SHADOWTWIN_PINECONE_API_KEY_FILE"]).read_text())
             bench.say(f"{len(_failures(broken))} failures: {', '.join(_failures(broken))}")
+
+
+async def unreliable(bench: Bench) -> None:
+    """A tenth of all requests to the vector store and the embedding endpoint fails, by chance, for 20 documents."""
+    async with _vendors(bench.folder / "calm") as calm, _vendors(bench.folder / "broken") as broken:
+        settings = {**broken.settings, "SHADOWTWIN_EMBED_BATCH": "8", "SHADOWTWIN_MAX_ATTEMPTS": "50"}
+        compare = functools.partial(_undisturbed, bench, calm)
+        async with bench.world(settings, rows=broken.rows, compare=compare) as world:
+            world.patience = 240.0
+            servers = (broken.store, broken.model)
+            for number, server in enumerate(servers):
+                server.unreliable, server.lag = 0.1, 0.1
+                server.chance.seed(bench.seed * 10 + number)
+            accepted = await world.load(bench.papers(20, pages=12))
+            await world.ended(*accepted)
+            for server in servers:
+                server.unreliable = 0.0
+            told = sum((server.mishaps for server in servers), Counter[str]())
+            asked = sum(sum(server.counts.values()) for server in servers)
+            bench.say(f"{told.total()} of {asked} requests failed: {', '.join(f'{n} {k}' for k, n in told.items())}")
+
+
+async def _undisturbed(bench: Bench, calm: Vendors, pdfs: dict[str, Path]) -> dict[str, Undisturbed]:
+    """What the documents give with servers that never fail."""
+    folder = bench.folder / "calm" / "world"
+    async with World(folder, calm.settings, proxied=(), rows=calm.rows) as world:
+        accepted = await world.load(pdfs.values())
+        await world.ended(*accepted)
+        return undisturbed_of(calm.rows(), [one.document_id for one in accepted], folder / "twins")
 
 
 def _failures(vendors: Vendors) -> dict[str, Callable[[], Any]]:
