@@ -12,7 +12,6 @@ from shared.adapters.image_choice import ImageSettings, choose_images
 from shared.adapters.model_choice import choose_limits
 from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_vectors
 from shared.adapters.wordllama_tokens import WordLlamaTokenizer
-from shared.errors import TransientError
 from shared.worker import run
 
 
@@ -29,7 +28,7 @@ async def serve() -> None:
         images = choose_images(ImageSettings(), chosen, settings.data_dir, embedder, limits)
         await vectors.open()
         try:
-            with contextlib.suppress(TransientError):  # a resting endpoint is told to the jobs, not by dying
+            if not embedder.costly:  # what is paid or slow begins with the first job, which is told what fails
                 await embedder.embed(["warm up"])
             storage = FolderStorage(settings.data_dir / "twins")
             yield Ingestion(storage, vectors, embedder, WordLlamaTokenizer(), settings, *(images or ()))
