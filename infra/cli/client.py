@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,8 @@ import httpx
 from infra.cli.failure import CliError
 from infra.stack_files import running_stack
 
+STREAM_SECONDS = 300.0
+"""How long a stream may be silent."""
 AWAY_SECONDS = 60.0
 """How long a gateway may be away before a question to it fails."""
 
@@ -83,9 +86,55 @@ class Client:
         """Log entries after a sequence number."""
         return await self._call("GET", f"/api/jobs/{job_id}/logs", params={"after": after})
 
-    async def document(self, document_id: str) -> dict[str, Any]:
-        """The document record."""
-        return await self._call("GET", f"/api/documents/{document_id}")
+    async def document(self, document_id: str, library: str | None = None) -> dict[str, Any]:
+        """The document record, by id, or by SHA-256 within a library."""
+        return await self._call("GET", f"/api/documents/{document_id}", params={"library": library} if library else {})
+
+    async def diagnosis(self, path: str = "/api/diagnosis", **query: Any) -> AsyncIterator[dict[str, Any]]:
+        """Rows of documents as they come, then what the whole run says."""
+        params = {name: str(value) for name, value in query.items() if value not in (None, "", False)}
+        lines = {"Accept": "application/x-ndjson"}
+        try:
+            async with self._http.stream("GET", path, params=params, headers=lines, timeout=STREAM_SECONDS) as answer:
+                if answer.status_code >= 400:
+                    await answer.aread()
+                    raise _refused(answer)
+                async for line in answer.aiter_lines():
+                    row = json.loads(line)
+                    if "error" in row and "documentId" not in row:
+                        raise CliError(row["error"]["code"], row["error"]["message"], row["error"]["hint"])
+                    yield row
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+
+    async def repair(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Plan and start repairs; the answer of a plan comes when it is complete."""
+        return await self._call("POST", "/api/repairs", json=body, timeout=None)
+
+    async def repair_state(self, handle: str) -> dict[str, Any]:
+        """How far it is."""
+        return await self._call("GET", f"/api/repairs/{handle}")
+
+    async def missing_images(self, document_id: str) -> dict[str, Any]:
+        """Pictures that a document lists and storage does not have."""
+        return await self._call("GET", f"/api/documents/{document_id}/missing-images")
+
+    async def put_image(self, document_id: str, name: str, content: bytes) -> dict[str, Any]:
+        """Put a picture back."""
+        return await self._call("PUT", f"/api/documents/{document_id}/images/{name}", content=content)
+
+    async def fetch_source(self, document_id: str, target: Path) -> None:
+        """The document's PDF into a file."""
+        try:
+            async with self._http.stream("GET", f"/api/documents/{document_id}/source", timeout=600) as answer:
+                if answer.status_code >= 400:
+                    await answer.aread()
+                    raise _refused(answer)
+                with target.open("wb") as file:
+                    async for piece in answer.aiter_bytes():
+                        file.write(piece)
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
 
     async def products(self, document_id: str) -> list[dict[str, Any]]:
         """All products of a document."""
@@ -103,14 +152,9 @@ class Client:
 
     async def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         answer = await self._request(method, path, **options)
-        try:
-            body: dict[str, Any] = answer.json()
-        except ValueError:
-            body = {}
         if answer.status_code >= 400:
-            code, detail = body.get("code", f"http_{answer.status_code}"), body.get("detail", answer.reason_phrase)
-            raise CliError(code, str(detail), str(body.get("hint", "")), 2 if answer.status_code < 500 else 1)
-        return body
+            raise _refused(answer)
+        return _body(answer)
 
     async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Questions are asked again while the gateway is away for a moment; what changes something is sent once."""
@@ -122,9 +166,26 @@ class Client:
                     return answer
             except httpx.HTTPError as error:
                 if time.monotonic() > end:
-                    told = f"The gateway cannot be reached ({type(error).__name__})."
-                    raise CliError("unavailable", told, "Is it running?") from error
+                    raise _unreachable(error) from error
             await asyncio.sleep(0.3)
+
+
+def _body(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        body: dict[str, Any] = answer.json()
+    except ValueError:
+        return {}
+    return body
+
+
+def _refused(answer: httpx.Response) -> CliError:
+    body = _body(answer)
+    code, detail = body.get("code", f"http_{answer.status_code}"), body.get("detail", answer.reason_phrase)
+    return CliError(code, str(detail), str(body.get("hint", "")), 2 if answer.status_code < 500 else 1)
+
+
+def _unreachable(error: httpx.HTTPError) -> CliError:
+    return CliError("unavailable", f"The gateway cannot be reached ({type(error).__name__}).", "Is it running?")
 
 
 @contextlib.asynccontextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from infra.cli.failure import CliError
+from infra.cli.parser_health import add_health
 from shared.methods import LOCAL_METHODS
 
 DEFAULT_DATA = Path(__file__).resolve().parents[2] / ".shadowtwin" / "data"
@@ -74,6 +75,7 @@ def build() -> argparse.ArgumentParser:
         "reembed", "rebuild", "make vectors of another embedder anew, without reading PDFs or analysing texts again"
     )
     reembed.add_argument("--library", help="only this one")
+    add_health(add)
     logs = add("logs", "show", "show a job's log")
     logs.add_argument("id")
     logs.add_argument("--follow", action="store_true", help="until the job has ended")

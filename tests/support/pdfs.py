@@ -60,3 +60,17 @@ def text_pdf(text: str) -> bytes:
         page.insert_textbox((72, 72, 500, 400), text, fontsize=11)
         content: bytes = document.tobytes()
     return content
+
+
+def pictured_pdf(number: int, pictures: int = 2) -> bytes:
+    """Words of its own, and on each page a picture of its own; the same bytes every time."""
+    with pymupdf.open() as document:
+        for at in range(pictures or 1):
+            page = document.new_page()
+            words = f"Otters of river {number}, part {at}. They fish at dusk and sleep on stones. " * 25
+            assert page.insert_textbox((72, 72, 520, 400), words, fontsize=9) > 0
+            if pictures:
+                noise = random.Random(f"{number} {at}").randbytes(60 * 60 * 3)
+                page.insert_image((72, 450, 272, 650), pixmap=pymupdf.Pixmap(pymupdf.csRGB, 60, 60, noise, False))
+        content: bytes = document.tobytes(no_new_id=True)
+    return content

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,21 +16,8 @@ from shared.job import QUALITY_PASS
 from shared.ports import VectorRow
 from shared.testing.memory import MemoryStorage
 from tests.support.gateway import World, world
+from tests.support.pdfs import pictured_pdf
 from tests.support.phases import Route
-
-
-def pictured(number: int, pictures: int = 2) -> bytes:
-    """A PDF with words, and pictures of its own."""
-    with pymupdf.open() as pdf:
-        for at in range(pictures or 1):
-            page = pdf.new_page()
-            words = f"Otters of river {number}, part {at}. They fish at dusk and sleep on stones. " * 25
-            assert page.insert_textbox((72, 72, 520, 400), words, fontsize=9) > 0
-            if pictures:
-                noise = random.Random(f"{number} {at}").randbytes(60 * 60 * 3)
-                page.insert_image((72, 450, 272, 650), pixmap=pymupdf.Pixmap(pymupdf.csRGB, 60, 60, noise, False))
-        content: bytes = pdf.tobytes(no_new_id=True)
-    return content
 
 
 class Ward:
@@ -42,7 +28,9 @@ class Ward:
         self.route = Route(gateway)
 
     async def process(self, number: int, library: str = "lib", pictures: int = 2) -> Document:
-        accepted = await self.world.upload(pictured(number, pictures), name=f"paper-{number}.pdf", libraryId=library)
+        accepted = await self.world.upload(
+            pictured_pdf(number, pictures), name=f"paper-{number}.pdf", libraryId=library
+        )
         await self.route.run()
         return await self.stored(accepted["documentId"])
 
@@ -158,7 +146,7 @@ async def test_a_job_that_does_not_move_is_stuck_and_can_be_told_again(ward: War
         return {"extractor": 0}
 
     ward.world.gateway.explainer._free_workers = busy
-    accepted = await ward.world.upload(pictured(1), libraryId="lib")
+    accepted = await ward.world.upload(pictured_pdf(1), libraryId="lib")
     row = (await ward.diagnose(status="stuck"))["documents"][0]
     assert (row["state"], row["job"]["code"], row["job"]["jobId"]) == ("stuck", "no_worker", accepted["jobId"])
     assert row["job"]["advice"] in row["advice"]
@@ -261,7 +249,7 @@ async def test_a_deleted_document_comes_back_with_its_file(ward: Ward) -> None:
     await ward.world.storage.delete(document.artefacts["source"].key)
     await ward.repair(deleteOrphans=True, markDeleted=True)
     assert await ward.state(document) == "deleted"
-    accepted = await ward.world.upload(pictured(1), name="paper-1.pdf", libraryId="lib")
+    accepted = await ward.world.upload(pictured_pdf(1), name="paper-1.pdf", libraryId="lib")
     assert accepted["documentId"] == document.document_id
     await ward.route.run()
     assert await ward.state(document) == "healthy"

@@ -138,6 +138,7 @@ def row_of(examined: Examined) -> dict[str, Any]:
         "chunkCount": facts.chunk_count,
         "imageCount": facts.ocr_image_chunks,
         "imagesWithoutKey": facts.image_chunks_without_key,
+        "imageListLost": facts.listing_lost,
     }
     if examined.found is not None:
         row["foundAt"] = msgspec.to_builtins(examined.found)
