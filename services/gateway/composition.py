@@ -227,9 +227,7 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
     internal = "" if reading else internal_token(settings.internal_token_file)
     storage = FolderStorage(settings.data_dir / "twins")
     buckets = {str(folder): FolderStorage(folder) for folder in settings.other_buckets}
-    made = Gateway(
-        settings, jobs, documents, storage, vectors, embedder, bus, credentials, internal, buckets, images
-    )
+    made = Gateway(settings, jobs, documents, storage, vectors, embedder, bus, credentials, internal, buckets, images)
     await jobs.open()
     tasks: list[asyncio.Task[None]] = []
     try:

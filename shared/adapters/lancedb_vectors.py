@@ -19,9 +19,9 @@ from typing import Any
 
 from shared.adapters.index_identity import IndexIdentity
 from shared.adapters.lancedb_indexes import is_narrow, make_indexes, nearest, tend_vector_index
-from shared.adapters.lancedb_table import ATTEMPTS, COLUMNS, LanceTable, counted, key_of, row_of
-from shared.errors import ConfigurationError, TransientError
-from shared.ports import Census, FIRST_VERSION, Hit, VectorFilter, VectorRow
+from shared.adapters.lancedb_table import COLUMNS, LanceTable, counted, key_of, row_of
+from shared.errors import ConfigurationError
+from shared.ports import FIRST_VERSION, Census, Hit, VectorFilter, VectorRow
 
 RANK_CONSTANT = 60
 """The k of reciprocal rank fusion: 1 / (k + rank), ranks from 1; 60 is the value of the method's paper."""
