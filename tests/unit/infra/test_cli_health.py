@@ -46,7 +46,7 @@ ROW = {
 END = {
     "summary": {"null_pointer": 1}, "checked": 1, "objects": {"found": 0, "notFound": 1, "fixable": 0}, "patterns": []
 }  # fmt: skip
-DOCUMENT = {
+DOCUMENT: dict[str, Any] = {
     "documentId": "doc-1", "libraryId": "lib", "name": "a\x1b[2J.pdf", "aliases": [], "status": "error", "error": "x",
     "createdAt": "2026-01-01T00:00:00Z", "lastIngestedAt": None, "size": 3, "pages": 0, "chunkCount": 0, "counts": {},
     "metadata": {}, "artefacts": {}, "history": [], "lastJobId": "",
