@@ -11,13 +11,18 @@ from shared.job import Artefact, Record
 
 
 class DocumentStatus(StrEnum):
-    """Seed 004's states, kept from the last run; `deleted` is seed 000's: the record of a file that is gone."""
+    """Seed 004's states, kept from the last run; `deleted` is seed 000's: the record of a file that is gone.
+
+    `processing` is never stored: it is what a pending document is shown as while its run goes on. `deleting` is a
+    deletion that has begun.
+    """
 
     PENDING = "pending"
     PROCESSING = "processing"
     PROCESSED = "processed"
     ERROR = "error"
     DELETED = "deleted"
+    DELETING = "deleting"
 
 
 HISTORY_KEPT = 50

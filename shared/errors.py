@@ -83,6 +83,7 @@ CATALOGUE: dict[str, Entry] = {
     "not_found": Entry(404, "There is no such thing here.", "Check the id and the library."),
     "conflict": Entry(409, "The state has changed or forbids this.", "Read the current state and try again."),
     "job_open": Entry(409, "A job of this document is still open.", "Wait for it, or cancel it first."),
+    "document_deleting": Entry(409, "The document is being deleted.", "Try again in a moment."),
     "payload_too_large": Entry(413, "The request is too large.", "Send less at once."),
     "queue_full": Entry(429, "The queue is full.", "Try again after the time that Retry-After names."),
     # the run

@@ -23,6 +23,7 @@ from shared.parameters import Record as Record
 from shared.parameters import RecordOptions as RecordOptions
 
 QUALITY_PASS = "quality"
+DELETION = "delete"
 """The operation of a job that looks again at another one's pictures."""
 
 LOGS_KEPT = 100

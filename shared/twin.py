@@ -20,6 +20,7 @@ from shared.job import StepName
 
 _LIBRARY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c/\\:*?\"<>|%\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffe\uffff]")
+_EXTENSION = re.compile(r"(?<=.)\.[a-z0-9]{1,10}\Z")
 STEM_BYTES = 150
 """Longest stem in UTF-8 bytes: leaves room for template, language and extension within a file system's 255."""
 
@@ -36,6 +37,13 @@ def display_name(name: str) -> str:
     last = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
     shown = "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in _UNSAFE.sub("_", last)).strip()
     return shown[:255] or "document.pdf"
+
+
+def content_name(sha256: str, name: str) -> str:
+    """The binary's content address, `{sha256}.{ext}` with the shown name's extension in lower case, where it has one
+    (checklist A4.9). In its twin's folder the same binary is called source.pdf."""
+    extension = _EXTENSION.search(display_name(name).lower())
+    return sha256 + (extension.group() if extension else "")
 
 
 def stem(name: str) -> str:

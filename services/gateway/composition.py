@@ -16,6 +16,7 @@ from services.gateway.bulk import Bulk
 from services.gateway.callbacks import Callbacks
 from services.gateway.catalogue import Catalogue
 from services.gateway.dead_letters import DeadLetters
+from services.gateway.deletion import Deletion
 from services.gateway.delivery import Delivery
 from services.gateway.explaining import Explainer
 from services.gateway.fetching import Fetcher, worker_place
@@ -78,10 +79,10 @@ class Gateway:
         self.vectors, self.images, self._bus = vectors, images, bus
         self.shelf, self.schemas = Shelf(storage), SchemaShelf(storage)
         self.record_book = RecordBook(documents, storage)
-        self.delivery = delivery = Delivery(
-            jobs, documents, storage, vectors, embedder.dimension, images[0] if images else None
-        )
-        self.orchestrator = Orchestrator(jobs, delivery, bus)
+        index = images[0] if images else None
+        self.delivery = delivery = Delivery(jobs, documents, storage, vectors, embedder.dimension, index)
+        self.deletion = Deletion(jobs, documents, storage, vectors, index)
+        self.orchestrator = Orchestrator(jobs, delivery, bus, self.deletion.resume)
         self.sweeper = Sweeper(jobs, self.orchestrator, settings)
         self.catalogue = Catalogue(documents, storage)
         self.search = Search(documents, vectors, embedder, storage, self.catalogue)
@@ -138,9 +139,12 @@ class Gateway:
         """Pulls that wait for work, by service; None where the broker cannot say."""
         return await self._bus.free_pulls() if isinstance(self._bus, NatsBus) else {}
 
-    async def clean_after(self, job_id: str) -> bool:
-        """Remove attempt files that were written after a job's end; not while a job of its document is open."""
+    async def clean_after(self, job_id: str, library: str, document_id: str, attempt: str) -> bool:
+        """Remove attempt files that were written after a job's end; not while a job of its document is open. When the
+        document was deleted meanwhile, what the attempt has written in its folder and its vectors go."""
         job = await self.jobs.get(job_id)
+        if job is None and attempt:
+            return await self.deletion.clean_late(library, document_id, attempt)
         if job is None or job.open:
             return False
         page = await self.jobs.find(JobQuery(document_id=job.document_id, limit=5))

@@ -92,6 +92,8 @@ class Delivery:
             document = await self._documents.get(job.document_id)
             if document is None or (document.last_job_at and document.last_job_at > job.created_at):
                 return
+            if document.status == DocumentStatus.DELETING:
+                return
             failed = replace(document, status=DocumentStatus.ERROR, error=said)
             if await self._documents.put(by(job, failed)):
                 return
@@ -185,7 +187,9 @@ class Delivery:
 
     async def wants_quality_pass(self, job: Job) -> bool:
         """Whether pictures of the job's document wait for a second look."""
-        return quality.has_low_scores(await self._documents.get(job.document_id))
+        document = await self._documents.get(job.document_id)
+        going = document is None or document.status == DocumentStatus.DELETING
+        return not going and quality.has_low_scores(document)
 
     async def _close_skipped(self, job: Job, entry: OutboxEntry) -> Delivered:
         """Ingestion was skipped: nothing to publish, but the document is done and an earlier error is over."""

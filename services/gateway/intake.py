@@ -12,13 +12,14 @@ from msgspec.structs import replace
 
 from services.gateway.admission import Admission
 from services.gateway.creation import JobRequest, digest_of, new_job, request_fingerprint
+from services.gateway.deletion import refuse_deleting
 from services.gateway.orchestrator import Orchestrator
 from services.gateway.planning import Plan, Planner
 from services.gateway.received import UPLOADS, abandoned, place
 from shared import twin
 from shared.document import Document, DocumentStatus, document_id_for
 from shared.errors import DocumentError, RequestError, ShadowtwinError, TransientError
-from shared.job import Artefact, Job, JobStatus, Policy
+from shared.job import DELETION, Artefact, Job, JobStatus, Policy
 from shared.magic import MAGIC_WITHIN, check_magic
 from shared.ports import DocumentStore, IdempotencyKeyTaken, JobQuery, JobStore, OpenJobExists, Storage
 
@@ -37,6 +38,7 @@ class Accepted(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     item_id: str
     sha256: str
     name: str
+    content_name: str
     job_id: str | None = None
     metadata: dict[str, object] | None = None
     chunk_count: int = 0
@@ -125,6 +127,9 @@ class Intake:
             known = await self._documents.get(document_id) or (
                 None if request.item_id else await self._documents.by_hash(library, received.sha256)
             )
+            if known is not None and known.status == DocumentStatus.DELETING:
+                await self._storage.delete(f"{twin.folder(library, known.document_id)}/source.pdf")  # if it was kept
+                refuse_deleting(known)
             if known is None:
                 document = await self._new_document(name, library, item_id, received)
             elif known.sha256 == received.sha256:
@@ -146,6 +151,7 @@ class Intake:
         return await self._queue(document, request, asked)
 
     async def _queue(self, document: Document, request: JobRequest, asked: str) -> Accepted:
+        refuse_deleting(document)
         now = await self._jobs.now()
         planned = document.made_from.get("request") != asked or "transcript" not in document.artefacts
         planned = planned or request.parameters.policies.extract == Policy.FORCE or _reads_anew(request)
@@ -155,6 +161,9 @@ class Intake:
             await self._jobs.create(job)
         except OpenJobExists as existing:
             self._admission.notice()
+            other = await self._jobs.get(existing.job_id)
+            if other is not None and other.operation == DELETION:
+                raise RequestError("document_deleting") from existing
             return _answer(document, "running", existing.job_id, existing=True)
         except IdempotencyKeyTaken as taken:
             self._admission.notice()
@@ -163,6 +172,9 @@ class Intake:
                 raise TransientError("unavailable", "The job with this key has just been deleted.") from taken
             return _repeated(document, request, made)
         self._orchestrator.wake(job.job_id)
+        if document.status == DocumentStatus.ERROR:
+            # Lost to another writer it is that one who knows the document's state.
+            await self._documents.put(replace(document, status=DocumentStatus.PENDING, error=""))
         return _answer(document, str(JobStatus.QUEUED), job.job_id)
 
     async def _all_gates_skip(self, document: Document, request: JobRequest, asked: str) -> bool:
@@ -286,6 +298,7 @@ def _answer(document: Document, status: str, job_id: str | None = None, *, exist
         item_id=document.item_id,
         sha256=document.sha256,
         name=document.name,
+        content_name=twin.content_name(document.sha256, document.name),
         job_id=job_id,
         metadata=dict(document.metadata) if status == "skipped" else None,
         chunk_count=document.chunk_count,

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
@@ -19,7 +19,7 @@ from shared.commands import Command, Fail, Note, Told
 from shared.edits import failure
 from shared.errors import RequestError, TransientError, describe
 from shared.events import JobEvent
-from shared.job import LOGS_KEPT, QUALITY_PASS, Job, OutboxEntry, StepName
+from shared.job import DELETION, LOGS_KEPT, QUALITY_PASS, Job, OutboxEntry, StepName
 from shared.log import context
 from shared.ports import JobStore, OpenJobExists
 from shared.route import JOB_FAILED, leg_of
@@ -54,8 +54,11 @@ class Publisher(Protocol):
 class Orchestrator:
     """One for each gateway process; several may run against one store."""
 
-    def __init__(self, jobs: JobStore, delivery: Delivery, bus: Publisher | None) -> None:
-        self._jobs, self._delivery, self._bus = jobs, delivery, bus
+    def __init__(
+        self, jobs: JobStore, delivery: Delivery, bus: Publisher | None, resume: Callable[[Job], Awaitable[None]]
+    ) -> None:
+        """`resume` goes on with a deletion that nobody is at."""
+        self._jobs, self._delivery, self._bus, self._resume = jobs, delivery, bus, resume
         self._active: dict[str, bool] = {}
         self._draining: set[asyncio.Task[None]] = set()
         self._told: dict[str, dict[str, _Telling]] = {}
@@ -163,6 +166,9 @@ class Orchestrator:
         with context(**job.log_context()):
             done: set[str] = set()
             for entry in job.outbox:
+                if entry.kind == DELETION:
+                    await self._resume(job)
+                    break
                 if entry.at > now:
                     self._later(job_id, (entry.at - now).total_seconds())
                     break
@@ -212,6 +218,9 @@ class Orchestrator:
             await self._jobs.create(child)
         except OpenJobExists as other:
             logger.info("no quality pass is made", extra={"open": other.job_id})
+            return
+        if not await self._delivery.wants_quality_pass(parent):  # its document's deletion has begun meanwhile
+            await self._jobs.delete([child.job_id])
             return
         self.wake(child.job_id)
         message = f"quality pass in job {child.job_id}"

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from shared import reading, record_schema, records, twin
-from shared.document import Document
+from shared.document import Document, DocumentStatus
 from shared.errors import RequestError, TransientError
 from shared.job import utc_now
 from shared.ports import DocumentStore, Storage
@@ -113,7 +113,7 @@ class RecordBook:
     async def _document(self, record_id: str) -> Document:
         document_id = records.document_of(record_id)
         document = await self._documents.get(document_id) if document_id else None
-        if document is None:
+        if document is None or document.status == DocumentStatus.DELETING:
             raise RequestError("not_found", "There is no such record.")
         return document
 

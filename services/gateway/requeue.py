@@ -9,8 +9,8 @@ import msgspec
 from services.gateway.orchestrator import Orchestrator
 from shared.commands import Cancel, Command, Requeue
 from shared.errors import RequestError
-from shared.job import Job, Policies, StepName
-from shared.transitions import requeue_start
+from shared.job import DELETION, Job, Policies, StepName
+from shared.transitions import Refused, requeue_start
 
 PHASES: dict[str, StepName] = {
     "extract": StepName.EXTRACT,
@@ -42,6 +42,7 @@ async def requeue(orchestrator: Orchestrator, job_id: str, request: RequeueReque
         raise RequestError("bad_request", f"from must be one of {', '.join(sorted(PHASES))}.")
 
     def command(job: Job) -> Command:
+        _refuse_deletion(job)
         return Requeue(
             process_id=job.process_id,
             step=PHASES[request.start] if request.start else requeue_start(job),
@@ -58,6 +59,13 @@ async def cancel(orchestrator: Orchestrator, job_id: str) -> Job:
     """End the run; its worker learns of it with its next heartbeat. Raises Refused when the job has ended."""
 
     def command(job: Job) -> Command:
+        _refuse_deletion(job)
         return Cancel(process_id=job.process_id, reason="The job was cancelled on request.")
 
     return await orchestrator.apply(job_id, command)
+
+
+def _refuse_deletion(job: Job) -> None:
+    """A document's deletion has no phases, and it ends by itself."""
+    if job.operation == DELETION:
+        raise Refused("deletion")

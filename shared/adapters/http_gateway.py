@@ -62,7 +62,10 @@ class HttpGateway:
     async def left(self, ticket: Ticket) -> None:
         """See shared.phase.Gateway."""
         path = f"/api/internal/jobs/{ticket.job_id}/left"
-        await self._post(path, self._service, {"step": ticket.step})
+        document = ticket.document
+        where = {"libraryId": document.library_id, "documentId": document.document_id}
+        attempt = {"processId": ticket.process_id, "attempt": ticket.attempt}
+        await self._post(path, self._service, {"step": ticket.step, **where, **attempt})
 
     async def requeue(self, job_id: str, step: StepName) -> None:
         """See shared.phase.Gateway."""

@@ -51,6 +51,8 @@ def agree(seen: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
             agree(seen[name], want)
         elif name.endswith(("_contains", "_has")):
             assert want in seen[name], f"{name}: {seen[name]!r} does not contain {want!r}"
+        elif name.endswith("_starts_with"):
+            assert seen[name].startswith(want), f"{name}: {seen[name]!r} does not start with {want!r}"
         elif name.endswith("_in"):
             assert seen[name] in want, f"{name}: {seen[name]!r} is none of {want!r}"
         else:

@@ -18,6 +18,7 @@ from tests.support.pdfs import long_pdf, text_pdf
 from tests.support.phases import Counted, Route, real_phases
 
 TEXT = "The keeper of the lighthouse wrote the weather down four times a day for thirty-one years."
+PAPER = text_pdf(TEXT)
 
 
 class FailingExtraction:
@@ -78,3 +79,37 @@ async def test_only_small_windows_are_embedded_and_they_fit_the_embedders_contex
     assert len(given) == counts["vectors"] - 1  # the document's own row is no text
     assert counts["vectors"] - 1 < counts["chunksSmall"] + counts["chunksLarge"]
     assert max(len(text.split()) for text in given) <= 360  # a window and its context header; a large window has 1800
+
+
+async def test_a_document_is_pending_then_processing_then_processed_and_keeps_that_through_the_next_run(
+    gateway: World,
+) -> None:
+    async def states() -> set[str]:
+        shown = (await gateway.http.get(f"/api/documents/{accepted['documentId']}")).json()["status"]
+        listed = (await gateway.http.get("/api/documents")).json()["documents"][0]["status"]
+        by_item = (await gateway.http.get("/api/file-status", params={"itemId": "item-1"})).json()["status"]
+        return {shown, listed, by_item}
+
+    forced = '{"policies": {"extract": "force", "metadata": "force", "ingest": "force"}}'
+    accepted = await gateway.upload(PAPER, itemId="item-1")
+    assert await states() == {"pending"}
+    route = Route(gateway)
+    await route.run(until=StepName.INGEST)
+    assert await states() == {"processing"}
+    await route.run()
+    assert await states() == {"processed"}
+    await gateway.upload(PAPER, itemId="item-1", parameters=forced)
+    await route.run(until=StepName.INGEST)
+    assert await states() == {"processed"}
+
+
+async def test_a_document_in_error_is_pending_again_when_it_is_queued_again(gateway: World) -> None:
+    accepted = await gateway.upload(PAPER)
+    await gateway.http.post(f"/api/jobs/{accepted['jobId']}/cancel")
+    await gateway.settle()
+    path = f"/api/documents/{accepted['documentId']}"
+    assert (await gateway.http.get(path)).json()["status"] == "error"
+    again = await gateway.upload(PAPER)
+    assert (await gateway.http.get(path)).json()["status"] == "pending"
+    await gateway.claim(again["jobId"])
+    assert (await gateway.http.get(path)).json()["status"] == "processing"

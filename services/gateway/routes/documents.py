@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from services.gateway.composition import Gateway
+from services.gateway.document_state import shown
 from services.gateway.searching import SearchRequest
 from services.gateway.web import answer, body_of
 from shared.document import Document, document_id_for
@@ -32,12 +33,21 @@ def routes(gateway: Gateway) -> APIRouter:
     ) -> Response:
         """One page of documents."""
         documents, following = await gateway.documents.find(library, cursor, limit)
-        return answer({"documents": documents, "cursor": following})
+        return answer({"documents": await shown(gateway.jobs, documents), "cursor": following})
 
     @router.get("/documents/{documentId}", summary="A document by id or SHA-256")
     async def show(documentId: str, library: Annotated[str, Query()] = "default") -> Response:
         """The document record."""
-        return answer(await document_of(gateway, documentId, library))
+        return answer((await shown(gateway.jobs, [await document_of(gateway, documentId, library)]))[0])
+
+    @router.delete("/documents/{documentId}", summary="Delete a document by id or SHA-256 (seed 004)")
+    async def remove(documentId: str, library: Annotated[str, Query()] = "default") -> Response:
+        """Vectors, files, rows and jobs of it. 409 while a job of it is open: wait for it or cancel it first. 202 when
+        a store is away: the deletion goes on by itself. A second call answers 404, and nothing is different."""
+        document = await document_of(gateway, documentId, library)
+        gone = await gateway.deletion.delete(document)
+        said = {"documentId": document.document_id, "status": "deleted" if gone else "deleting"}
+        return answer(said, 200 if gone else 202)
 
     @router.get("/documents/{documentId}/twin", summary="The shadow twin's Markdown")
     async def twin(
@@ -84,6 +94,7 @@ def routes(gateway: Gateway) -> APIRouter:
         document = await gateway.documents.get(document_id_for(library, itemId))
         if document is None:
             raise RequestError("not_found", "There is no document with this itemId.")
+        document = (await shown(gateway.jobs, [document]))[0]
         return answer(
             {
                 "itemId": document.item_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -18,12 +19,15 @@ from services.gateway.requeue import PHASES, RequeueRequest, requeue
 from services.gateway.secrets import Unauthorized
 from services.gateway.signatures import Signature
 from services.gateway.web import answer, bearer, body_of
+from shared import twin
 from shared.errors import RequestError
 from shared.job import StepName
 from shared.ticket import Callback, ClaimRequest
 from shared.transitions import Refused
 
 HOT = ("/claim", "/heartbeat", "/external/jobs/{jobId}")
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 LARGE = 1 << 20
 """Bodies from this size on are read beside the event loop."""
@@ -36,10 +40,21 @@ class HeartbeatRequest(msgspec.Struct, frozen=True, rename="camel"):
     attempt: int
 
 
-class LeftRequest(msgspec.Struct, frozen=True, rename="camel"):
-    """Which step's attempt was given up."""
+class LeftRequest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Which step's attempt was given up, and where it may have written."""
 
     step: StepName
+    library_id: str = ""
+    document_id: str = ""
+    process_id: str = ""
+    attempt: int = 0
+
+    def folder(self) -> str:
+        """The attempt's folder, "" when the worker does not say enough."""
+        if not (self.library_id and _ID.fullmatch(self.document_id) and _ID.fullmatch(self.process_id)):
+            return ""
+        library = twin.library_id(self.library_id)
+        return twin.run_folder(library, self.document_id, self.process_id, self.step, self.attempt)
 
 
 def routes(gateway: Gateway) -> APIRouter:
@@ -61,6 +76,7 @@ def routes(gateway: Gateway) -> APIRouter:
             return answer({"granted": False, "reason": refused.reason}, 409)
         document = await gateway.documents.get(job.document_id)
         if document is None:
+            await gateway.deletion.forget(jobId)
             raise RequestError("not_found", "The job's document is gone.")
         return answer(gateway.callbacks.ticket(job, token, document))
 
@@ -76,7 +92,8 @@ def routes(gateway: Gateway) -> APIRouter:
         """With the service's own credential. While the job is open nothing is removed: its end does that."""
         body = await body_of(request, LeftRequest)
         gateway.callbacks.check_service(bearer(request), body.step)
-        return answer({"removed": await gateway.clean_after(jobId)})
+        removed = await gateway.clean_after(jobId, body.library_id, body.document_id, body.folder())
+        return answer({"removed": removed})
 
     @router.post("/internal/jobs/{jobId}/requeue", status_code=202, summary="A message without a run was taken")
     async def requeue_by_hand(jobId: str, request: Request) -> Response:
