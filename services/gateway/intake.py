@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import uuid
 from collections.abc import AsyncIterator
 
 import msgspec
 from msgspec.structs import replace
 
+from services.gateway import unfinished
 from services.gateway.admission import Admission
 from services.gateway.creation import JobRequest, digest_of, new_job, request_fingerprint
 from services.gateway.deletion import refuse_deleting
 from services.gateway.orchestrator import Orchestrator
 from services.gateway.planning import Plan, Planner
-from services.gateway.received import UPLOADS, abandoned, place
+from services.gateway.receiving import Incoming, Receiver
 from shared import twin
 from shared.document import Document, DocumentStatus, document_id_for
-from shared.errors import DocumentError, RequestError, ShadowtwinError, TransientError
+from shared.errors import RequestError, ShadowtwinError, TransientError
 from shared.job import DELETION, Artefact, Job, JobStatus, Policy
-from shared.magic import MAGIC_WITHIN, check_magic
 from shared.ports import DocumentStore, IdempotencyKeyTaken, JobQuery, JobStore, OpenJobExists, Storage
 
 logger = logging.getLogger("intake")
@@ -60,28 +59,21 @@ class Intake:
     ) -> None:
         self._jobs, self._documents, self._storage = jobs, documents, storage
         self._orchestrator, self._admission, self._planner = orchestrator, admission, planner
-        self._max_bytes = max_bytes
-        self._place = place()
-        """Where this process receives uploads: named so that a later one can tell that it is gone."""
+        self.receiver = Receiver(storage, max_bytes)
 
-    async def upload(self, name: str, content: AsyncIterator[bytes], request: JobRequest) -> Accepted:
+    async def upload(self, name: str, content: AsyncIterator[bytes] | Incoming, request: JobRequest) -> Accepted:
         """Take a PDF and start its job. Raises RequestError/DocumentError; then no object and no record remains."""
         library = twin.library_id(request.library_id)
         self._admission.check_room()
-        received = f"{UPLOADS}/{self._place}/{uuid.uuid4().hex}"
+        incoming = content if isinstance(content, Incoming) else await self.receiver.take(content)
         try:
-            artefact = await self._storage.write(received, self._checked(content))
-            return await self._admit(twin.display_name(name), library, artefact, request)
+            return await self._admit(twin.display_name(name), library, await incoming.finish(), request)
         finally:
-            await self._storage.delete(received)
+            await incoming.discard()
 
     async def sweep_uploads(self) -> None:
-        """Remove what gateways that are gone have received and not finished; its senders got no answer."""
-        places = {key.split("/")[1] async for key in self._storage.keys(UPLOADS)}
-        for former in places:
-            if former != self._place and abandoned(former):
-                logger.info("unfinished uploads removed", extra={"place": former})
-                await self._storage.delete_prefix(f"{UPLOADS}/{former}")
+        """Remove what gateways that are gone have received and not finished."""
+        await unfinished.sweep(self._storage, self._documents, self.receiver.place)
 
     async def again(self, request: JobRequest) -> Accepted:
         """Process a document that is stored already."""
@@ -104,20 +96,6 @@ class Intake:
         source = document.artefacts.get("source")
         if source is None or await self._storage.stat(source.key) is None:
             raise RequestError("not_found", "The document's file is no longer stored; upload it again.")
-
-    async def _checked(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The pieces, refused as soon as it is clear that they are no acceptable PDF."""
-        size, head = 0, b""
-        async for piece in content:
-            if len(head) < MAGIC_WITHIN:
-                head += piece[: MAGIC_WITHIN - len(head)]
-                if len(head) == MAGIC_WITHIN:
-                    check_magic(head)
-            size += len(piece)
-            if size > self._max_bytes:
-                raise DocumentError("pdf_too_large", f"The file is larger than {self._max_bytes >> 20} MB.")
-            yield piece
-        check_magic(head)
 
     async def _admit(self, name: str, library: str, received: Artefact, request: JobRequest) -> Accepted:
         """The document of the upload, whoever else uploads at the same time; then its job."""
@@ -186,17 +164,18 @@ class Intake:
         plan = await self._planner.plan(document, document.name, request.parameters)
         return not plan.runs if plan.known else document.made_from.get("request") == asked
 
-    async def plan(self, name: str, content: AsyncIterator[bytes] | None, request: JobRequest) -> Plan:
+    async def plan(self, name: str, content: AsyncIterator[bytes] | Incoming | None, request: JobRequest) -> Plan:
         """What a job would do with this upload, or with the stored document that the request names; keeps nothing."""
         if content is None:
             document = await self._documents.get(request.document_id)
             if document is None or document.library_id != request.library_id:
                 raise RequestError("not_found", "There is no such document in this library.")
             return await self._planner.plan(document, document.name, request.parameters)
-        digest = hashlib.sha256()
-        async for piece in self._checked(content):
-            digest.update(piece)
-        sha256, library = digest.hexdigest(), twin.library_id(request.library_id)
+        incoming = content if isinstance(content, Incoming) else await self.receiver.take(content)
+        try:
+            sha256, library = (await incoming.finish()).sha256, twin.library_id(request.library_id)
+        finally:
+            await incoming.discard()
         known = await self._documents.get(document_id_for(library, request.item_id or sha256))
         if known is None and not request.item_id:
             known = await self._documents.by_hash(library, sha256)
@@ -259,6 +238,7 @@ class Intake:
         key = f"{twin.folder(library, document_id)}/{name}"
         await self._storage.copy(received.key, key)
         if await self._digest(key, received.size) != received.sha256:
+            await self._storage.delete(key)
             raise ShadowtwinError("storage_write_failed", "The upload could not be read back as it was sent.")
         return replace(received, key=key)
 

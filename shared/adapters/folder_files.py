@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -38,6 +39,36 @@ def write_all(file: BinaryIO, content: bytes) -> None:
 def flush(file: BinaryIO) -> None:
     """Make the content durable."""
     os.fsync(file.fileno())
+
+
+def anonymous(folder: Path) -> BinaryIO | None:
+    """A file without a name, which is gone when its process is killed; None where there are none."""
+    try:
+        fd = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666)
+    except (AttributeError, OSError):
+        return None
+    return open(fd, "wb", buffering=0)
+
+
+def give_name(file: BinaryIO, name: Path) -> None:
+    """Make the name of an `anonymous` file; raises OSError where that cannot be done."""
+    # With a directory's descriptor, which an absolute path does not use, Python follows the link that /proc shows.
+    os.link(f"/proc/self/fd/{file.fileno()}", name, src_dir_fd=file.fileno(), follow_symlinks=True)
+
+
+def can_be_nameless(folder: Path) -> bool:
+    """Whether files in this folder can be written without a name and get one afterwards."""
+    file, name = anonymous(folder), folder / f"probe-{uuid.uuid4().hex}"
+    if file is None:
+        return False
+    with file:
+        try:
+            give_name(file, name)
+        except OSError:
+            return False
+        finally:
+            discard(name)
+    return True
 
 
 def discard(unfinished: Path) -> None:

@@ -37,6 +37,7 @@ class FolderStorage:
         self._objects = folder
         self._incoming = folder / INCOMING
         self._swept = False
+        self._nameless: bool | None = None
 
     async def write(self, key: str, content: bytes | AsyncIterator[bytes]) -> Artefact:
         """Store atomically and durably, hashing on the way."""
@@ -133,7 +134,7 @@ class FolderStorage:
                 if last:
                     files.flush(file)
 
-        file = await _to_end(self._start, unfinished)
+        file, nameless = await _to_end(self._start_stream, unfinished)
         try:
             async for piece in content:
                 size += len(piece)
@@ -142,6 +143,9 @@ class FolderStorage:
                     await _to_end(store, bytes(waiting))
                     waiting.clear()
             await _to_end(store, bytes(waiting), last=True)
+            if nameless:
+                with told():
+                    await _to_end(files.give_name, file, unfinished)
         finally:
             file.close()
         return size, digest.hexdigest()
@@ -154,6 +158,15 @@ class FolderStorage:
             self._prepare()
             # Unbuffered: pieces are large, and a full disk is then met by `write`, never by `close`.
             return open(unfinished, "xb", buffering=0)
+
+    def _start_stream(self, unfinished: Path) -> tuple[BinaryIO, bool]:
+        """A stream may end with its process: where the file system can do that, it has no name until it is whole."""
+        with told():
+            self._prepare()
+            if self._nameless is None:
+                self._nameless = files.can_be_nameless(self._incoming)
+            file = files.anonymous(self._incoming) if self._nameless else None
+        return (file, True) if file is not None else (self._start(unfinished), False)
 
     def _prepare(self) -> None:
         files.make_folders(self._incoming)

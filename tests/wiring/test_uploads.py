@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from services.gateway.routes.options import FIELDS
+from shared.adapters.folder_storage import FolderStorage
 from tests.support.gateway import PDF, World, world
 
 
@@ -148,3 +152,94 @@ async def test_the_first_event_waits_for_the_broker(gateway: World):
     gateway.gateway.orchestrator.wake(accepted["jobId"])
     await gateway.settle()
     assert gateway.bus.subjects() == ["pdf.requested"]
+
+
+HOSTILE = json.loads((Path(__file__).parents[1] / "fixtures" / "upload_names.json").read_text(encoding="utf-8"))
+
+
+def raw_form(name: bytes) -> tuple[bytes, dict[str, str]]:
+    """A form as a client would send it that does not care what a header may hold."""
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n%s\r\n--b--\r\n' % (name, PDF)
+    return part, {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+@pytest.mark.parametrize("escaped", [False, True], ids=["raw", "escaped"])
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+async def test_a_hostile_name_is_a_text_to_show_and_never_a_path(tmp_path: Path, name: str, escaped: bool):
+    data = tmp_path / "data"
+    sent = name.encode("utf-8", "surrogatepass")
+    if escaped:  # as browsers do
+        sent = sent.replace(b"\r", b"%0D").replace(b"\n", b"%0A").replace(b'"', b"%22")
+    async with world(storage=FolderStorage(data)) as gateway:  # type: ignore[arg-type]
+        content, headers = raw_form(sent)
+        answer = await gateway.http.post("/api/jobs", content=content, headers=headers)
+        await gateway.settle()
+        assert 200 <= answer.status_code < 500, answer.text
+        outside = [path for path in tmp_path.rglob("*") if path.is_file() and data not in path.parents]
+        assert outside == []
+        if answer.status_code == 202:
+            shown = answer.json()["name"]
+            assert shown
+            assert not set(shown) & set("/\\\0\r\n\u202e")
+            keys = [key async for key in gateway.storage.keys("default")]
+            assert {key.rsplit("/", 1)[1] for key in keys} == {"source.pdf", "document-record.json"}
+            assert (await gateway.http.get(f"/api/documents/{answer.json()['documentId']}")).json()["name"] == shown
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"--b", b"--b\r\n\r\n", b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n", PDF],
+)
+async def test_a_broken_form_is_the_callers_fault(gateway: World, content: bytes):
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    answer = await gateway.http.post("/api/jobs", content=content, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+async def test_a_second_file_is_refused_and_leaves_nothing(gateway: World):
+    files = [("file", ("a.pdf", PDF)), ("other", ("b.pdf", PDF))]
+    answer = await gateway.http.post("/api/jobs", files=files)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert gateway.storage.objects == {}
+
+
+async def test_a_file_that_was_received_for_a_plan_is_not_kept(gateway: World):
+    answer = await gateway.http.post("/api/jobs", params={"plan": "true"}, files={"file": ("a.pdf", PDF)})
+    assert answer.status_code == 200
+    assert gateway.storage.objects == {}
+
+
+@pytest.mark.parametrize("size", [(1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20])
+async def test_every_byte_arrives_wherever_the_pieces_end(size: int):
+    async with world() as gateway:
+        accepted = await gateway.upload(PDF + b"%" * (size - len(PDF)))
+        assert (await gateway.documents.get(accepted["documentId"])).size == size  # type: ignore[union-attr]
+
+
+async def test_what_a_killed_gateway_has_received_goes_with_its_unrecorded_copies(gateway: World):
+    kept = await gateway.upload(PDF + b"kept")
+    storage, place = gateway.storage, "elsewhere~1~1"
+    lost = PDF + b"lost"
+    digest = hashlib.sha256(lost).hexdigest()
+    await storage.write(f"uploads/{place}/1", lost)
+    orphans = ["default/doc-orphan/source.pdf", f"default/{kept['documentId']}/source-{digest[:12]}.pdf"]
+    for key in orphans:
+        await storage.write(key, lost)
+    await storage.write(f"uploads/{place}/2", PDF + b"kept")
+    await gateway.gateway.intake.sweep_uploads()
+    assert [key for key in storage.objects if key in orphans or key.startswith("uploads/")] == []
+    assert await storage.read(f"default/{kept['documentId']}/source.pdf") == PDF + b"kept"
+
+
+async def test_what_is_not_stored_as_it_was_sent_becomes_no_document(gateway: World):
+    copy = gateway.storage.copy
+
+    async def damaged(source: str, target: str) -> None:
+        await copy(source, target)
+        gateway.storage.objects[target] = gateway.storage.objects[target][:-1] + b"?"
+
+    gateway.storage.copy = damaged  # type: ignore[method-assign]
+    answer = await gateway.http.post("/api/jobs", files={"file": ("a.pdf", PDF)})
+    assert (answer.status_code, answer.json()["code"]) == (507, "storage_write_failed")
+    assert (await gateway.http.get("/api/documents")).json()["documents"] == []
+    assert gateway.storage.objects == {}

@@ -11,8 +11,10 @@ from starlette.responses import Response
 from services.gateway.composition import Gateway
 from services.gateway.creation import JobRequest
 from services.gateway.foreign_payload import expanded
+from services.gateway.receiving import Incoming
 from services.gateway.requeue import RequeueRequest, cancel, requeue
 from services.gateway.routes.options import options_of, parameters_of
+from services.gateway.upload_form import ReceivedFile, streamed
 from services.gateway.web import answer, body_of, shown_job
 from shared import twin
 from shared.errors import RequestError
@@ -25,7 +27,8 @@ SECRET = {"format": "password", "writeOnly": True}
 
 def routes(gateway: Gateway) -> APIRouter:
     """The router over one gateway."""
-    router = APIRouter(prefix="/api", tags=["jobs"])
+    uploads = streamed(lambda: gateway.intake.receiver)
+    router = APIRouter(prefix="/api", tags=["jobs"], route_class=uploads)
 
     @router.post("/jobs", status_code=202, summary="Process a PDF")
     async def create(
@@ -64,10 +67,10 @@ def routes(gateway: Gateway) -> APIRouter:
         )
         await gateway.check_named(twin.library_id(libraryId), request.parameters)
         if plan:
-            content = _pieces(file) if file is not None else None
+            content = _content(file) if file is not None else None
             return answer(await gateway.intake.plan(file.filename or "" if file else "", content, request))
         if file is not None:
-            accepted = await gateway.intake.upload(file.filename or "document.pdf", _pieces(file), request)
+            accepted = await gateway.intake.upload(file.filename or "document.pdf", _content(file), request)
         elif documentId:
             accepted = await gateway.intake.again(request)
         else:
@@ -149,6 +152,11 @@ def short_status(job: Job) -> str:
     if job.error is not None and job.status == "failed":
         return f"error:{job.error.message}"
     return {"completed": "done"}.get(job.status, str(job.status))
+
+
+def _content(file: UploadFile) -> AsyncIterator[bytes] | Incoming:
+    """The file's bytes: received already, unless it came in another way than by a streamed form."""
+    return file.incoming if isinstance(file, ReceivedFile) else _pieces(file)
 
 
 async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:

@@ -1,0 +1,115 @@
+"""Uploads over the wire: memory stays where it is whatever the size, and a killed gateway leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Running
+
+MEGABYTES = int(os.environ.get("SHADOWTWIN_TEST_UPLOAD_MB", "200"))
+"""Size of the large upload; 1024 shows what the project promises."""
+
+IGNORED = json.dumps({"policies": {"extract": "ignore", "metadata": "ignore", "ingest": "ignore"}})
+BOUNDARY = uuid.uuid4().hex
+
+
+def body(library: str, megabytes: int, after: Callable[[int], None] = lambda sent: None) -> Iterator[bytes]:
+    """A multipart form with a generated PDF, piece by piece."""
+    for name, value in (("libraryId", library), ("parameters", IGNORED)):
+        yield f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+    yield f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="large.pdf"\r\n\r\n'.encode()
+    yield b"%PDF-1.7\n"
+    for number in range(megabytes):
+        yield b"%" + os.urandom((1 << 19) - 1).hex().encode() + b"\n"
+        after(number + 1)
+    yield f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+def post(running: Running, content: Iterator[bytes]) -> httpx.Response:
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    return running.http.post("/api/jobs", content=content, headers=headers, timeout=600)
+
+
+def memory(pid: int, what: str) -> float:
+    """Megabytes of a process: VmRSS now, VmHWM at most so far, RssAnon without what is mapped from files."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(what)).split()[1]) / 1024
+
+
+def pid_of(running: Running) -> int:
+    pid = running.stack.processes["gateway"].pid
+    assert pid is not None
+    return pid
+
+
+def files_below(running: Running, folder: str) -> list[str]:
+    return [str(path) for path in (running.stack.data_dir / "twins" / folder).rglob("*") if path.is_file()]
+
+
+@pytest.mark.timeout(600)
+def test_a_large_upload_needs_no_memory(running: Running) -> None:
+    pid = pid_of(running)
+    small = post(running, body("large", 3)).json()  # what is loaded at first use is loaded now
+    running.ended(small["jobId"])
+    Path(f"/proc/{pid}/clear_refs").write_text("5")  # forget the peak so far
+    before = memory(pid, "VmRSS")
+    own: list[float] = []
+    started = time.monotonic()
+    answer = post(running, body("large", MEGABYTES, lambda sent: own.append(memory(pid, "RssAnon"))))
+    seconds = time.monotonic() - started
+    assert answer.status_code == 202, answer.text
+    peak = memory(pid, "VmHWM")
+    print(
+        f"{MEGABYTES} MB in {seconds:.1f} s: gateway {before:.0f} MB before, {peak:.0f} MB at most, "
+        f"{max(own):.0f} MB of it its own (the rest are libraries)"
+    )
+    assert peak - before < 60
+    document = running.http.get(f"/api/documents/{answer.json()['documentId']}").json()
+    assert document["size"] > MEGABYTES << 20
+    running.ended(answer.json()["jobId"])
+    assert running.http.delete(f"/api/documents/{document['documentId']}").status_code == 200
+
+
+def test_a_gateway_killed_during_an_upload_leaves_no_document_and_no_object(running: Running) -> None:
+    killed = pid_of(running)
+
+    def kill(sent: int) -> None:
+        if sent == 20:
+            assert not files_below(running, "half"), "it would be there before it is whole"
+            os.kill(killed, signal.SIGKILL)
+
+    with contextlib.suppress(httpx.HTTPError):
+        post(running, body("half", 60, kill))
+    assert files_below(running, "half") + files_below(running, ".incoming") == []
+    end = time.monotonic() + 30
+    while running.http.get("/ready").status_code != 200:
+        assert time.monotonic() < end
+    assert running.http.get("/api/documents", params={"library": "half"}).json()["documents"] == []
+    while files_below(running, "uploads"):
+        assert time.monotonic() < end, "what the killed gateway had received is still there"
+        time.sleep(0.1)
+
+
+def test_a_client_that_is_still_sending_what_is_refused_hears_why(running: Running) -> None:
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n'.encode()
+
+    def page() -> Iterator[bytes]:
+        yield head
+        yield b"<!DOCTYPE html>" + b" " * 2000
+        for _ in range(50):
+            yield b" " * (1 << 20)
+            assert not files_below(running, "uploads")
+        yield f"\r\n--{BOUNDARY}--\r\n".encode()
+
+    answer = post(running, page())
+    assert (answer.status_code, answer.json()["code"]) == (415, "pdf_not_a_pdf")
