@@ -50,7 +50,7 @@ class Run:
         plan: ChapterPlan,
         boxes: PageBoxes,
         generation: str,
-        percent: float = 95.0,
+        percent: float = 94.0,
     ) -> None:
         self._parts, self._ticket, self._report, self._percent = parts, ticket, report, percent
         self._meta, self.body, self._plan, self._boxes = meta, body, plan, boxes

@@ -35,7 +35,9 @@ def test_a_pdf_becomes_a_twin_with_vectors_and_a_finished_job(running: Running, 
     assert len(list((transformation.parent / "images").iterdir())) == 2
     assert job["result"]["savedItemId"].endswith("/sample.document.en.md")
     assert any(item.endswith("/sample.en.md") for item in job["result"]["savedItems"])
-    assert job["ingestion"]["vectorsUpserted"] == job["counts"]["chunksSmall"] + job["counts"]["summaries"] + 1
+    kinds = ("chunksSmall", "summaries", "imageVectors")
+    assert job["counts"]["imageVectors"] == 10
+    assert job["ingestion"]["vectorsUpserted"] == sum(job["counts"][kind] for kind in kinds) + 1
     assert running.wait_until(job["jobId"], lambda now: not now["outbox"])["status"] == "completed"
 
 
