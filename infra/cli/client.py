@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from infra.cli.failure import CliError
+from infra.cli.local_transport import LocalTransport
 from infra.stack_files import running_stack
 
 STREAM_SECONDS = 300.0
@@ -209,7 +210,8 @@ async def client_for(api_url: str | None, data_dir: Path) -> AsyncIterator[Clien
     from services.gateway.settings import GatewaySettings
 
     settings = GatewaySettings(data_dir=data_dir.resolve(), store="sqlite")
-    async with application(settings, reading=True) as app:
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://local", timeout=60) as http:
-            yield Client(http)
+    async with (
+        application(settings, reading=True) as app,
+        httpx.AsyncClient(transport=LocalTransport(app), base_url="http://local", timeout=60) as http,
+    ):
+        yield Client(http)

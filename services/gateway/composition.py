@@ -110,8 +110,8 @@ class Gateway:
         self.explainer = Explainer(jobs, self.bus_ready, self.free_workers, settings.lease_seconds)
         examiner = Examiner(jobs, storage, vectors, self.explainer.explain, buckets=buckets)
         self.doctor = Doctor(documents, examiner)
-        actions = Actions(documents, jobs, storage, [vectors], examiner, self.intake, self.orchestrator)
-        self.repairs = Repairs(self.doctor, actions, environment_of(settings, vectors.name))
+        self.actions = Actions(documents, jobs, storage, [vectors], examiner, self.intake, self.orchestrator)
+        self.repairs = Repairs(self.doctor, self.actions, environment_of(settings, vectors.name))
         self.bulk = Bulk(jobs, self.intake, self.orchestrator)
         self.callbacks = Callbacks(
             jobs,

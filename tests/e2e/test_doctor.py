@@ -101,6 +101,10 @@ def test_a_ward_of_every_state_is_diagnosed_and_repaired(tmp_path: Path) -> None
         }
         assert {name for name, state in after.items() if state == "deleted"} == given_up
         assert Counter(after.values()) == Counter(deleted=len(given_up), healthy=len(states) - len(given_up))
+        for state in set(staging.patients) - {"healthy"}:
+            for patient in staging.patients[state]:
+                history = http.get(f"/api/documents/{patient.document_id}").json()["history"]
+                assert history, (state, patient.document_id)
         print(f"\nfirst: {dict(Counter(states.values()))}\nplan: {plan['planned']}\nthen: {found['summary']}")
 
 

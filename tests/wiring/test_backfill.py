@@ -50,6 +50,8 @@ async def test_only_what_is_missing_is_sent_and_it_is_what_was_there(desk: Desk)
     result = await desk.backfill.document(desk.document.document_id)
     assert (result["status"], result["missing"], result["uploaded"]) == ("done", 2, 2)
     assert (desk.count("GET", "/source"), desk.count("PUT")) == (1, 2)
+    (entry,) = (await desk.ward.stored(desk.document.document_id)).history
+    assert (entry["action"], entry["detail"]) == ("backfill_images", "2 pictures put back")
     assert {key: before[key] for key in before if "/images/" in key} == {
         key: content for key, content in desk.ward.world.storage.objects.items() if "/images/" in key
     }
@@ -95,3 +97,12 @@ async def test_a_picture_that_the_pdf_does_not_hold_is_told(desk: Desk) -> None:
     result = await desk.backfill.document(desk.document.document_id)
     assert (result["status"], result["missing"], result["uploaded"]) == ("failed", 1, 0)
     assert "reprocess" in result["detail"]
+
+
+async def test_nothing_is_put_back_while_a_job_is_at_it(desk: Desk) -> None:
+    del desk.ward.world.storage.objects[desk.key("1_0.png")]
+    job = await desk.ward.world.job(desk.document.last_job_id)
+    desk.ward.world.jobs._store(replace(job, job_id="other", status="running"))
+    result = await desk.backfill.document(desk.document.document_id)
+    assert (result["status"], result["uploaded"]) == ("failed", 0)
+    assert "job_open" in result["detail"]

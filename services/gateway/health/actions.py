@@ -15,12 +15,13 @@ from services.gateway.creation import JobRequest
 from services.gateway.health import links
 from services.gateway.health.facts import Examined, Examiner
 from services.gateway.health.finding import matches, size_of
-from services.gateway.health.rules import FILE_ERRORS
+from services.gateway.health.rules import FILE_ERRORS, State
 from services.gateway.health.steps import Repair, RepairRequest, parameters_for
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator
 from shared import twin
 from shared.document import HISTORY_KEPT, Document, DocumentStatus
+from shared.errors import RequestError
 from shared.job import Artefact, utc_now
 from shared.ports import DocumentStore, JobStore, Storage, VectorStore
 
@@ -74,6 +75,18 @@ class Actions:
             extra={"document": seen.document.document_id, "action": str(step), "outcome": outcome.status},
         )
         return outcome
+
+    async def put_picture_back(self, document: Document, name: str, content: bytes) -> bool:
+        """Store a missing picture (see `links.put_back`); the history counts those of one backfill in one entry. Raises
+        RequestError job_open while a job may make pictures of the same name."""
+        if await self._examiner.open_job(document.document_id) is not None:
+            raise RequestError("job_open")
+        written = await links.put_back(document, self._storage, name, content)
+        for _ in range(MOST_RACES if written else 0):
+            now = await self._documents.get(document.document_id)
+            if now is None or await self._documents.put(_with_picture(now)):
+                break
+        return written
 
     async def _fix_key(self, seen: Examined, request: RepairRequest, batch_id: str) -> Outcome:
         assert seen.found is not None
@@ -186,12 +199,23 @@ class Actions:
 
 def with_history(document: Document, step: str, seen: Examined, detail: str, **more: Any) -> Document:
     """The record with one more entry of its history."""
-    now = utc_now()
+    return _with_entry(document, {"action": str(step), "state": str(seen.judgement.state), "detail": detail, **more})
+
+
+def _with_picture(document: Document) -> Document:
+    """One more picture put back: counted in the newest entry if that is one of pictures."""
+    last = document.history[-1] if document.history else {}
+    count = int(last.get("pictures", 0)) + 1 if last.get("action") == Repair.BACKFILL else 1
     entry = {
-        "at": now.isoformat(timespec="milliseconds"),
-        "action": str(step),
-        "state": str(seen.judgement.state),
-        "detail": detail,
-        **more,
+        "action": str(Repair.BACKFILL),
+        "state": str(State.MISSING_LINKS),
+        "detail": f"{count} pictures put back",
+        "pictures": count,
     }
+    return _with_entry(replace(document, history=document.history[:-1] if count > 1 else document.history), entry)
+
+
+def _with_entry(document: Document, entry: dict[str, Any]) -> Document:
+    now = utc_now()
+    entry = {"at": now.isoformat(timespec="milliseconds"), **entry}
     return replace(document, updated_at=now, history=[*document.history, entry][-HISTORY_KEPT:])

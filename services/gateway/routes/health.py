@@ -109,7 +109,7 @@ def routes(gateway: Gateway) -> APIRouter:
         missing."""
         document = await document_of(gateway, documentId, library)
         content = await bounded(request, PICTURE_BYTES)
-        written = await links.put_back(document, gateway.storage, name, content)
+        written = await gateway.actions.put_picture_back(document, name, content)
         return answer({"name": name, "stored": written}, 201 if written else 200)
 
     return router

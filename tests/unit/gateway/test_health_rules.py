@@ -144,8 +144,7 @@ def test_no_flag_allows_another_repair_than_its_own() -> None:
         "reprocess": Repair.REPROCESS, "trigger_stuck": Repair.TRIGGER, "link_images": Repair.LINK_IMAGES,
     }  # fmt: skip
     for flag, repair in flags.items():
-        asked: dict[str, Any] = {flag: True}
-        request = RepairRequest(**asked)
+        request = replace(RepairRequest(), **{flag: True})
         assert [step for step in Repair if request.allows(step)] == [repair]
     assert not any(RepairRequest().allows(step) for step in Repair)
 
