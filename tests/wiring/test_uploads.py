@@ -112,7 +112,7 @@ async def test_form_fields_that_mean_nothing_are_refused(gateway: World, form: d
 async def test_a_file_in_a_field_that_is_not_there_is_refused(gateway: World):
     answer = await gateway.http.post("/api/jobs", files={"pdf": ("a.pdf", PDF)})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
-    assert "no field pdf" in answer.json()["detail"]
+    assert "in its field 'file'" in answer.json()["detail"]
 
 
 async def test_the_fields_that_are_known_are_those_of_the_description(gateway: World):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from services.gateway.explaining import Explainer
 from services.gateway.health.doctor import Doctor, row_of
@@ -15,6 +17,7 @@ from shared.job import Artefact
 from shared.testing.memory import MemoryDocuments, MemoryJobs, MemoryStorage
 from shared.testing.memory_vectors import MemoryVectors
 
+T = TypeVar("T")
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -46,6 +49,13 @@ async def _ready() -> dict[str, int | None]:
     return {}
 
 
+async def counted(examined: AsyncIterator[T]) -> AsyncIterator[tuple[int, T]]:
+    number = 0
+    async for one in examined:
+        number += 1
+        yield number, one
+
+
 async def diagnosed(count: int) -> tuple[dict[str, Any], int]:
     """What the run says, and the most memory that it had at once."""
     jobs, storage = MemoryJobs(), MemoryStorage()
@@ -53,8 +63,10 @@ async def diagnosed(count: int) -> tuple[dict[str, Any], int]:
     run = Doctor(Endless(count), Examiner(jobs, storage, MemoryVectors(), explainer.explain)).run(Selection())
     tracemalloc.start()
     try:
-        async for examined in run.documents():
+        async for number, examined in counted(run.documents()):
             row_of(examined)
+            if number % 500 == 0:
+                gc.collect()  # a collector that knows many old objects lets cycles lie for long
         end = await run.end()
         return end, tracemalloc.get_traced_memory()[1]
     finally:
