@@ -54,7 +54,7 @@ class Deletion:
         late: tuple[float, ...] = (15.0, 120.0),
     ) -> None:
         self._jobs, self._documents, self._storage = jobs, documents, storage
-        self._indexes = [vectors, *([images] if images else [])]
+        self._indexes: list[VectorStore | ImageIndex] = [vectors, *([images] if images else [])]
         self._late, self._place = late, place()
 
     async def delete(self, document: Document) -> bool:

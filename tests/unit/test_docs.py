@@ -34,7 +34,9 @@ def test_every_file_that_the_architecture_names_exists():
 
 
 def test_every_command_of_the_readme_exists():
-    commands = set(re.findall(r"^\./shadowtwin ([\w-]+)", (REPO / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
+    commands = set(
+        re.findall(r"^\./shadowtwin ([\w-]+)", (REPO / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    )
     actions = build()._subparsers._group_actions[0].choices  # type: ignore[union-attr]
     assert commands - {"test"} <= set(actions or {})
     assert {"demo", "test"} <= commands
