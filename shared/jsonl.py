@@ -51,11 +51,16 @@ def decoded(content: bytes, kind: type[Any], lost: list[Lost]) -> Iterator[Any]:
 
 def warnings(name: str, lost: Sequence[Lost]) -> list[dict[str, str]]:
     """What a job says of lost records: one warning each, the last of very many for all the rest."""
-    named = lost if len(lost) <= REPORTED_MOST else lost[: REPORTED_MOST - 1]
-    said = [f"{name}: record {each.position + 1} is lost: {each.reason}" for each in named]
-    if len(named) < len(lost):
-        said.append(f"{name}: {len(lost) - len(named)} further records are lost")
+    said = [f"{name}: record {each.position + 1} is lost: {each.reason}" for each in lost]
+    said = shortened(said, f"{name}: {{}} further records are lost")
     return [{"code": "record_lost", "message": message} for message in said]
+
+
+def shortened(said: Sequence[str], rest: str) -> list[str]:
+    """At most REPORTED_MOST of the sentences; the last of very many is `rest`, with the number of the others for {}."""
+    if len(said) <= REPORTED_MOST:
+        return [*said]
+    return [*said[: REPORTED_MOST - 1], rest.format(len(said) - REPORTED_MOST + 1)]
 
 
 def _lines(records: Sequence[Any], check: Callable[[Any], None] | None) -> bytes:

@@ -8,7 +8,6 @@ They lie in the document's own folder, so that they go when it goes:
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -21,6 +20,7 @@ from shared.document import Document
 from shared.errors import ShadowtwinError
 from shared.manifest import File
 from shared.ports import Storage
+from shared.reading import digest
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,10 +68,7 @@ def _place(document: Document) -> str:
 
 
 async def _unchanged(storage: Storage, file: File) -> bool:
-    digest = hashlib.sha256()
-    async for piece in storage.stream(file.key):
-        digest.update(piece)
-    return digest.hexdigest() == file.sha256
+    return await digest(storage, file.key) == file.sha256
 
 
 async def _drop(storage: Storage, document: Document, place: str, former: str, kept: set[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -21,6 +22,26 @@ async def read(storage: Storage, document: Document, role: str) -> bytes:
     if hashlib.sha256(content).hexdigest() != artefact.sha256:
         raise ShadowtwinError("artefact_changed", f"The stored {role} does not match its recorded hash.")
     return content
+
+
+async def digest(storage: Storage, key: str) -> str:
+    """The SHA-256 of an object, in hex, read in pieces; raises artefact_missing."""
+    found = hashlib.sha256()
+    async for piece in storage.stream(key):
+        found.update(piece)
+    return found.hexdigest()
+
+
+async def lines(storage: Storage, key: str) -> AsyncIterator[bytes]:
+    """The lines of an object that are not empty, read in pieces; raises artefact_missing."""
+    rest = b""
+    async for piece in storage.stream(key):
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            if line:
+                yield line
+    if rest.strip():
+        yield rest
 
 
 async def rows(storage: Storage, document: Document, role: str) -> list[dict[str, Any]]:

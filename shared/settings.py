@@ -31,6 +31,11 @@ class Settings(BaseSettings):
         return read_secret(self.service_token_file, "SHADOWTWIN_SERVICE_TOKEN_FILE")
 
 
+def read_optional_secret(path: Path | None, variable: str) -> str:
+    """The secret in a file, "" when none is named."""
+    return read_secret(path, variable) if path is not None else ""
+
+
 def read_secret(path: Path | None, variable: str) -> str:
     """The secret in a file, stripped; raises ConfigurationError naming the variable if there is none."""
     if path is None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import httpx
 
 from infra.faults import processes
+from infra.faults.background import Background
 
 if TYPE_CHECKING:
     from infra.faults.world import World
@@ -19,26 +19,15 @@ AT_ONCE = 20
 """Jobs looked at in one round, in turn."""
 
 
-class Observer:
+class Observer(Background):
     """`async with Observer(world)`."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._done: set[str] = set()
-        self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Observer:
-        self._task = asyncio.create_task(self._run())
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Until it is cancelled."""
         turn = 0
         async with httpx.AsyncClient(base_url=self._world.stack.api_url, timeout=5, trust_env=False) as http:
             while True:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from services.gateway.walking import every_document
 from shared import links as linking
 from shared import reading
 from shared.cursor import write_cursor
@@ -106,13 +107,8 @@ class Catalogue:
                 raise RequestError("not_found", "There is no such document.")
             yield document
             return
-        following: str | None = after or None
-        while True:
-            page, following = await self._documents.find(wanted.library, following, PAGE)
-            for document in page:
-                yield document
-            if following is None:
-                return
+        async for document in every_document(self._documents, wanted.library, PAGE, after or None):
+            yield document
 
     async def _products(self, document: Document, wanted: Wanted) -> list[Row]:
         rows = [row for row in await self._rows(document, "products", Row) if _is_product(row, wanted)]

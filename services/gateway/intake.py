@@ -21,6 +21,7 @@ from shared.document import Document, DocumentStatus, document_id_for
 from shared.errors import RequestError, ShadowtwinError, TransientError
 from shared.job import DELETION, Artefact, Job, JobStatus, Policy
 from shared.ports import DocumentStore, IdempotencyKeyTaken, JobQuery, JobStore, OpenJobExists, Storage
+from shared.reading import digest
 
 logger = logging.getLogger("intake")
 
@@ -246,10 +247,7 @@ class Intake:
         """SHA-256 of what is stored there now; small files in one piece."""
         if size <= SMALL_BYTES:
             return hashlib.sha256(await self._storage.read(key)).hexdigest()
-        digest = hashlib.sha256()
-        async for piece in self._storage.stream(key):
-            digest.update(piece)
-        return digest.hexdigest()
+        return await digest(self._storage, key)
 
     async def _put(self, document: Document) -> Document | None:
         """The record as stored, None when another request was first."""

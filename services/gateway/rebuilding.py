@@ -19,6 +19,7 @@ from services.gateway.creation import JobRequest
 from services.gateway.delivered import IMAGE_EMBEDDER
 from services.gateway.intake import Intake
 from services.gateway.twin_records import recorded
+from services.gateway.walking import every_document
 from shared import twin
 from shared.document import Document
 from shared.errors import RequestError, ShadowtwinError, describe
@@ -140,14 +141,9 @@ class Rebuilding:
                     yield name, document_id, found
 
     async def _other_embedders(self, library: str | None) -> AsyncIterator[tuple[str, str, Document | ShadowtwinError]]:
-        cursor = None
-        while True:
-            page, cursor = await self._documents.find(library, cursor, PAGE)
-            for document in page:
-                if _has_text(document) and not self._is_current(document):
-                    yield document.library_id, document.document_id, document
-            if cursor is None:
-                return
+        async for document in every_document(self._documents, library, PAGE):
+            if _has_text(document) and not self._is_current(document):
+                yield document.library_id, document.document_id, document
 
     def _is_current(self, document: Document) -> bool:
         made = document.made_from

@@ -11,6 +11,7 @@ from services.gateway import ranking
 from services.gateway.catalogue import Catalogue
 from services.gateway.product_scope import ProductScope, scope_of
 from services.gateway.ranking import Passage
+from shared import reading
 from shared.document import Document
 from shared.errors import RequestError, ShadowtwinError
 from shared.ports import DocumentStore, Embedder, Hit, Storage, VectorFilter, VectorStore
@@ -141,17 +142,14 @@ class Search:
     async def _large(self, key: str, ids: set[str]) -> dict[str, str]:
         """Read line by line until all are found; a file that is not there gives none."""
         found: dict[str, str] = {}
-        rest = b""
         try:
-            async for piece in self._storage.stream(key):
-                *lines, rest = (rest + piece).split(b"\n")
-                for line in lines:
-                    if b'"scale":"large"' in line:
-                        row = msgspec.json.decode(line)
-                        if row["chunk_id"] in ids:
-                            found[row["chunk_id"]] = row["text"]
-                if len(found) == len(ids):
-                    break
+            async for line in reading.lines(self._storage, key):
+                if b'"scale":"large"' in line:
+                    row = msgspec.json.decode(line)
+                    if row["chunk_id"] in ids:
+                        found[row["chunk_id"]] = row["text"]
+                        if len(found) == len(ids):
+                            break
         except ShadowtwinError as error:
             if error.code != "artefact_missing":
                 raise

@@ -5,7 +5,6 @@ change.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 
@@ -18,6 +17,7 @@ from shared.errors import ShadowtwinError
 from shared.job import Artefact, utc_now
 from shared.manifest import Manifest
 from shared.ports import DocumentStore, Storage
+from shared.reading import digest
 
 logger = logging.getLogger("documents")
 RECORD = "document-record.json"
@@ -138,10 +138,7 @@ async def _source(storage: Storage, key: str) -> Artefact | None:
     size = await storage.stat(key)
     if size is None:
         return None
-    digest = hashlib.sha256()
-    async for piece in storage.stream(key):
-        digest.update(piece)
-    return Artefact(key=key, sha256=digest.hexdigest(), size=size)
+    return Artefact(key=key, sha256=await digest(storage, key), size=size)
 
 
 def _key(document: Document) -> str:

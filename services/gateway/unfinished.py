@@ -6,13 +6,13 @@ record; such a file tells by its bytes which copies of it nobody has recorded.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 
 from services.gateway.received import UPLOADS, abandoned
 from shared import twin
 from shared.document import Document
 from shared.ports import DocumentStore, Storage
+from shared.reading import digest
 
 logger = logging.getLogger("intake")
 BATCH = 500
@@ -25,7 +25,7 @@ async def sweep(storage: Storage, documents: DocumentStore, own: str) -> None:
         if former == own or not abandoned(former):
             continue
         async for key in storage.keys(f"{UPLOADS}/{former}"):
-            await _remove_copies(storage, documents, key, await _digest(storage, key))
+            await _remove_copies(storage, documents, key, await digest(storage, key))
         await storage.delete_prefix(f"{UPLOADS}/{former}")
         logger.info("unfinished uploads removed", extra={"place": former})
 
@@ -52,7 +52,7 @@ async def _of(storage: Storage, documents: DocumentStore, library: str, ids: lis
         for copy in (beside,) if document_id in known else (beside, f"{home}/source.pdf"):
             if _named(known.get(document_id), copy) or await storage.stat(copy) is None:
                 continue
-            if await _digest(storage, copy) != sha256:
+            if await digest(storage, copy) != sha256:
                 continue
             await storage.delete(copy)
             if _named(await documents.get(document_id), copy):  # another upload of it has just been recorded
@@ -61,10 +61,3 @@ async def _of(storage: Storage, documents: DocumentStore, library: str, ids: lis
 
 def _named(document: Document | None, key: str) -> bool:
     return document is not None and any(artefact.key == key for artefact in document.artefacts.values())
-
-
-async def _digest(storage: Storage, key: str) -> str:
-    digest = hashlib.sha256()
-    async for piece in storage.stream(key):
-        digest.update(piece)
-    return digest.hexdigest()

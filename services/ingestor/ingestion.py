@@ -10,10 +10,10 @@ import asyncio
 import time
 
 from services.ingestor import laws
-from services.ingestor.boxes import PageBoxes, page_boxes
+from services.ingestor.boxes import page_boxes
 from services.ingestor.chunks import Chunk, plan_body
 from services.ingestor.kept_vectors import KeptVectors
-from services.ingestor.linking import ANALYSES, INPUTS, Linking, gathered
+from services.ingestor.linking import ANALYSES, INPUTS, Linking, gathered, read_inputs
 from services.ingestor.links.texts import spot
 from services.ingestor.pictures import PictureRun
 from services.ingestor.run import Parts, Run
@@ -80,8 +80,10 @@ class Ingestion:
             report.mark(note.phase, note.message)
         analyses = _sha256(document, ANALYSES)
         generation = fingerprint(*self._vector_parts(ticket), body, meta.get("title"), meta.get("chapters"), analyses)
-        boxes = await self._boxes(document, body)
-        linking = await gathered(self._storage, document, body)
+        contents = await read_inputs(self._storage, document)
+        pages = (await asyncio.to_thread(split_pages, body))[1]
+        boxes = await asyncio.to_thread(page_boxes, contents["pages"].splitlines(), pages)
+        linking = await asyncio.to_thread(gathered, document, pages, contents)
         percent = CHUNKS_PERCENT if linking.materials.images and self._images else ALL_PERCENT
         embedder = KeptVectors(self._storage, self._parts.embedder, report.account, time.time())
         run = Run(self._parts, embedder, ticket, report, meta, body, plan, boxes, generation, percent)
@@ -101,13 +103,6 @@ class Ingestion:
             await self._link(linking, outputs, pictures, report)
         await run.embedder.tidy()
         return self._outcome(run, linking, pictures, ticket, await outputs.seal())
-
-    async def _boxes(self, document: Document, body: str) -> PageBoxes:
-        """Where the blocks of the pages stand; none where no extractor of ours has read them."""
-        if "pages" not in document.artefacts:
-            return PageBoxes({})
-        lines = (await reading.read(self._storage, document, "pages")).splitlines()
-        return await asyncio.to_thread(lambda: page_boxes(lines, split_pages(body)[1]))
 
     async def _pictures(self, run: Run, linking: Linking, document: Document, report: Report) -> PictureRun | None:
         """Vectors of the distinct pictures; None where there are none, or no index for them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from services.ingestor.links.pictures import Looks, PictureRules
 from services.ingestor.links.texts import Spot, chunk_products, image_chunks
 from services.ingestor.pictures import Picture, distinct
 from shared import reading
-from shared.anchors import split_pages
+from shared.anchors import PageText
 from shared.document import Document
 from shared.jsonl import Lost, decoded, encoded, warnings
 from shared.links import FILE, KINDS, ROLE, Link, check
@@ -133,17 +133,15 @@ class Linking:
         return {**own, "links": sum(self.readable.values())}
 
 
-async def gathered(storage: Storage, document: Document, body: str) -> Linking:
-    """The materials of a document; rows that cannot be read are told as warnings."""
-    contents = {role: await _read(storage, document, role) for role in (*INPUTS, ANALYSES)}
-    return await asyncio.to_thread(_parsed, document, body, contents)
+async def read_inputs(storage: Storage, document: Document) -> dict[str, bytes]:
+    """The files that links and places are made from, by role; empty where the document has none."""
+    roles = (*INPUTS, ANALYSES)
+    return {role: await reading.read(storage, document, role) if role in document.artefacts else b"" for role in roles}
 
 
-async def _read(storage: Storage, document: Document, role: str) -> bytes:
-    return await reading.read(storage, document, role) if role in document.artefacts else b""
-
-
-def _parsed(document: Document, body: str, contents: dict[str, bytes]) -> Linking:
+def gathered(document: Document, parts: Sequence[PageText], contents: Mapping[str, bytes]) -> Linking:
+    """The materials of a document, of whose body `parts` are the pages; rows that cannot be read are told as warnings.
+    Plain CPU."""
     told: list[dict[str, str]] = []
 
     def read(role: str, kind: type[Any]) -> list[Any]:
@@ -158,7 +156,7 @@ def _parsed(document: Document, body: str, contents: dict[str, bytes]) -> Linkin
         read("products", ProductRow),
         read("entities", EntityRow),
         [image for image in read("images", ImageRow) if image.sha256],
-        sheets(contents["pages"], split_pages(body)[1]) if contents["pages"] else {},
+        sheets(contents["pages"], parts) if contents["pages"] else {},
     )
     analyses = {row.image_hash: _sentence(row.looked) for row in read(ANALYSES, _Analysis)}
     return Linking(materials, analyses, told)

@@ -19,10 +19,10 @@ from services.ingestor.rows import image_rows
 from shared import twin
 from shared.document import Document
 from shared.errors import ConfigurationError, DocumentError, ShadowtwinError
-from shared.gathering import BATCH, in_batches, in_order
+from shared.gathering import BATCH, in_batches, in_order, packed
 from shared.image_index import ImageIndex
 from shared.imaging import SPACES, WIDE
-from shared.jsonl import REPORTED_MOST
+from shared.jsonl import shortened
 from shared.ports import ImageEmbedder, ImageVectors, Pictured, Storage, VectorRow
 
 BYTES_MOST = 48 << 20
@@ -146,10 +146,8 @@ class PictureRun:
 
     def warnings(self) -> list[dict[str, str]]:
         """One for each picture without vectors, the last of very many for all the rest."""
-        said = self.failed if len(self.failed) <= REPORTED_MOST else self.failed[: REPORTED_MOST - 1]
-        rest = len(self.failed) - len(said)
-        more = [f"{rest} further pictures are not searchable"] if rest else []
-        return [{"code": "image_failed", "message": message} for message in [*said, *more]]
+        said = shortened(self.failed, "{} further pictures are not searchable")
+        return [{"code": "image_failed", "message": message} for message in said]
 
 
 def distinct(materials: Materials) -> list[list[ImageRow]]:
@@ -162,17 +160,11 @@ def distinct(materials: Materials) -> list[list[ImageRow]]:
 
 def groups(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
     """Pictures that are read together, bounded in number and bytes."""
-    group: list[Picture] = []
-    size = 0
-    for picture in pictures:
-        own = max((row.size for row in picture.rows), default=0)
-        if group and (size + own > GROUP_BYTES or len(group) == BATCH):
-            yield group
-            group, size = [], 0
-        group.append(picture)
-        size += own
-    if group:
-        yield group
+    return packed(pictures, _bytes, most=BATCH, heaviest=GROUP_BYTES)
+
+
+def _bytes(picture: Picture) -> int:
+    return max((row.size for row in picture.rows), default=0)
 
 
 def _extra(picture: Picture) -> dict[str, Any]:

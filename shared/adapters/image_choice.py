@@ -9,16 +9,17 @@ from typing import Literal
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.adapters.descriptor_images import PRELOAD, DescriptorImages
+from shared.adapters.index_identity import IndexIdentity
 from shared.adapters.model_limits import ModelLimits
 from shared.adapters.model_prices import Prices
 from shared.adapters.open_on_use import OpenOnUse
-from shared.adapters.vector_choice import VectorSettings
+from shared.adapters.vector_choice import VectorSettings, named_store
 from shared.child import Children
 from shared.errors import ConfigurationError
 from shared.image_index import ImageIndex
 from shared.imaging import SPACES, WIDE
-from shared.ports import Embedder, ImageEmbedder, VectorStore
-from shared.settings import read_secret
+from shared.ports import FIRST_VERSION, Embedder, ImageEmbedder, VectorStore
+from shared.settings import read_optional_secret
 
 log = logging.getLogger("images")
 NARROW = SPACES["visual"]
@@ -79,12 +80,9 @@ def _clip(
     from shared.adapters.clip_images import ClipImages
     from shared.adapters.openai_embedder import EmbeddingEndpoint
 
-    key = ""
-    if settings.image_api_key_file is not None:
-        key = read_secret(settings.image_api_key_file, "SHADOWTWIN_IMAGE_API_KEY_FILE")
     endpoint = EmbeddingEndpoint(
         base_url=settings.image_base_url,
-        api_key=key,
+        api_key=read_optional_secret(settings.image_api_key_file, "SHADOWTWIN_IMAGE_API_KEY_FILE"),
         model=settings.image_model,
         dimension=settings.image_dimension,
         batch_inputs=32,
@@ -98,23 +96,7 @@ def _clip(
 def _store(
     settings: ImageSettings, chosen: VectorSettings, data_dir: Path, name: str, *, wide: bool, upkeep: bool
 ) -> VectorStore:
-    length = SPACES[WIDE] if wide else NARROW
-    suffix = "multimodal" if wide else "images"
-    if chosen.vector_store == "lancedb":
-        from shared.adapters.lancedb_vectors import LanceVectors
-
-        table = f"{chosen.vector_index or 'vectors'}_{suffix}"
-        return LanceVectors(data_dir / "vectors", name, length, table=table, upkeep=upkeep)
-    if chosen.vector_store == "milvus":
-        from shared.adapters.milvus_vectors import MilvusVectors
-
-        token = ""
-        if chosen.milvus_token_file is not None:
-            token = read_secret(chosen.milvus_token_file, "SHADOWTWIN_MILVUS_TOKEN_FILE")
-        collection = f"{chosen.vector_index or 'shadowtwin'}_{suffix}"
-        return MilvusVectors(chosen.milvus_uri, token, name, length, collection=collection)
-    from shared.adapters.pinecone_vectors import PineconeVectors
-
-    key = read_secret(chosen.pinecone_api_key_file, "SHADOWTWIN_PINECONE_API_KEY_FILE")
+    made_by = IndexIdentity(name, SPACES[WIDE] if wide else NARROW, FIRST_VERSION)
+    suffix = "_multimodal" if wide else "_images"
     host = settings.pinecone_multimodal_host if wide else settings.pinecone_image_host
-    return PineconeVectors(api_key=key, host=host, embedder=name, dimension=length)
+    return named_store(chosen, data_dir, made_by, suffix=suffix, host=host, upkeep=upkeep)

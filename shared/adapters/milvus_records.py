@@ -16,6 +16,7 @@ import msgspec
 from shared.adapters.lancedb_table import key_of
 from shared.adapters.pinecone_records import CUT_MARK, chapter_paths, id_part
 from shared.errors import ConfigurationError
+from shared.gathering import packed
 from shared.ports import VectorFilter, VectorRow
 
 MOST_BYTES = 65_535
@@ -72,17 +73,11 @@ def to_row(entity: Mapping[str, Any]) -> VectorRow:
 
 def batches(entities: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     """The entities in requests that keep both limits."""
-    batch: list[dict[str, Any]] = []
-    weight = 0
-    for entity in entities:
-        size = len(entity["text"].encode()) + len(entity["meta"].encode()) + 4 * len(entity["vector"]) + 1_000
-        if batch and (len(batch) == ROWS_PER_UPSERT or weight + size > BYTES_PER_UPSERT):
-            yield batch
-            batch, weight = [], 0
-        batch.append(entity)
-        weight += size
-    if batch:
-        yield batch
+    return packed(entities, _bytes, most=ROWS_PER_UPSERT, heaviest=BYTES_PER_UPSERT)
+
+
+def _bytes(entity: Mapping[str, Any]) -> int:
+    return len(entity["text"].encode()) + len(entity["meta"].encode()) + 4 * len(entity["vector"]) + 1_000
 
 
 def generation_filter(document_id: str, generation: str, kind: str | None) -> str:

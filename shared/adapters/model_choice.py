@@ -14,7 +14,7 @@ from shared.adapters.openai_models import OpenAIModels
 from shared.errors import ConfigurationError
 from shared.models import Models
 from shared.ports import Storage
-from shared.settings import read_secret
+from shared.settings import read_optional_secret
 
 
 class ModelSettings(BaseSettings):
@@ -61,12 +61,9 @@ def choose_models(settings: ModelSettings, storage: Storage | None, nats_url: st
         raise ConfigurationError(
             "misconfigured", "The openai analyzer needs SHADOWTWIN_MODEL_BASE_URL and SHADOWTWIN_MODEL_NAME."
         )
-    key = ""
-    if settings.model_api_key_file is not None:
-        key = read_secret(settings.model_api_key_file, "SHADOWTWIN_MODEL_API_KEY_FILE")
     endpoint = ModelEndpoint(
         base_url=settings.model_base_url,
-        api_key=key,
+        api_key=read_optional_secret(settings.model_api_key_file, "SHADOWTWIN_MODEL_API_KEY_FILE"),
         model=settings.model_name,
         vision_model=settings.model_vision_name,
         purposes=settings.model_purposes,

@@ -27,6 +27,7 @@ from shared.adapters.model_prices import Prices
 from shared.adapters.model_tokens import estimate_tokens
 from shared.adapters.openai_client import OpenAIClient
 from shared.errors import BudgetExceeded, ConfigurationError, ModelAnswerError, Paused, ShadowtwinError, TransientError
+from shared.gathering import packed
 from shared.ports import FIRST_VERSION
 
 __all__ = ["EmbeddingEndpoint", "OpenAIEmbedder", "estimate_tokens"]
@@ -138,18 +139,9 @@ class OpenAIEmbedder:
 
     def _batches(self, texts: Sequence[str]) -> Iterator[dict[int, str]]:
         """Texts by position; a blank one becomes a dot, because the API refuses empty input."""
-        batch: dict[int, str] = {}
-        tokens = 0
-        for position, text in enumerate(texts):
-            size = self.size_of(text)
-            full = len(batch) >= self._endpoint.batch_inputs or tokens + size > self._endpoint.batch_tokens
-            if batch and full:
-                yield batch
-                batch, tokens = {}, 0
-            batch[position] = text.encode("utf-8", "replace").decode() if text.strip() else "."
-            tokens += size
-        if batch:
-            yield batch
+        inputs, tokens = self._endpoint.batch_inputs, self._endpoint.batch_tokens
+        for batch in packed(enumerate(texts), lambda placed: self.size_of(placed[1]), most=inputs, heaviest=tokens):
+            yield {at: text.encode("utf-8", "replace").decode() if text.strip() else "." for at, text in batch}
 
     async def _settle(
         self, batch: dict[int, str], *, alone: bool

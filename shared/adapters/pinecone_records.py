@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from shared.errors import ConfigurationError
+from shared.gathering import packed
 from shared.ports import VectorFilter, VectorRow
 
 MOST_VECTORS = 1_000
@@ -73,17 +74,7 @@ def from_metadata(metadata: Mapping[str, Any], vector: list[float]) -> VectorRow
 
 def batches(vectors: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     """The vectors in requests that keep both limits."""
-    batch: list[dict[str, Any]] = []
-    weight = 0
-    for vector in vectors:
-        size = len(msgspec.json.encode(vector)) + 1
-        if batch and (len(batch) == MOST_VECTORS or weight + size > MOST_BYTES):
-            yield batch
-            batch, weight = [], 0
-        batch.append(vector)
-        weight += size
-    if batch:
-        yield batch
+    return packed(vectors, lambda vector: len(msgspec.json.encode(vector)) + 1, most=MOST_VECTORS, heaviest=MOST_BYTES)
 
 
 def conditions(where: VectorFilter) -> dict[str, Any] | None:

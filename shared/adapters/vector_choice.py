@@ -7,12 +7,13 @@ from typing import Literal
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.adapters.index_identity import IndexIdentity
 from shared.adapters.model_limits import ModelLimits
 from shared.adapters.model_prices import Prices
 from shared.adapters.open_on_use import OpenOnUse
 from shared.errors import ConfigurationError
 from shared.ports import FIRST_VERSION, Embedder, VectorStore
-from shared.settings import read_secret
+from shared.settings import read_optional_secret, read_secret
 
 
 class VectorSettings(BaseSettings):
@@ -87,50 +88,32 @@ def choose_embedder(settings: VectorSettings, limits: ModelLimits | None = None)
 
 def choose_vectors(settings: VectorSettings, data_dir: Path, embedder: Embedder, *, upkeep: bool = True) -> VectorStore:
     """The vector store, opened at its first use; `upkeep` says whether this process compacts it when idle."""
+    identity = IndexIdentity(embedder.name, embedder.dimension, embedder.version)
+    return OpenOnUse(named_store(settings, data_dir, identity, host=settings.pinecone_host, upkeep=upkeep))
+
+
+def named_store(
+    settings: VectorSettings, data_dir: Path, made_by: IndexIdentity, *, suffix: str = "", host: str, upkeep: bool
+) -> VectorStore:
+    """A store of the kind that the settings name, for vectors of that embedder. `suffix` makes it another table or
+    collection, `host` is its index at Pinecone. Raises ConfigurationError for an incomplete setting."""
+    name, dimension, version = made_by
     if settings.vector_store == "lancedb":
         from shared.adapters.lancedb_vectors import LanceVectors
 
-        return OpenOnUse(
-            LanceVectors(
-                data_dir / "vectors",
-                embedder.name,
-                embedder.dimension,
-                table=settings.vector_index or "vectors",
-                version=embedder.version,
-                upkeep=upkeep,
-            )
-        )
+        table = f"{settings.vector_index or 'vectors'}{suffix}"
+        return LanceVectors(data_dir / "vectors", name, dimension, table=table, version=version, upkeep=upkeep)
     if settings.vector_store == "milvus":
-        return OpenOnUse(_milvus(settings, embedder))
-    if not settings.pinecone_host:
+        if not settings.milvus_uri:
+            raise ConfigurationError("misconfigured", "Milvus needs SHADOWTWIN_MILVUS_URI, as http://host:19530.")
+        from shared.adapters.milvus_vectors import MilvusVectors
+
+        token = read_optional_secret(settings.milvus_token_file, "SHADOWTWIN_MILVUS_TOKEN_FILE")
+        collection = f"{settings.vector_index or 'shadowtwin'}{suffix}"
+        return MilvusVectors(settings.milvus_uri, token, name, dimension, version=version, collection=collection)
+    if not host:
         raise ConfigurationError("misconfigured", "Pinecone needs SHADOWTWIN_PINECONE_HOST, the index's own address.")
     from shared.adapters.pinecone_vectors import PineconeVectors
 
     key = read_secret(settings.pinecone_api_key_file, "SHADOWTWIN_PINECONE_API_KEY_FILE")
-    return OpenOnUse(
-        PineconeVectors(
-            api_key=key,
-            host=settings.pinecone_host,
-            embedder=embedder.name,
-            dimension=embedder.dimension,
-            version=embedder.version,
-        )
-    )
-
-
-def _milvus(settings: VectorSettings, embedder: Embedder) -> VectorStore:
-    if not settings.milvus_uri:
-        raise ConfigurationError("misconfigured", "Milvus needs SHADOWTWIN_MILVUS_URI, as http://host:19530.")
-    from shared.adapters.milvus_vectors import MilvusVectors
-
-    token = ""
-    if settings.milvus_token_file is not None:
-        token = read_secret(settings.milvus_token_file, "SHADOWTWIN_MILVUS_TOKEN_FILE")
-    return MilvusVectors(
-        settings.milvus_uri,
-        token,
-        embedder.name,
-        embedder.dimension,
-        version=embedder.version,
-        collection=settings.vector_index or "shadowtwin",
-    )
+    return PineconeVectors(api_key=key, host=host, embedder=name, dimension=dimension, version=version)

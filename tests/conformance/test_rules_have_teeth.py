@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from services.gateway import callbacks, reports, secrets
+from services.gateway import callbacks, report_commands, reports, secrets
 from services.gateway.health import finding, rules, steps
 from services.ingestor import chapters, chunks, ingestion, run, windows
 from services.ingestor.chunks import chunk_id as original_id
@@ -150,7 +150,7 @@ def unclamped(patch: Patch) -> None:
     def entry(body: Any) -> dict[str, Any]:
         return {"phase": body.phase, "message": body.message, "progress": body.progress}
 
-    patch.setattr(callbacks, "progress_entry", entry)
+    patch.setattr(report_commands, "progress_entry", entry)
     patch.setattr(reports, "progress_entry", entry)
 
 

@@ -11,6 +11,7 @@ from types import TracebackType
 
 import httpx
 
+from infra.faults.background import Background
 from infra.faults.bench import Bench
 from infra.faults.checker import Accepted
 from infra.faults.http_proxy import Exchange
@@ -28,7 +29,7 @@ LONGEST_WAIT = 1.5
 """Seconds between a claim and the kill, at most: longer than a document takes."""
 
 
-class Watcher:
+class Watcher(Background):
     """Searches each document in turn, without a pause; `faults` says what no search may show."""
 
     def __init__(self, world: World, documents: list[str]) -> None:
@@ -38,7 +39,6 @@ class Watcher:
         self.searches = 0
         self.switches = 0
         self._last: dict[str, int] = {}
-        self._task: asyncio.Task[None] | None = None
 
     def learn(self, name: str) -> None:
         """The chunks of every document as they are now are one generation, called so."""
@@ -50,20 +50,15 @@ class Watcher:
                 raise Violated([f"{document_id} has the same chunks in two generations ({name})"])
             self.generations[document_id].append(ids)
 
-    async def __aenter__(self) -> Watcher:
-        self._task = asyncio.create_task(self._run())
-        return self
-
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await super().__aexit__(kind, error, trace)
         if self.faults and error is None:
             raise Violated(self.faults)
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Search until it is cancelled."""
         async with httpx.AsyncClient(base_url=self._world.stack.api_url, timeout=60, trust_env=False) as http:
             while True:
                 for document_id in self._documents:

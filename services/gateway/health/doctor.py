@@ -13,6 +13,7 @@ from services.gateway.health.advice import advice_for
 from services.gateway.health.facts import Examined, Examiner
 from services.gateway.health.patterns import Patterns
 from services.gateway.health.rules import STATUSES, Selection
+from services.gateway.walking import every_document
 from shared.document import Document
 from shared.errors import RequestError
 from shared.ports import DocumentStore
@@ -75,13 +76,8 @@ class Doctor:
                 raise RequestError("not_found", "There is no such document.")
             yield document
             return
-        cursor = None
-        while True:
-            documents, cursor = await self._documents.find(selection.library_id, cursor, READ)
-            for document in documents:
-                yield document
-            if cursor is None:
-                return
+        async for document in every_document(self._documents, selection.library_id, READ):
+            yield document
 
 
 class Run:

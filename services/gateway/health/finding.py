@@ -6,7 +6,6 @@ theirs, even if the bytes are equal.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import AsyncIterator, Mapping
 
@@ -14,7 +13,7 @@ import msgspec
 
 from services.gateway.health.rules import Place
 from services.gateway.twin_records import RECORD
-from shared import twin
+from shared import reading, twin
 from shared.document import Document
 from shared.errors import RequestError, ShadowtwinError
 from shared.object_keys import key_variants
@@ -122,10 +121,7 @@ async def matches(storage: Storage, key: str, document: Document) -> bool:
 
 async def digest(storage: Storage, key: str) -> str:
     """SHA-256 of an object, in hex; "" when it cannot be read."""
-    found = hashlib.sha256()
     try:
-        async for piece in storage.stream(key):
-            found.update(piece)
+        return await reading.digest(storage, key)
     except ShadowtwinError:
         return ""
-    return found.hexdigest()

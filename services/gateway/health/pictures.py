@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from services.gateway.health.finding import digest, size_of
-from shared import twin
+from shared import reading, twin
 from shared.document import Document
 from shared.errors import ShadowtwinError
 from shared.job import Artefact, StepName
@@ -105,16 +105,11 @@ async def listed(document: Document, storage: Storage) -> AsyncIterator[Listed]:
     artefact = document.artefacts.get(ROLE)
     if artefact is None:
         return
-    rest = b""
     try:
-        async for piece in storage.stream(artefact.key):
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in filter(None, lines):
-                yield _row(line)
+        async for line in reading.lines(storage, artefact.key):
+            yield _row(line)
     except ShadowtwinError:
         return
-    if rest.strip():
-        yield _row(rest)
 
 
 def _row(line: bytes) -> Listed:

@@ -12,6 +12,7 @@ from services.gateway.composition import Gateway
 from services.gateway.document_state import shown
 from services.gateway.searching import SearchRequest
 from services.gateway.web import answer, body_of
+from shared import reading
 from shared.document import Document, document_id_for
 from shared.errors import RequestError
 
@@ -121,17 +122,12 @@ async def rows_of(
     seen = 0
     if artefact is None:
         return rows, None
-    rest = b""
-    async for piece in gateway.storage.stream(artefact.key):
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            if not line:
-                continue
-            if len(rows) == limit:
-                return rows, seen
-            seen += 1
-            if seen > after:
-                rows.append(msgspec.json.decode(line))
+    async for line in reading.lines(gateway.storage, artefact.key):
+        if len(rows) == limit:
+            return rows, seen
+        seen += 1
+        if seen > after:
+            rows.append(msgspec.json.decode(line))
     return rows, None
 
 

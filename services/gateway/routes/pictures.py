@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from services.gateway.composition import Gateway
 from services.gateway.routes.documents import document_of
 from services.gateway.web import answer
-from shared import twin
+from shared import reading, twin
 from shared.document import Document
 from shared.errors import RequestError
 
@@ -88,13 +88,6 @@ async def _file(gateway: Gateway, document: Document, folder: str, name: str) ->
 async def _lines(gateway: Gateway, document: Document) -> AsyncIterator[bytes]:
     """The rows of images.jsonl; none when the document has no such file."""
     artefact = document.artefacts.get("images")
-    if artefact is None:
-        return
-    rest = b""
-    async for piece in gateway.storage.stream(artefact.key):
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            if line:
-                yield line
-    if rest.strip():
-        yield rest
+    if artefact is not None:
+        async for line in reading.lines(gateway.storage, artefact.key):
+            yield line
