@@ -6,6 +6,7 @@ import re
 
 from services.extractor.reader.grids import Table
 from services.extractor.reader.headings import Headings
+from services.extractor.reader.openings import begins_entry, ends_sentence, opens_block
 from services.extractor.reader.piece import BULLET, CAPTION, TICK, Piece, solid
 from services.extractor.reader.rows import Row
 from services.extractor.reader.styles import Styles, is_numbered
@@ -18,16 +19,8 @@ _CHAPTER = re.compile(
     r"^(?:chapter|kapitel|appendix|anhang|part|teil|chapitre|cap[ií]tulo|capitolo|annexe?)\s+[\dA-Z]{1,4}$", re.I
 )
 _LABEL = re.compile(r"^\w+\.?\s?[\dA-Z][\w.\-]{0,6}[.:]?$")
-_SECTION = re.compile(r"^\d{1,2}(?:\.\d{1,3}){1,6}\.?\s+[^\W\d_]")
 _ADDRESS = re.compile(r"@|^(?:https?://|www\.)")
 _WEB = re.compile(r"\s(?:https?://|www\.)")
-_CLOSERS = "\"'”’)»]"
-_STOPS = frozenset(".!?:;。！？：؟…")
-
-
-def _ends_sentence(text: str) -> bool:
-    """Whether `text` ends with a sentence, looked at from its end."""
-    return text.rstrip(_CLOSERS)[-1:] in _STOPS
 
 
 class Region:
@@ -40,6 +33,7 @@ class Region:
         self.right = max((row.x1 for row in plain), default=0.0)
         self.headings = Headings(plain, styles, page)
         self.pieces: list[Piece] = []
+        self.unfinished: Piece | None = None  # an entry of a table of contents whose page number is still to come
 
     def pieces_of(self) -> list[Piece]:
         """The blocks of the region in order."""
@@ -63,8 +57,12 @@ class Region:
             self._code(row, last)
             return
         fresh = last is None or before is None or self._breaks(row, before, last, text)
-        if last is not None and last.kind == "caption" and _LABEL.match(last.text) and not _ends_sentence(text):
+        if last is not None and last.kind == "caption" and _LABEL.match(last.text) and not ends_sentence(text):
             last.add(row, text)
+            return
+        if after is not None and begins_entry(row, after, text, last):
+            self.unfinished = Piece("list", row, "- " + text)
+            self.pieces.append(self.unfinished)
             return
         level = self.headings.level(row, before, after, text, last)
         if level:
@@ -74,7 +72,11 @@ class Region:
             self.pieces.append(Piece("caption", row, text))
             return
         if text.count(" ... ") and text[-1].isdigit():  # an entry of a table of contents
-            self.pieces.append(Piece("list", row, "- " + text))
+            if last is not None and last.kind == "list" and self.unfinished is last:
+                last.add(row, text.lstrip())
+                self.unfinished = None
+            else:
+                self.pieces.append(Piece("list", row, "- " + text.lstrip()))
         elif fresh or (last is not None and last.kind in ("heading", "code", "table")):
             self._start(row, text, last)
         elif last is not None:
@@ -105,9 +107,10 @@ class Region:
     def _start(self, row: Row, text: str, last: Piece | None) -> None:
         bullet = BULLET.match(text)
         number = None if bullet else _NUMBER.match(text) or TICK.match(text)
-        if bullet and len(text) > bullet.end():
+        noted = row.size < 0.93 * self.styles.body and row.y0 > 0.5 * self.height
+        if bullet and len(text) > bullet.end() and not (noted and text[0] == "*"):
             piece = Piece("list", row, "- " + text[bullet.end() :])
-        elif row.size < 0.93 * self.styles.body and row.y0 > 0.5 * self.height and _FOOTNOTE.match(text):
+        elif noted and _FOOTNOTE.match(text):
             piece = Piece("footnote", row, text)
         elif number:
             sign = "- " if text[0] == "[" else ""
@@ -140,7 +143,8 @@ class Region:
             text += " " * max(1 if text else 0, min(60, round((cell.x0 - end) / width))) + cell.text
             end = cell.x1
         if last is not None and last.kind == "code":
-            last.add(row, text)
+            apart = row.base - last.rows[-1].base > 1.6 * self.headings.pitch(row)
+            last.add(row, "\n" + text if apart else text)
         else:
             self.pieces.append(Piece("code", row, text))
 
@@ -151,27 +155,47 @@ class Region:
             return True
         if last.text[-1] in "./-_" and is_broken_address(last.text, text):
             return False
-        if BULLET.match(text) or _SECTION.match(text) or TICK.match(text):
+        sentence = ends_sentence(last.text)
+        if BULLET.match(text) or opens_block(text, last.text, sentence=sentence):
             return True
         filled = before.x1 > self.right - 0.06 * (self.right - self.left)
         if not filled and len(row.cells) == len(before.cells) == 2 and abs(row.cells[1].x0 - before.cells[1].x0) < 2:
             return True  # a term and what it means
-        if _NUMBER.match(text) and (last.kind == "list" or _ends_sentence(last.text)):
+        if _NUMBER.match(text) and (last.kind == "list" or sentence):
             return True
         if last.kind in ("footnote",) and _FOOTNOTE.match(text) and abs(row.x0 - last.rows[0].x0) < 4:
             return True
         if last.kind == "list":
-            ended = before.x1 < self.right - 0.15 * (self.right - self.left) or _ends_sentence(last.text)
-            return row.x0 < last.rows[0].x0 - 3 and ended
+            return self._leaves_list(row, before, last, sentence=sentence)
+        if sentence and not text[0].islower() and self._had_room(row, before, last):
+            return True
         width = self.right - self.left
         short = before.x1 < self.right - max(0.22 * width, 20)
         indented = row.x0 > before.x0 + 0.8 * row.size and row.x0 < before.x0 + 5 * row.size
         if row.cells[0].rtl:
             short = before.x0 > self.left + max(0.22 * width, 20)
             indented = row.x1 < before.x1 - 0.8 * row.size
-        if indented and (len(last.rows) > 1 or _ends_sentence(last.text)) and before.x0 < self.left + 0.5 * width:
+        if indented and (len(last.rows) > 1 or sentence) and before.x0 < self.left + 0.5 * width:
             return True
-        return short and (_ends_sentence(last.text) or not text[0].islower()) and width > 100
+        return short and (sentence or not text[0].islower()) and width > 100
+
+    def _leaves_list(self, row: Row, before: Row, last: Piece, *, sentence: bool) -> bool:
+        """Whether `row` stands behind the item above it rather than in it."""
+        start = last.rows[0].x0
+        if row.x0 < start - 3:
+            return sentence or (
+                before.x1 < self.right - 0.15 * (self.right - self.left) and self._had_room(row, before, last)
+            )
+        indented = len(last.rows) > 1 and all(other.x0 < start - 3 for other in last.rows[1:])
+        return indented and sentence  # only the first lines of items and of paragraphs are set in
+
+    def _had_room(self, row: Row, before: Row, last: Piece) -> bool:
+        """Whether the first word of `row` would have found room on the line above, had the paragraph gone on."""
+        if row.cells[0].rtl or before.table is not None:
+            return False
+        right = max(other.x1 for other in last.rows) if len(last.rows) > 1 else self.right
+        letters = len(row.text.split(None, 1)[0]) + 1
+        return before.x1 + letters * (row.x1 - row.x0) / len(row.text) + row.size < max(right, row.x1)
 
     def _add_heading(self, row: Row, text: str, level: int, last: Piece | None, before: Row | None) -> None:
         goes_on = (
@@ -239,6 +263,6 @@ def _goes_on(last: Piece, piece: Piece) -> bool:
         and piece.y0 < last.y1 - 20
         and piece.x0 > last.x0
         and abs(last.size - piece.size) < 0.5
-        and not _ends_sentence(last.text)
+        and not ends_sentence(last.text)
         and (piece.text[0].islower() or last.text[-1] in "-\u2010\u00ad–")
     )

@@ -9,9 +9,11 @@ from services.extractor.reader.forms import FIELD
 from services.extractor.reader.labels import is_address, is_dateline, is_label
 from services.extractor.reader.piece import BULLET, CAPTION, TICK, Piece, solid
 from services.extractor.reader.rows import Row
-from services.extractor.reader.styles import Styles, is_numbered
+from services.extractor.reader.styles import Styles, is_numbered, plain, without_number
 
 _ITEM = re.compile(r"^(?:\(?(?:\d{1,3}|[a-z]|[ivx]{1,4})[.)]|[•●○◦▪■–-])\s")
+_LONG = 33.0  # ems: the length of a line of text in any script
+_APART = 3.0  # ems
 _ENDS = frozenset(".!?:;。！？：؟…\"'”’)»]|")
 
 
@@ -57,10 +59,12 @@ class Headings:
             or is_address(text)
             or (row.size < 1.25 * styles.body and is_label(text))
             or (len(text) == 1 and text.isascii())
+            or (text[0] in "(（" and text[-1] in ")）" and not is_numbered(text) and not _follows(row, before, last))
+            or (len(row.cells) == 2 and row.size < 1.4 * styles.body and _is_parted(row, text))
             or (self.page == 1 and is_dateline(text))
         ):
             return 0
-        bold = sum([cell.bold for cell in row.cells]) >= 0.85 * solid(text)
+        bold = is_bold(row) and not _runs_in(row, after)
         if large:
             if not bold and self._among_alike(row, before, after, last):
                 return 0
@@ -82,7 +86,7 @@ class Headings:
         if row.size >= 1.25 * self.styles.body:
             return False
         alike = after is not None and abs(after.size - row.size) < 0.3 and after.base - row.base < 1.5 * row.size
-        return alike and len(row.text) > 70
+        return alike and (len(row.text) > 70 or row.x1 - row.x0 > _LONG * row.size)
 
     def _small(self, row: Row, before: Row | None, after: Row | None, text: str, last: Piece | None, bold: bool) -> int:
         """A heading in body size: set apart by weight, by numbering in another font, or in capitals."""
@@ -144,6 +148,32 @@ class Headings:
     def _goes_on(self, before: Row, last: Piece) -> bool:
         """Whether the line above is full and ends within a sentence."""
         return before.x1 > self.right - 0.06 * (self.right - self.left) and last.text[-1] not in _ENDS
+
+
+def is_bold(row: Row) -> bool:
+    """Whether `row` is set in bold type, but for a sign or a number."""
+    return sum([cell.bold for cell in row.cells]) >= 0.85 * solid(row.text)
+
+
+def _follows(row: Row, before: Row | None, last: Piece | None) -> bool:
+    """Whether `row` may be the next line of a heading."""
+    return (
+        last is not None and before is not None and last.kind == "heading" and row.base - before.base < 1.7 * row.size
+    )
+
+
+def _runs_in(row: Row, after: Row | None) -> bool:
+    """Whether the text that `row` is the bold head of begins at its end: "CONTACT: Ian", and goes on below."""
+    head, colon, rest = row.text.rpartition(": ")
+    if not colon or after is None or is_bold(after):
+        return False
+    return len(head) < sum([cell.bold for cell in row.cells]) <= len(row.text) - len(rest) + 1 and len(rest) > 1
+
+
+def _is_parted(row: Row, text: str) -> bool:
+    """Whether the two cells of `row` stand far apart and the first is no number of the second: labels of a form."""
+    wide = row.cells[1].x0 - row.cells[0].x1 > _APART * row.size
+    return wide and without_number(text) == plain(text) and len(row.cells[0].text) > 3
 
 
 def _pitches(rows: list[Row]) -> tuple[dict[int, float], dict[int, float]]:

@@ -19,6 +19,7 @@ _ADMONITION = re.compile(
     re.I,
 )
 _ADDRESS = re.compile(r"\S@\S|https?://|\bwww\.\S")
+_PHONE = re.compile(r"^\W*(?:tel|tél|phone|telephone|telefon|téléphone|fax|mobile?)\.?\s*:?\s*[+(]?\d", re.I)
 _LABEL_LENGTH = 40
 _VERSION = re.compile(r"^\W*(?:version|release|revision|ver\.?|rev\.?|v\.?)\s?\d[\w.\-]*\W*", re.I)
 _MONTH = re.compile(
@@ -40,8 +41,10 @@ def is_label(text: str) -> bool:
 
 
 def is_address(text: str) -> bool:
-    """Whether `text` holds an e-mail or web address."""
-    return ("@" in text or "://" in text or "www." in text) and _ADDRESS.search(text) is not None
+    """Whether `text` holds an e-mail or web address, or is a telephone number."""
+    if ("@" in text or "://" in text or "www." in text) and _ADDRESS.search(text):
+        return True
+    return text[-1:].isdigit() and _PHONE.match(text) is not None
 
 
 @lru_cache(128)

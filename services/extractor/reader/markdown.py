@@ -11,7 +11,7 @@ from services.extractor.reader.piece import Piece
 from services.extractor.reader.sheet import Link, Sheet
 
 _TAG = re.compile(r"<(?=[A-Za-z/!])")
-_START = re.compile(r"^(#|>|```|~~~|\[[^\]]{1,200}\]:)")
+_START = re.compile(r"^(#|>|[*+-]\s|```|~~~|\[[^\]]{1,200}\]:)")
 
 
 def write(pieces: list[Piece], sheet: Sheet) -> tuple[str, list[Block]]:

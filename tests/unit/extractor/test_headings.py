@@ -150,3 +150,38 @@ def test_the_short_last_line_of_a_caption_over_columns_belongs_to_it() -> None:
     text = paper.markdown()
     assert text.split("\n\n")[0].endswith("and its last words")
     assert text.index("left 11") < text.index("right 0")
+
+
+def _kinds(paper: Paper) -> dict[str, str]:
+    page = paper.pages()[0]
+    return {page.markdown[block.start : block.end].lstrip("# "): block.kind for block in page.blocks}
+
+
+def test_two_labels_of_a_form_on_one_line_are_no_heading() -> None:
+    paper = Paper()
+    paper.lines(60, 100, prose(6))
+    paper.line(60, 200, "CASE NUMBER", 12)
+    paper.line(320, 200, "DATE OF DISCHARGE", 12)
+    paper.lines(60, 230, prose(6))
+    assert "heading" not in _kinds(paper).values()
+
+
+def test_a_bold_label_that_runs_into_its_text_is_no_heading() -> None:
+    paper = Paper()
+    paper.lines(60, 100, prose(6))
+    paper.line(60, 200, "FOR ANY FURTHER INFORMATION CONTACT:", 10, "hebo")
+    paper.line(287, 200, "Ian")
+    paper.lines(60, 212, prose(6))
+    assert "FOR ANY FURTHER INFORMATION CONTACT: Ian the reader" in paper.markdown()
+
+
+def test_remarks_in_brackets_and_telephone_numbers_are_no_headings() -> None:
+    paper = Paper()
+    paper.line(60, 80, "A title", 20)
+    paper.lines(60, 120, prose(12))
+    paper.line(60, 300, "(Numbers in thousands)", 13)
+    paper.line(60, 350, "Tel.: 04.66.38.61.58", 13, "hebo")
+    paper.lines(60, 400, prose(12))
+    kinds = _kinds(paper)
+    assert kinds["A title"] == "heading"
+    assert (kinds["(Numbers in thousands)"], kinds["Tel.: 04.66.38.61.58"]) == ("paragraph", "paragraph")
