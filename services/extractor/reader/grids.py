@@ -10,6 +10,7 @@ from services.extractor.reader.sheet import Rule, Segment, Sheet
 from services.extractor.reader.text import drop_leaders, join
 
 _APART = 6.0
+_TORN = 0.3  # the most of the lines in a table that its upright lines may cross
 _BEGUN = 2  # upright lines of two columns at least
 
 
@@ -136,6 +137,8 @@ class _Grid:
         real = [index for index, band in enumerate(bands) if band and len(walls[index]) > 2]
         if not real:
             return None
+        if _cut_through(bands, walls) > max(1.0, _TORN * len(inside)):
+            return None  # boxes that lie over each other, their edges crossing the text of one
         rows: list[list[str]] = []
         used: list[Segment] = []
         for index in range(real[0], real[-1] + 1):  # a title above and notes below are no rows
@@ -185,6 +188,22 @@ class _Grid:
             middle = (self.xs[column] + self.xs[column + 1]) / 2
             if text and not any(line.x0 - 2 <= middle <= line.x1 + 2 for line in here):
                 above[column], row[column] = join(above[column], text), ""
+
+
+def _cut_through(bands: list[list[Segment]], walls: list[list[float]]) -> int:
+    """How many lines of text have a wall within a word or between words set as usual."""
+    return sum(
+        any(segment.x0 + 2 < wall < segment.x1 - 2 and not _has_blank(segment, wall) for wall in own[1:-1])
+        for band, own in zip(bands, walls, strict=True)
+        for segment in band
+    )
+
+
+def _has_blank(segment: Segment, wall: float) -> bool:
+    """Whether a blank between the parts of `segment` lies at `wall`."""
+    before = [part for part in segment.parts or () if part[0] + part[1] < 2 * wall]
+    behind = [part for part in segment.parts or () if part[0] + part[1] >= 2 * wall]
+    return bool(before and behind) and _is_open(before, behind, wall, segment.size)
 
 
 def _cut(band: list[Segment], walls: list[float]) -> list[Segment]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from services.extractor.reader.grids import take_grids
 from services.extractor.reader.lattice import apart, is_value
 from services.extractor.reader.rows import Row
-from services.extractor.reader.sheet import Segment
+from services.extractor.reader.sheet import Rule, Segment, Sheet
 from services.extractor.reader.text import drop_leaders
 from tests.unit.extractor.papers import Paper, prose
 
@@ -207,3 +208,15 @@ def test_text_between_shaded_titles_is_no_row() -> None:
         paper.line(204, 120 + 32 * number, "Note")
     paper.lines(64, 145, prose(2, 1, 9), step=12)
     assert "|" not in paper.markdown()
+
+
+def test_boxes_that_lie_over_each_other_make_no_table_of_the_text_in_one() -> None:
+    sheet = Sheet(1, 720, 540, 0)
+    boxes = [(22, 491, 618, 532), (25, 182, 695, 244), (24, 485, 297, 532), (0, 294, 487, 540), (58, 261, 665, 504)]
+    sheet.rules = [Rule(*box) for box in boxes]
+    texts = ["Did you know", *(f"{line} and so on" for line in prose(6, width=11))]
+    for number, text in enumerate(texts):
+        base = 292.0 + 30 * number
+        x0, x1 = (258, 462) if number == 0 else (70, 650)
+        sheet.segments.append(Segment(x0, base - 16, x1, base + 5, base, 20, text, "Lato", number))
+    assert take_grids(sheet) == sheet.segments
