@@ -16,8 +16,8 @@ from shared.adapters.lancedb_table import ATTEMPTS, LanceTable
 from shared.errors import TransientError
 from shared.ports import VectorFilter
 
-LEAST_ROWS = 20_000
-"""Rows from which on the vectors have an index; exact search over fewer takes a few milliseconds."""
+LEAST_ROWS = 5_000
+"""Rows from which on the vectors have an index; at 10,000 it halves the time of a search, and takes half a second."""
 PARTITION_ROWS = 4_096
 GROWTH = 4
 """The index is trained anew when the table has become so many times larger than its partitions are meant for."""
@@ -61,7 +61,7 @@ async def tend_vector_index(table: LanceTable) -> None:
     """Train the index of the vectors if there is none for so many rows; takes seconds for 100,000. Raises
     TransientError when writers are always faster."""
     rows = await table.table.count_rows()
-    wanted = rows // PARTITION_ROWS
+    wanted = max(rows // PARTITION_ROWS, 1)
     present = _partitions(await table.table.list_indices())
     best = max(present, default=0)
     if rows >= LEAST_ROWS and best * GROWTH <= wanted:
