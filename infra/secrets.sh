@@ -19,7 +19,19 @@ for service in extractor transformer ingestor; do
     separator=', '
 done >credentials.json
 printf '}\n' >>credentials.json
+# One API key with every scope: clients show client.token, the gateway has its hash (`./shadowtwin keys make` makes more).
+if [ ! -s client.token ]; then
+    id=$(od -An -N4 -tx1 /dev/urandom | tr -d ' \n')
+    printf 'stw_%s_%s' "$id" "$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')" >client.token
+    if command -v sha256sum >/dev/null 2>&1; then
+        hash=$(sha256sum <client.token)
+    else
+        hash=$(shasum -a 256 <client.token)
+    fi
+    printf '{"keys": [{"id": "%s", "hash": "%s", "scopes": ["read", "write", "operate"], "libraries": ["*"]}]}\n' \
+        "$id" "${hash%% *}" >api-keys.json
+fi
 # What the foreign worker wants to be shown (docs/external-workers.md): put it in; empty means nothing.
 [ -e external.token ] || : >external.token
 # Compose mounts them with this mode, and the containers run as another user: the closed folder keeps others out.
-chmod 644 ./*.token credentials.json
+chmod 644 ./*.token credentials.json api-keys.json

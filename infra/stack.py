@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from infra import api_keys
 from infra.nats_binary import find_or_install
 from infra.stack_files import WORKERS, make_credentials, running_stack
 
@@ -134,6 +135,11 @@ class Stack:
     ) -> None:
         self._stop()
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """How a client of this stack shows its key."""
+        return api_keys.headers(api_keys.own(self.data_dir / "secrets"))
+
     def _prepare(self) -> None:
         for name in ("logs", "secrets", "nats", "twins"):
             (self.data_dir / name).mkdir(parents=True, exist_ok=True)
@@ -163,6 +169,7 @@ class Stack:
         self._supervisor.start()
         state = {"apiUrl": self.api_url, "pid": os.getpid()}
         (self.data_dir / "stack.json").write_text(json.dumps(state))
+        api_keys.note_stack(self.api_url, self.data_dir)
 
     def _add(self, name: str, command: Callable[[], list[str]]) -> None:
         fds = [self._alive[0]]
@@ -182,6 +189,7 @@ class Stack:
 
     def _environment(self, name: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k in _PASSED or k.startswith("SHADOWTWIN_")}
+        kept.pop("SHADOWTWIN_API_KEY", None)  # the caller's own, for clients
         folder = self.data_dir / "secrets"
         env = {
             **kept,
@@ -198,6 +206,7 @@ class Stack:
             assert self._listener is not None
             env["SHADOWTWIN_LISTEN_FD"] = str(self._listener.fileno())
             env["SHADOWTWIN_SERVICE_CREDENTIALS_FILE"] = str(folder / "credentials.json")
+            env["SHADOWTWIN_API_KEYS_FILE"] = str(folder / api_keys.KEYS)
         elif name in WORKERS:
             env["SHADOWTWIN_SERVICE_TOKEN_FILE"] = str(folder / f"{name}.token")
         return env
@@ -260,6 +269,7 @@ class Stack:
         if self._listener is not None:
             self._listener.close()
         (self.data_dir / "stack.json").unlink(missing_ok=True)
+        api_keys.forget_stack(self.api_url)
         if self._lock is not None:
             self._lock.close()
 

@@ -6,10 +6,11 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+
+from infra.api_keys import make_own, write_private
 
 WORKERS = ("extractor", "transformer", "ingestor")
 
@@ -20,17 +21,10 @@ def make_credentials(folder: Path) -> None:
     for service in WORKERS:
         path = folder / f"{service}.token"
         if not path.exists():
-            _write_private(path, secrets.token_urlsafe(32))
+            write_private(path, secrets.token_urlsafe(32))
         hashes[service] = hashlib.sha256(path.read_text().strip().encode()).hexdigest()
-    _write_private(folder / "credentials.json", json.dumps(hashes))
-
-
-def _write_private(path: Path, content: str) -> None:
-    partial = path.with_suffix(".new")
-    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "w") as file:
-        file.write(content)
-    partial.replace(path)
+    write_private(folder / "credentials.json", json.dumps(hashes))
+    make_own(folder)
 
 
 @contextlib.contextmanager

@@ -80,6 +80,7 @@ CATALOGUE: dict[str, Entry] = {
     "schema_invalid": Entry(422, "The schema of records cannot be used.", "Correct what the message names."),
     "record_invalid": Entry(422, "The record does not fit its schema.", "Correct the field that the message names."),
     "unauthorized": Entry(401, "The credential is missing or wrong.", "Send the current credential."),
+    "forbidden": Entry(403, "The key does not allow this.", "Use a key with the scope that the route needs."),
     "not_found": Entry(404, "There is no such thing here.", "Check the id and the library."),
     "conflict": Entry(409, "The state has changed or forbids this.", "Read the current state and try again."),
     "job_open": Entry(409, "A job of this document is still open.", "Wait for it, or cancel it first."),

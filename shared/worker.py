@@ -16,6 +16,7 @@ from aiohttp import web
 from shared import route
 from shared.adapters.http_gateway import HttpGateway
 from shared.adapters.nats_bus import NatsBus
+from shared.adapters.nats_roll_call import answered_by
 from shared.aside import Aside
 from shared.events import JobEvent
 from shared.log import configure
@@ -53,6 +54,7 @@ async def run(
         phases = opened if isinstance(opened, Sequence) else [opened]
         gateway = HttpGateway(settings.gateway_url, settings.service_token())
         bus = NatsBus(settings.nats_url, service)
+        answered_by(bus.broker, service, settings.owner)
         aside = Aside(waits)
         serving = asyncio.create_task(_serve(bus, phases, gateway, settings.owner, concurrency, ready, aside))
         stopped = asyncio.create_task(stopping.wait())

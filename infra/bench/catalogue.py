@@ -45,7 +45,7 @@ def run(pdf: Path, scale: float, rates: Sequence[str] = ()) -> dict[str, Any]:
             "SHADOWTWIN_MODEL_NAME": "simulated",
         }
         with Stack(Path(name) / "data", settings=settings) as stack:
-            client = httpx.Client(base_url=stack.api_url, timeout=60, trust_env=False)
+            client = httpx.Client(base_url=stack.api_url, headers=stack.headers, timeout=60, trust_env=False)
             with client as http:
                 while http.get("/ready").status_code != 200:
                     time.sleep(0.05)

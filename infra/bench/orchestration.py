@@ -46,7 +46,8 @@ def run(jobs: int, settings: dict[str, str]) -> dict[str, Any]:
 async def _measure(stack: Stack, folder: Path, jobs: int) -> dict[str, Any]:
     write_sample(folder / "sample.pdf")
     pdf = (folder / "sample.pdf").read_bytes()
-    async with aiohttp.ClientSession(stack.api_url, timeout=aiohttp.ClientTimeout(total=120)) as http:
+    patience = aiohttp.ClientTimeout(total=120)
+    async with aiohttp.ClientSession(stack.api_url, headers=stack.headers, timeout=patience) as http:
         while (await http.get("/ready")).status != 200:
             await asyncio.sleep(0.05)
         await _load(http, pdf, 20, "warm")

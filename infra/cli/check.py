@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import httpx
 
+from infra.api_keys import headers, key_for
 from infra.cli.client import Client, client_for
 from infra.cli.doctor import printable
 from infra.cli.failure import CliError
@@ -35,8 +36,8 @@ def debug(arguments: argparse.Namespace) -> int:
     key = _key(arguments.api_key_file)
 
     async def run() -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        async with httpx.AsyncClient(base_url=arguments.api_url, headers=headers, timeout=30, trust_env=False) as http:
+        shown = headers(key or key_for(arguments.api_url))
+        async with httpx.AsyncClient(base_url=arguments.api_url, headers=shown, timeout=30, trust_env=False) as http:
             return await card(Client(http), arguments.id, library)
 
     return _shown(asyncio.run(run()), arguments.json)

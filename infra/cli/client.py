@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from infra.api_keys import headers, key_for
 from infra.cli.failure import CliError
 from infra.cli.local_transport import LocalTransport
 from infra.stack_files import running_stack
@@ -181,6 +182,8 @@ def _body(answer: httpx.Response) -> dict[str, Any]:
 
 def _refused(answer: httpx.Response) -> CliError:
     body = _body(answer)
+    if answer.status_code == 401:
+        body["hint"] = "Put an API key into SHADOWTWIN_API_KEY; a local stack's own is found by itself."
     code, detail = body.get("code", f"http_{answer.status_code}"), body.get("detail", answer.reason_phrase)
     return CliError(code, str(detail), str(body.get("hint", "")), 2 if answer.status_code < 500 else 1)
 
@@ -192,7 +195,7 @@ def _unreachable(error: httpx.HTTPError) -> CliError:
 @contextlib.asynccontextmanager
 async def remote(url: str) -> AsyncIterator[Client]:
     """A client of the gateway at that address."""
-    async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=url, headers=headers(key_for(url)), timeout=30, trust_env=False) as http:
         yield Client(http)
 
 

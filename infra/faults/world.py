@@ -79,7 +79,9 @@ class World(Visitor):
         try:
             await asyncio.to_thread(self.stack.__enter__)
             self._held.push_async_callback(asyncio.to_thread, self.stack.__exit__, None, None, None)
-            self.http = httpx.AsyncClient(base_url=self.stack.api_url, timeout=60, trust_env=False)
+            self.http = httpx.AsyncClient(
+                base_url=self.stack.api_url, headers=self.stack.headers, timeout=60, trust_env=False
+            )
             await self._held.enter_async_context(self.http)
             observer = Observer(self)
             await self._held.enter_async_context(observer)
@@ -185,7 +187,7 @@ class World(Visitor):
             await self.replaced("transformer", self.kill("transformer", signal.SIGTERM))
 
     def _violations(self, wanted: dict[str, Undisturbed]) -> list[str]:
-        with httpx.Client(base_url=self.stack.api_url, timeout=60, trust_env=False) as http:
+        with httpx.Client(base_url=self.stack.api_url, headers=self.stack.headers, timeout=60, trust_env=False) as http:
             job_ids = dict.fromkeys(one.job_id for one in self.accepted)
             seen = snapshot.take(http, self.folder, job_ids, self._secrets(), self._rows())
         return violations(Case(self.accepted, seen, wanted))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from services.gateway import composition
+from services.gateway.access import Door, guard
 from services.gateway.composition import Gateway
 from services.gateway.routes import (
     batches,
@@ -25,8 +26,8 @@ from services.gateway.routes import (
 )
 from services.gateway.settings import GatewaySettings
 from services.gateway.web import BodyLimit, install_errors
+from shared.version import VERSION
 
-VERSION = "0.1.0"
 FORM_BYTES = 1 << 20
 """Allowance for the other fields of an upload's form."""
 
@@ -39,9 +40,12 @@ def create_app(gateway: Gateway | None) -> FastAPI:
         app.add_middleware(BodyLimit, limit=gateway.settings.max_upload_bytes + FORM_BYTES)
     if gateway is not None:
         app.router.routes[:0] = workers.hot(workers.routes(gateway))
+        if gateway.keys is not None:
+            app.add_middleware(Door, keys=gateway.keys)
+    seen = [Depends(guard(gateway.jobs.get))] if gateway is not None else []
     read = (documents, catalogue, health, pictures, records, templates, system)
     for module in (batches, jobs, inspection, workers, external, *read):
-        app.include_router(module.routes(gateway))
+        app.include_router(module.routes(gateway), dependencies=seen)
     return app
 
 

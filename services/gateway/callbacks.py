@@ -84,6 +84,11 @@ class Callbacks:
         """Raise Unauthorized unless this is the credential of the service that may run the step."""
         secrets.check(token, self._credentials.get(SERVICE_OF.get(step, ""), ""))
 
+    def check_known(self, token: str | None) -> None:
+        """Raise Unauthorized unless this is any service's credential."""
+        if not any([secrets.matches([token], known) for known in self._credentials.values()]):
+            raise Unauthorized
+
     async def claim(self, job_id: str, request: ClaimRequest) -> tuple[Job, str]:
         """Grant the step: the job as it is now, and the attempt's token. Raises Refused."""
         token = secrets.new_token()

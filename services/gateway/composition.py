@@ -10,6 +10,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from services.gateway.admission import Admission
+from services.gateway.api_keys import KeyRing
 from services.gateway.archives import ArchiveLimits
 from services.gateway.audit import AuditLog
 from services.gateway.bulk import Bulk
@@ -31,6 +32,7 @@ from services.gateway.orchestrator import Orchestrator, Publisher
 from services.gateway.planning import Planner
 from services.gateway.rebuilding import Rebuilding
 from services.gateway.record_book import RecordBook
+from services.gateway.scoped_stores import ScopedDocuments, ScopedJobs
 from services.gateway.searching import Search
 from services.gateway.secrets import hash_of, internal_token, service_credentials
 from services.gateway.settings import GatewaySettings
@@ -42,6 +44,7 @@ from shared.adapters.folder_storage import FolderStorage
 from shared.adapters.image_choice import ImageSettings, choose_images
 from shared.adapters.model_choice import choose_limits
 from shared.adapters.nats_bus import NatsBus
+from shared.adapters.nats_roll_call import Present
 from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_vectors
 from shared.commands import Advance
 from shared.errors import RequestError, TransientError
@@ -73,29 +76,32 @@ class Gateway:
         internal_token: str = "",
         buckets: Mapping[str, Storage] | None = None,
         images: tuple[ImageIndex, ImageEmbedder] | None = None,
+        keys: KeyRing | None = None,
     ) -> None:
+        """Without `keys` nobody is asked for one. `jobs` and `documents` are what the caller's key reaches."""
         documents = TwinRecords(documents, storage)
-        self.settings, self.jobs, self.documents, self.storage = settings, jobs, documents, storage
-        self.vectors, self.images, self._bus = vectors, images, bus
+        self.keys, self.jobs, self.documents = keys, ScopedJobs(jobs), ScopedDocuments(documents)
+        self.settings, self.storage = settings, storage
+        self.vectors, self.images, self._bus, self._embedder = vectors, images, bus, embedder
         self.shelf, self.schemas = Shelf(storage), SchemaShelf(storage)
-        self.record_book = RecordBook(documents, storage)
+        self.record_book = RecordBook(self.documents, storage)
         index = images[0] if images else None
         self.delivery = delivery = Delivery(jobs, documents, storage, vectors, embedder.dimension, index)
         self.deletion = Deletion(jobs, documents, storage, vectors, index)
         self.orchestrator = Orchestrator(jobs, delivery, bus, self.deletion.resume)
         self.sweeper = Sweeper(jobs, self.orchestrator, settings)
-        self.catalogue = Catalogue(documents, storage)
-        self.search = Search(documents, vectors, embedder, storage, self.catalogue)
-        self.image_search = ImageSearch(documents, storage, self.catalogue, images)
+        self.catalogue = Catalogue(self.documents, storage)
+        self.search = Search(self.documents, vectors, embedder, storage, self.catalogue)
+        self.image_search = ImageSearch(self.documents, storage, self.catalogue, images)
         self.admission = Admission(jobs, self.orchestrator, settings)
         self.orchestrator.on_change = self.admission.notice
         self.planner = Planner(bus if isinstance(bus, NatsBus) else None)
         self.intake = Intake(
-            jobs, documents, storage, self.orchestrator, self.admission, self.planner, settings.max_upload_bytes
+            jobs, self.documents, storage, self.orchestrator, self.admission, self.planner, settings.max_upload_bytes
         )
         worker = worker_place(settings)
         self.rebuilding = Rebuilding(
-            documents, storage, self.intake, embedder.name, embedder.version, images[1].name if images else ""
+            self.documents, storage, self.intake, embedder.name, embedder.version, images[1].name if images else ""
         )
         fetcher = Fetcher(
             [*settings.callback_fetch_allow, *([worker.place] if worker else [])],
@@ -107,12 +113,12 @@ class Gateway:
         self.sealing = Sealing(credentials["extractor"]) if "extractor" in credentials else None
         self.audit = AuditLog()
         self.external = ExternalService(settings)
-        self.explainer = Explainer(jobs, self.bus_ready, self.free_workers, settings.lease_seconds)
+        self.explainer = Explainer(self.jobs, self.bus_ready, self.free_workers, settings.lease_seconds)
         examiner = Examiner(jobs, storage, vectors, self.explainer.explain, buckets=buckets)
-        self.doctor = Doctor(documents, examiner)
-        self.actions = Actions(documents, jobs, storage, [vectors], examiner, self.intake, self.orchestrator)
+        self.doctor = Doctor(self.documents, examiner)
+        self.actions = Actions(self.documents, jobs, storage, [vectors], examiner, self.intake, self.orchestrator)
         self.repairs = Repairs(self.doctor, self.actions, environment_of(settings, vectors.name))
-        self.bulk = Bulk(jobs, self.intake, self.orchestrator)
+        self.bulk = Bulk(self.jobs, self.intake, self.orchestrator)
         self.callbacks = Callbacks(
             jobs,
             self.orchestrator,
@@ -138,6 +144,15 @@ class Gateway:
     async def free_workers(self) -> dict[str, int | None]:
         """Pulls that wait for work, by service; None where the broker cannot say."""
         return await self._bus.free_pulls() if isinstance(self._bus, NatsBus) else {}
+
+    async def present(self) -> list[Present]:
+        """The workers that answer a roll call."""
+        return await self._bus.roll_call() if isinstance(self._bus, NatsBus) else []
+
+    async def warm(self) -> None:
+        """Load what loads slowly here: the embedder, and the index that searches look into."""
+        await self.vectors.open()
+        await self._embedder.embed(["warm up"], query=True)
 
     async def clean_after(self, job_id: str, library: str, document_id: str, attempt: str) -> bool:
         """Remove attempt files that were written after a job's end; not while a job of its document is open. When the
@@ -229,9 +244,12 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
     bus = None if reading else NatsBus(settings.nats_url, "gateway", owner=True, stream_bytes=settings.stream_bytes)
     credentials = {} if reading else service_credentials(settings.service_credentials_file)
     internal = "" if reading else internal_token(settings.internal_token_file)
+    keys = None if reading else KeyRing(settings.api_keys_file)
     storage = FolderStorage(settings.data_dir / "twins")
     buckets = {str(folder): FolderStorage(folder) for folder in settings.other_buckets}
-    made = Gateway(settings, jobs, documents, storage, vectors, embedder, bus, credentials, internal, buckets, images)
+    made = Gateway(
+        settings, jobs, documents, storage, vectors, embedder, bus, credentials, internal, buckets, images, keys
+    )
     await jobs.open()
     tasks: list[asyncio.Task[None]] = []
     try:

@@ -28,7 +28,6 @@ from shared.ports import DocumentStore, JobStore, Storage, VectorStore
 
 logger = logging.getLogger("delivery")
 
-
 MOST_RACES = 50
 
 
@@ -187,9 +186,7 @@ class Delivery:
 
     async def wants_quality_pass(self, job: Job) -> bool:
         """Whether pictures of the job's document wait for a second look."""
-        document = await self._documents.get(job.document_id)
-        going = document is None or document.status == DocumentStatus.DELETING
-        return not going and quality.has_low_scores(document)
+        return quality.has_low_scores(await self._documents.get(job.document_id))
 
     async def _close_skipped(self, job: Job, entry: OutboxEntry) -> Delivered:
         """Ingestion was skipped: nothing to publish, but the document is done and an earlier error is over."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from services.gateway import access
 from services.gateway.catalogue import Catalogue, Wanted
 from shared import imaging, twin
 from shared.document import Document
@@ -135,7 +136,7 @@ def _check(request: ImageQuery, upload: bytes | None) -> None:
 
 def _filter(request: ImageQuery) -> VectorFilter:
     return VectorFilter(
-        library_ids=[request.library_id] if request.library_id else None,
+        library_ids=access.within(request.library_id or None),
         document_ids=[request.document_id] if request.document_id else None,
         pages=request.pages,
     )

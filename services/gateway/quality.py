@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from shared import route
-from shared.document import Document
+from shared.document import Document, DocumentStatus
 from shared.edits import logged, spent, with_event
 from shared.job import QUALITY_PASS, Artefact, Job, JobStatus, Step, StepName
 
@@ -49,8 +49,10 @@ def quality_job(parent: Job, now: datetime) -> Job:
 
 
 def has_low_scores(document: Document | None) -> bool:
-    """Whether any picture of the document waits for a second look."""
-    return document is not None and ROLE in document.artefacts and document.counts.get("imagesQueued", 0) > 0
+    """Whether any picture of the document waits for a second look, and the document is not about to go."""
+    if document is None or document.status == DocumentStatus.DELETING:
+        return False
+    return ROLE in document.artefacts and document.counts.get("imagesQueued", 0) > 0
 
 
 def improved(old: Document, saved: Mapping[str, Artefact], facts: Mapping[str, Any]) -> tuple[Document, bool]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from services.gateway import ranking
+from services.gateway import access, ranking
 from services.gateway.catalogue import Catalogue
 from services.gateway.product_scope import ProductScope, scope_of
 from services.gateway.ranking import Passage
@@ -174,7 +174,7 @@ def _checked(request: SearchRequest) -> str:
 def _filter(request: SearchRequest, scope: ProductScope | None) -> VectorFilter:
     documents = [request.document_id] if request.document_id else None
     return VectorFilter(
-        library_ids=[request.library_id] if request.library_id else None,
+        library_ids=access.within(request.library_id or None),
         document_ids=documents if scope is None else scope.documents,
         kinds=list(request.kinds),
         scale="small" if request.kinds == ("chunk",) else None,

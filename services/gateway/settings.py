@@ -23,6 +23,7 @@ class GatewaySettings(ExternalSettings):
     store: Literal["sqlite", "mongo"] = "sqlite"
     mongodb_uri: str = "mongodb://127.0.0.1:27017/shadowtwin"
     service_credentials_file: Path | None = None
+    api_keys_file: Path | None = None
     max_upload_bytes: int = 2 << 30
     max_callback_bytes: int = 64 << 20
     heartbeat_seconds: float = 1.0

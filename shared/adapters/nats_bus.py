@@ -21,6 +21,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import NoStreamResponseError
 
 from shared import route
+from shared.adapters import nats_roll_call
 from shared.adapters.nats_streams import ACK_WAIT, STREAM_BYTES, durable_name, make_right
 from shared.errors import TransientError
 from shared.events import JobEvent, decode, encode
@@ -114,6 +115,10 @@ class NatsBus:
             return msgspec.json.encode(await phase.gate(ticket))
 
         self.broker.subscriber(f"gate.{phase.step}", queue=f"gate_{phase.step}")(answer)
+
+    async def roll_call(self) -> list[nats_roll_call.Present]:
+        """The workers that answer within a moment."""
+        return await nats_roll_call.call(self._connection)
 
     async def verdict(self, ticket: Ticket) -> Verdict | None:
         """The verdict of a service on a document, None when none answers within GATE_SECONDS."""

@@ -37,7 +37,7 @@ def running_with_model(model: str, tmp_path: Path) -> Iterator[Running]:
         "SHADOWTWIN_MODEL_IN_FLIGHT": str(IN_FLIGHT),
     }
     with Stack(tmp_path / "data", settings=settings) as stack:
-        client = httpx.Client(base_url=stack.api_url, timeout=60, trust_env=False)
+        client = httpx.Client(base_url=stack.api_url, headers=stack.headers, timeout=60, trust_env=False)
         with client as http:
             yield Running(stack, http)
 

@@ -34,7 +34,7 @@ def slow(tmp_path: Path) -> Iterator[Running]:
         }
         with (
             Stack(tmp_path / "data", settings=settings) as stack,
-            httpx.Client(base_url=stack.api_url, timeout=60, trust_env=False) as http,
+            httpx.Client(base_url=stack.api_url, headers=stack.headers, timeout=60, trust_env=False) as http,
         ):
             yield Running(stack, http)
 

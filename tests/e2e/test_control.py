@@ -88,3 +88,20 @@ def test_poison_messages_harm_nobody(running: Running, sample: Path):
             publish(running, subject, body)
     assert running.process(sample, library="after-poison")["status"] == "completed"
     assert {name: process.pid for name, process in running.stack.processes.items()} == before
+
+
+def test_the_whole_system_is_shown_with_versions_and_workers(running: Running) -> None:
+    status = running.http.get("/api/system/status").json()
+    services = {row["name"]: row for row in status["services"]}
+    assert set(services) == {"gateway", "extractor", "transformer", "ingestor"}
+    for name in ("extractor", "transformer", "ingestor"):
+        assert services[name]["ready"], name
+        assert {worker["version"] for worker in services[name]["workers"]} == {status["version"]}
+        assert services[name]["freePulls"] > 0
+    assert running.http.post("/warmup").json()["status"] == "ok"
+
+
+def test_a_stack_lets_nobody_in_without_its_key(running: Running) -> None:
+    bare = {"Authorization": ""}
+    assert running.http.get("/api/jobs", headers=bare).status_code == 401
+    assert running.http.get("/ready", headers=bare).status_code == 200

@@ -76,6 +76,7 @@ def test_a_deletion_in_which_the_gateway_is_killed_is_finished_by_the_next(
     asked.join()
     while running.stack.processes["gateway"].pid == killed:  # a connection to it may still look alive
         time.sleep(0.01)
+    running.until_ready()
     document = running.http.get(f"/api/documents/{document_id}")
     if document.status_code == 200 and document.json()["status"] == "processed":
         assert running.http.delete(f"/api/documents/{document_id}").status_code == 200  # it was killed before it began

@@ -31,7 +31,10 @@ ALL_FLAGS = ("--fix", "--mark-deleted", "--delete-orphans", "--reprocess", "--ba
 
 @contextlib.contextmanager
 def running(data_dir: Path) -> Iterator[httpx.Client]:
-    with Stack(data_dir, settings=QUICK) as stack, httpx.Client(base_url=stack.api_url, timeout=60) as http:
+    with (
+        Stack(data_dir, settings=QUICK) as stack,
+        httpx.Client(base_url=stack.api_url, headers=stack.headers, timeout=60) as http,
+    ):
         end = time.monotonic() + 90
         while http.get("/ready").status_code != 200:
             assert time.monotonic() < end

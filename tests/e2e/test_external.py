@@ -68,7 +68,7 @@ def stack_beside(folder: Path, url: str, protocol: str) -> Iterator[Running]:
     }
     with (
         Stack(folder / "stack", settings=settings) as stack,
-        httpx.Client(base_url=stack.api_url, timeout=60, trust_env=False) as http,
+        httpx.Client(base_url=stack.api_url, headers=stack.headers, timeout=60, trust_env=False) as http,
     ):
         made = Running(stack, http)
         made.ended(made.submit(long_pdf(folder / "first.pdf", 1), libraryId="first")["jobId"])

@@ -48,7 +48,7 @@ async def test_a_job_waits_for_its_endpoint_without_losing_attempts_and_complete
 def _through_an_outage(server: ModelServer, env: dict[str, str], folder: Path, pdf: Path) -> dict[str, Any]:
     with (
         Stack(folder / "stack", settings=env) as stack,
-        httpx.Client(base_url=stack.api_url, timeout=60, trust_env=False) as http,
+        httpx.Client(base_url=stack.api_url, headers=stack.headers, timeout=60, trust_env=False) as http,
     ):
         running = Running(stack, http)
         while http.get("/ready").status_code != 200:

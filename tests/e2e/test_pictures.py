@@ -35,7 +35,8 @@ async def test_a_german_catalogue_is_linked_and_found_although_its_ingestor_was_
         {"page": each.page, "bbox_pdf": each.bbox, "product": each.product or None, "caption": each.caption or None}
         for each in truth.pictures
     ]
-    async with httpx.AsyncClient(base_url=running.stack.api_url, timeout=60, trust_env=False) as http:
+    stack = running.stack
+    async with httpx.AsyncClient(base_url=stack.api_url, headers=stack.headers, timeout=60, trust_env=False) as http:
         figures = await measure(http, accepted["documentId"], places)
         print(json.dumps(figures))
         assert figures["precision"] >= 0.95

@@ -45,7 +45,7 @@ def settings(model: str, folder: Path) -> dict[str, str]:
 
 
 def opened(stack: Stack) -> Running:
-    running = Running(stack, httpx.Client(base_url=stack.api_url, timeout=60, trust_env=False))
+    running = Running(stack, httpx.Client(base_url=stack.api_url, headers=stack.headers, timeout=60, trust_env=False))
     end = time.monotonic() + 60
     while running.http.get("/ready").status_code != 200:
         assert time.monotonic() < end

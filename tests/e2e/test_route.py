@@ -99,7 +99,7 @@ def test_no_secret_is_anywhere_but_in_its_own_file(running: Running, sample: Pat
     job = running.process(sample, library="secrets")
     folder = running.stack.data_dir / "secrets"
     tokens = [path.read_text().strip() for path in folder.glob("*.token")]
-    assert len(tokens) == 3
+    assert len(tokens) == 4  # three workers and the stack's own client
     shown = json.dumps(job) + running.http.get(f"/api/jobs/{job['jobId']}/logs").text
     commands = "".join(
         Path(f"/proc/{entry.name}/cmdline").read_text(errors="replace")

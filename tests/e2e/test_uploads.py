@@ -91,9 +91,8 @@ def test_a_gateway_killed_during_an_upload_leaves_no_document_and_no_object(runn
     with contextlib.suppress(httpx.HTTPError):
         post(running, body("half", 60, kill))
     assert files_below(running, "half") + files_below(running, ".incoming") == []
+    running.until_ready()
     end = time.monotonic() + 30
-    while running.http.get("/ready").status_code != 200:
-        assert time.monotonic() < end
     assert running.http.get("/api/documents", params={"library": "half"}).json()["documents"] == []
     while files_below(running, "uploads"):
         assert time.monotonic() < end, "what the killed gateway had received is still there"

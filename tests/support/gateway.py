@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from services.gateway.api_keys import KeyRing
 from services.gateway.app import create_app
 from services.gateway.composition import Gateway
 from services.gateway.secrets import hash_of
@@ -51,9 +52,9 @@ class RecordingBus:
 class World:
     """The gateway, its parts, and a client. `jobs` and `documents` may be another store than the one in memory."""
 
-    def __init__(self, gateway: Gateway, bus: RecordingBus, http: httpx.AsyncClient) -> None:
+    def __init__(self, gateway: Gateway, bus: RecordingBus, http: httpx.AsyncClient, jobs: JobStore) -> None:
         self.gateway, self.bus, self.http = gateway, bus, http
-        self.jobs: MemoryJobs = gateway.jobs  # type: ignore[assignment]
+        self.jobs: MemoryJobs = jobs  # type: ignore[assignment]
         self.documents: DocumentStore = gateway.documents
         self.storage: MemoryStorage = gateway.storage  # type: ignore[assignment]
         self.vectors: MemoryVectors = gateway.vectors  # type: ignore[assignment]
@@ -119,12 +120,13 @@ async def world(
     images: ImageIndex | None = None,
     bus: RecordingBus | None = None,
     internal_token: str = "",
+    keys: KeyRing | None = None,
     **settings: Any,
 ) -> AsyncIterator[World]:
-    bus = bus or RecordingBus()
+    bus, jobs = bus or RecordingBus(), jobs or MemoryJobs()
     made = Gateway(
         GatewaySettings(**settings),
-        jobs or MemoryJobs(),
+        jobs,
         documents or MemoryDocuments(),
         storage or MemoryStorage(),
         vectors or MemoryVectors(),
@@ -133,8 +135,9 @@ async def world(
         {name: hash_of(token) for name, token in SERVICE_TOKENS.items()},
         internal_token,
         images=(images or memory_index(), HashImages()),
+        keys=keys,
     )
     transport = httpx.ASGITransport(app=create_app(made))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
-        yield World(made, bus, http)
+        yield World(made, bus, http, jobs)
         await made.orchestrator.stop()

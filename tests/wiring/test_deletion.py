@@ -43,8 +43,8 @@ class Parts:
         places = {
             "vectors": (gateway.vectors, "delete_document"),
             "files": (gateway.storage, "delete_prefix"),
-            "record": (gateway.documents, "delete"),
-            "jobs": (gateway.gateway.jobs, "delete"),
+            "record": (gateway.gateway.deletion._documents, "delete"),
+            "jobs": (gateway.jobs, "delete"),
         }
         for name, (part, method) in places.items():
             setattr(part, method, self._dying(name, getattr(part, method)))

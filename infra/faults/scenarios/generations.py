@@ -59,7 +59,9 @@ class Watcher(Background):
 
     async def run(self) -> None:
         """Search until it is cancelled."""
-        async with httpx.AsyncClient(base_url=self._world.stack.api_url, timeout=60, trust_env=False) as http:
+        async with httpx.AsyncClient(
+            base_url=self._world.stack.api_url, headers=self._world.stack.headers, timeout=60, trust_env=False
+        ) as http:
             while True:
                 for document_id in self._documents:
                     with contextlib.suppress(httpx.HTTPError):

@@ -67,7 +67,9 @@ async def two_gateways(bench: Bench) -> None:
     async with bench.world() as world:
         port = _free_port()
         world.second("gateway", SHADOWTWIN_PORT=str(port))
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as second:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", headers=world.stack.headers, timeout=30, trust_env=False
+        ) as second:
 
             async def ready() -> bool:
                 return (await second.get("/ready")).status_code == 200

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import msgspec
 
+from services.gateway import access
 from services.gateway.health.rules import Place
 from services.gateway.twin_records import RECORD
 from shared import reading, twin
@@ -94,7 +95,7 @@ class Finder:
     async def _all_libraries(self) -> list[str]:
         if self._libraries is None:
             self._libraries = [name async for name in self._storage.names("") if not name.startswith("_")]
-        return self._libraries
+        return [name for name in self._libraries if access.visible(name)]
 
     async def _holds_nothing(self, library: str) -> bool:
         async for name in self._storage.names(library):

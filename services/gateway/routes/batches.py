@@ -6,13 +6,14 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query, Request
+from msgspec.structs import replace
 from starlette.responses import Response
 
+from services.gateway import access
 from services.gateway.bulk import BatchRequest, BulkRequeue
 from services.gateway.composition import Gateway
 from services.gateway.rebuilding import RebuildRequest
 from services.gateway.web import answer, body_of
-from shared import twin
 from shared.errors import RequestError
 
 BATCH_BYTES = 8 << 20
@@ -26,7 +27,7 @@ def routes(gateway: Gateway) -> APIRouter:
     async def batch(request: Request) -> Response:
         """A job for each document, with the source's `force_reprocess_*` (null, true or a list of document ids)."""
         wanted = await body_of(request, BatchRequest, BATCH_BYTES)
-        await gateway.check_named(twin.library_id(wanted.libraryId), wanted.parameters)
+        await gateway.check_named(access.library_id(wanted.libraryId), wanted.parameters)
         return answer(await gateway.bulk.batch(wanted), 202)
 
     @router.get("/batches/{batchId}", summary="Counts of a batch")
@@ -37,7 +38,8 @@ def routes(gateway: Gateway) -> APIRouter:
     @router.post("/jobs/requeue", status_code=202, summary="Requeue jobs by filter")
     async def requeue_many(request: Request) -> Response:
         """Answers a handle; with `dryRun` only the number that would be requeued."""
-        handle = await gateway.bulk.requeue(await body_of(request, BulkRequeue))
+        wanted = await body_of(request, BulkRequeue)
+        handle = await gateway.bulk.requeue(replace(wanted, library=access.chosen(wanted.library)))
         return answer(handle, 200 if handle.finished else 202)
 
     @router.get("/jobs/requeue/{handle}", summary="State of a bulk requeue")
@@ -62,12 +64,12 @@ def routes(gateway: Gateway) -> APIRouter:
     @router.post("/system/rebuild", status_code=202, summary="Make documents, chunks and vectors anew from the twins")
     async def rebuild_all(request: Request) -> Response:
         """Nothing is read from PDFs again and no model is asked. Answers a handle and the batch of the jobs."""
-        return answer(gateway.rebuilding.rebuild(await body_of(request, RebuildRequest)), 202)
+        return answer(gateway.rebuilding.rebuild(await _about(request)), 202)
 
     @router.post("/system/reembed", status_code=202, summary="Make the vectors of another embedder anew")
     async def reembed(request: Request) -> Response:
         """Only of documents whose vectors were not made with the configured embedder."""
-        return answer(gateway.rebuilding.reembed(await body_of(request, RebuildRequest)), 202)
+        return answer(gateway.rebuilding.reembed(await _about(request)), 202)
 
     @router.get("/system/rebuild/{handle}", summary="State of a rebuild or re-embedding")
     async def rebuild_state(handle: str) -> Response:
@@ -75,3 +77,8 @@ def routes(gateway: Gateway) -> APIRouter:
         return answer(gateway.rebuilding.state(handle))
 
     return router
+
+
+async def _about(request: Request) -> RebuildRequest:
+    wanted = await body_of(request, RebuildRequest)
+    return replace(wanted, libraryId=access.chosen(wanted.libraryId))

@@ -34,7 +34,9 @@ def routes(gateway: Gateway) -> APIRouter:
 
     @router.post("/warmup", summary="Load what loads slowly (seed 004)")
     async def warmup() -> Response:
-        """Warms the external service, where one with the parse contract is configured; else there is nothing to do."""
+        """Embedder and index of this gateway, and the external service, where one with the parse contract is
+        configured. Workers load what they need before they say that they are ready."""
+        await gateway.warm()
         if gateway.settings.external_url and gateway.settings.external_protocol == "parse":
             return answer(await _warmed(gateway))
         return answer({"status": "ok", "services": {}})

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, File, Form, Header, Query, Request, UploadFile
 from starlette.responses import Response
 
+from services.gateway import access
 from services.gateway.composition import Gateway
 from services.gateway.creation import JobRequest
 from services.gateway.foreign_payload import expanded
@@ -16,7 +17,6 @@ from services.gateway.requeue import RequeueRequest, cancel, requeue
 from services.gateway.routes.options import options_of, parameters_of
 from services.gateway.upload_form import ReceivedFile, streamed
 from services.gateway.web import answer, body_of, shown_job
-from shared import twin
 from shared.errors import RequestError
 from shared.job import Job
 from shared.ports import JobQuery
@@ -65,7 +65,7 @@ def routes(gateway: Gateway) -> APIRouter:
             idempotency_key=idempotencyKey,
             parameters=parameters_of(parameters, options, password, gateway.sealing),
         )
-        await gateway.check_named(twin.library_id(libraryId), request.parameters)
+        await gateway.check_named(access.library_id(libraryId), request.parameters)
         if plan:
             content = _content(file) if file is not None else None
             return answer(await gateway.intake.plan(file.filename or "" if file else "", content, request))

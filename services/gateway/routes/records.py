@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from services.gateway import access
 from services.gateway.composition import Gateway
 from services.gateway.record_book import RecordChange
 from services.gateway.routes.documents import document_of
@@ -25,12 +26,12 @@ def routes(gateway: Gateway) -> APIRouter:
     @router.get("/schemas", summary="List schemas of records")
     async def schemas(library: Annotated[str, Query()] = "default") -> Response:
         """Names of the library's schemas."""
-        return answer({"schemas": await gateway.schemas.names(twin.library_id(library))})
+        return answer({"schemas": await gateway.schemas.names(access.library_id(library))})
 
     @router.get("/schemas/{name}", summary="A schema of records")
     async def schema(name: str, library: Annotated[str, Query()] = "default") -> Response:
         """The JSON schema as it was stored."""
-        text = await gateway.schemas.text(twin.library_id(library), name)
+        text = await gateway.schemas.text(access.library_id(library), name)
         return Response(text, media_type="application/schema+json")
 
     @router.put("/schemas/{name}", summary="Store a schema of records")
@@ -41,7 +42,7 @@ def routes(gateway: Gateway) -> APIRouter:
             text = (await bounded(request, 4 * record_schema.SIZE_LIMIT)).decode()
         except UnicodeDecodeError as error:
             raise RequestError("schema_invalid", "The schema must be JSON in UTF-8.") from error
-        new = await gateway.schemas.put(twin.library_id(library), name, text)
+        new = await gateway.schemas.put(access.library_id(library), name, text)
         parsed = record_schema.parse(text, name)
         shown: dict[str, Any] = {"name": name, "hash": parsed.digest, "unique": parsed.unique}
         return answer({**shown, "fields": list(parsed.fields)}, 201 if new else 200)
@@ -49,7 +50,7 @@ def routes(gateway: Gateway) -> APIRouter:
     @router.delete("/schemas/{name}", summary="Remove a schema of records")
     async def remove(name: str, library: Annotated[str, Query()] = "default") -> Response:
         """Records that were made with it stay."""
-        await gateway.schemas.remove(twin.library_id(library), name)
+        await gateway.schemas.remove(access.library_id(library), name)
         return Response(status_code=204)
 
     @router.get("/documents/{documentId}/records", summary="A document's records")

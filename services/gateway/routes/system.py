@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from services.gateway import fleet
 from services.gateway.composition import Gateway
 from services.gateway.web import answer
 from shared.errors import TransientError
@@ -30,5 +31,10 @@ def routes(gateway: Gateway) -> APIRouter:
         except TransientError:
             waiting.append("store")
         return answer({"ready": not waiting, "waitingFor": waiting}, 503 if waiting else 200)
+
+    @router.get("/api/system/status", summary="The whole system at a glance")
+    async def status() -> Response:
+        """Services with versions and free workers, queue depths, the oldest wait, every open job that the key sees."""
+        return answer(await fleet.status(gateway))
 
     return router

@@ -8,9 +8,10 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from services.gateway import access
 from services.gateway.composition import Gateway
 from services.gateway.web import answer, body_of, bounded
-from shared import templates, twin
+from shared import templates
 from shared.errors import RequestError
 from shared.shelf import Standing
 
@@ -30,7 +31,7 @@ def routes(gateway: Gateway) -> APIRouter:
     @router.get("", summary="List templates")
     async def listing(library: Annotated[str, Query()] = "default") -> Response:
         """What jobs of this library may name: its own templates, and the project's."""
-        shelf = await gateway.shelf.all(twin.library_id(library))
+        shelf = await gateway.shelf.all(access.library_id(library))
         return answer({"templates": [_shown(standing) for standing in shelf]})
 
     @router.post("/validate", summary="Say what is wrong with a template")
@@ -43,7 +44,7 @@ def routes(gateway: Gateway) -> APIRouter:
     @router.get("/{name}", summary="A template")
     async def show(name: str, library: Annotated[str, Query()] = "default") -> Response:
         """Its text and what it asks for."""
-        standing = await gateway.shelf.find(twin.library_id(library), name)
+        standing = await gateway.shelf.find(access.library_id(library), name)
         return answer({**_shown(standing), "text": standing.text})
 
     @router.put("/{name}", summary="Store a template of this library")
@@ -51,13 +52,13 @@ def routes(gateway: Gateway) -> APIRouter:
         """Body: the text as text/markdown, or JSON `{text}`. 201 when it is new. What was made with the former text is
         stale from now on: the next job with this template makes it again."""
         text = await _text_of(request)
-        new = await gateway.shelf.put(twin.library_id(library), name, text)
+        new = await gateway.shelf.put(access.library_id(library), name, text)
         return answer(_shown(await gateway.shelf.find(library, name)), 201 if new else 200)
 
     @router.delete("/{name}", summary="Remove a template of this library")
     async def remove(name: str, library: Annotated[str, Query()] = "default") -> Response:
         """The project's own templates cannot be removed."""
-        await gateway.shelf.remove(twin.library_id(library), name)
+        await gateway.shelf.remove(access.library_id(library), name)
         return Response(status_code=204)
 
     return router

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from typing import TypeVar
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -28,6 +29,8 @@ from shared.transitions import Refused
 HOT = ("/claim", "/heartbeat", "/external/jobs/{jobId}")
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+
+T = TypeVar("T")
 
 LARGE = 1 << 20
 """Bodies from this size on are read beside the event loop."""
@@ -64,7 +67,7 @@ def routes(gateway: Gateway) -> APIRouter:
     @router.post("/internal/jobs/{jobId}/claim", summary="Take a step")
     async def claim(jobId: str, request: Request) -> Response:
         """With the service's own credential: the attempt's token, lease and input references."""
-        wanted = await body_of(request, ClaimRequest)
+        wanted = await _of_service(gateway, request, ClaimRequest)
         try:
             gateway.callbacks.check_service(bearer(request), wanted.step)
         except Unauthorized:
@@ -83,14 +86,18 @@ def routes(gateway: Gateway) -> APIRouter:
     @router.post("/internal/jobs/{jobId}/heartbeat", summary="Show life")
     async def heartbeat(jobId: str, request: Request) -> Response:
         """With the attempt's token; 401 or 409 mean that the attempt is over. `reports` counts what it has reported."""
-        body = await body_of(request, HeartbeatRequest)
+        try:
+            body = await body_of(request, HeartbeatRequest)
+        except RequestError:
+            await gateway.callbacks.authentic(jobId, bearer(request))
+            raise
         reports = await gateway.callbacks.heartbeat(jobId, bearer(request), body.process_id, body.attempt)
         return answer({"alive": True, "reports": reports})
 
     @router.post("/internal/jobs/{jobId}/left", summary="An attempt that was given up may have left files")
     async def left(jobId: str, request: Request) -> Response:
         """With the service's own credential. While the job is open nothing is removed: its end does that."""
-        body = await body_of(request, LeftRequest)
+        body = await _of_service(gateway, request, LeftRequest)
         gateway.callbacks.check_service(bearer(request), body.step)
         removed = await gateway.clean_after(jobId, body.library_id, body.document_id, body.folder())
         return answer({"removed": removed})
@@ -98,7 +105,7 @@ def routes(gateway: Gateway) -> APIRouter:
     @router.post("/internal/jobs/{jobId}/requeue", status_code=202, summary="A message without a run was taken")
     async def requeue_by_hand(jobId: str, request: Request) -> Response:
         """With the service's own credential: an operator published the subject by hand; start a run from its step."""
-        body = await body_of(request, RequeueRequest)
+        body = await _of_service(gateway, request, RequeueRequest)
         gateway.callbacks.check_service(bearer(request), PHASES.get(body.start or "", StepName.STORE))
         job = await requeue(gateway.orchestrator, jobId, replace(body, reason="an event published by hand"))
         return answer({"jobId": job.job_id, "processId": job.process_id}, 202)
@@ -122,6 +129,15 @@ def routes(gateway: Gateway) -> APIRouter:
         return answer({"applied": True, "status": job.status, "revision": job.revision})
 
     return router
+
+
+async def _of_service(gateway: Gateway, request: Request, kind: type[T]) -> T:
+    """The body; who has no service's credential does not learn what is wrong with it."""
+    try:
+        return await body_of(request, kind)
+    except RequestError:
+        gateway.callbacks.check_known(bearer(request))
+        raise
 
 
 def hot(router: APIRouter) -> list[Route]:

@@ -1,0 +1,155 @@
+"""Access: what the key of a request opens. Kept for the request's course, and asked by all that show or change things.
+
+The door (`Door`) lets in who has a key with the scope that the route needs; what lies in another library is not there
+for it: the stores that routes see (scoped_stores.py) leave it out, so that a route cannot forget to look. Without a key
+in this context, the system itself is at work, or keys are not asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import NamedTuple
+
+from fastapi import Request
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.gateway.api_keys import ALL, Key, KeyRing
+from services.gateway.web import problem
+from shared import twin
+from shared.errors import CATALOGUE, RequestError
+from shared.job import Job
+
+_key: ContextVar[Key | None] = ContextVar("key", default=None)
+
+OPEN = frozenset({"/live", "/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"})
+"""What needs no key: signs of life, and the description of the API."""
+
+INTERNAL, EXTERNAL = "/api/internal/", "/api/external/"
+"""Doors of workers, who have credentials of their own; the callback route answers unknown jobs with 404 (ADR 35)."""
+
+
+class _Need(NamedTuple):
+    method: str
+    path: re.Pattern[str]
+    scope: str
+
+
+NEEDS = (
+    _Need("POST", re.compile(r"/api/search|/api/images/(search|similar)|/api/templates/validate"), "read"),
+    _Need("GET", re.compile(r".*"), "read"),
+    _Need("HEAD", re.compile(r".*"), "read"),
+    _Need(".*", re.compile(r"/warmup.*|/api/system/.*|/api/repairs.*|/api/jobs/requeue"), "operate"),
+    _Need(".*", re.compile(r".*"), "write"),
+)
+"""The first row that fits says which scope a request needs."""
+
+
+def scope_of(method: str, path: str) -> str:
+    """read | write | operate."""
+    return next(need.scope for need in NEEDS if re.fullmatch(need.method, method) and need.path.fullmatch(path))
+
+
+class Door:
+    """Pure ASGI: refuses before anything of the body is read; 401 without a key, 403 with one that does not fit."""
+
+    def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
+        self._app, self._keys = app, keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in OPEN or scope["path"].startswith(EXTERNAL):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if scope["path"].startswith(INTERNAL) and ("authorization" in headers or "x-callback-token" in headers):
+            await self._app(scope, receive, send)
+            return
+        token = _token(headers)
+        key = await self._keys.find(token) if token else None
+        if key is None or scope["path"].startswith(INTERNAL):
+            await _refused("unauthorized", 401)(scope, receive, send)
+        elif scope_of(scope["method"], scope["path"]) not in key.scopes:
+            await _refused("forbidden", 403)(scope, receive, send)
+        else:
+            held = _key.set(key)
+            try:
+                await self._app(_with_library(scope, key), receive, send)
+            finally:
+                _key.reset(held)
+
+
+def _token(headers: Headers) -> str:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+
+
+def _refused(code: str, status: int) -> ASGIApp:
+    entry = CATALOGUE[code]
+    response = problem(code, entry.message, status, entry.hint)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _with_library(scope: Scope, key: Key) -> Scope:
+    """A key of one library means that one wherever a query could name one and does not."""
+    if len(key.libraries) != 1 or ALL in key.libraries or re.search(rb"(?:^|&)library=", scope["query_string"]):
+        return scope
+    named = b"library=" + key.libraries[0].encode()
+    return {**scope, "query_string": b"&".join(filter(None, [scope["query_string"], named]))}
+
+
+def bound() -> tuple[str, ...] | None:
+    """The libraries that the request may see; None for all."""
+    key = _key.get()
+    return None if key is None or ALL in key.libraries else key.libraries
+
+
+def visible(library: str) -> bool:
+    """Whether the request may see this library."""
+    key = _key.get()
+    return key is None or key.reaches(library)
+
+
+def library_id(text: str) -> str:
+    """The library id, checked (`twin.library_id`); RequestError not_found when the key does not reach it."""
+    library = twin.library_id(text)
+    if not visible(library):
+        raise RequestError("not_found", "There is no such library for this key.", hint="Name one that it is bound to.")
+    return library
+
+
+def chosen(library: str | None) -> str | None:
+    """The library that something over whole libraries is about; None for all. RequestError when the key has several and
+    none is named, or does not reach it."""
+    libraries = bound()
+    if library is not None:
+        return library_id(library)
+    if libraries is not None and len(libraries) != 1:
+        raise RequestError("bad_request", "This key is bound to several libraries: name one.")
+    return libraries[0] if libraries else None
+
+
+def within(library: str | None) -> list[str] | None:
+    """The libraries that a search may look into; None for all."""
+    if library is not None:
+        return [library_id(library)]
+    libraries = bound()
+    return None if libraries is None else list(libraries)
+
+
+def guard(job_of: Callable[[str], Awaitable[Job | None]]) -> Callable[[Request], Awaitable[None]]:
+    """A dependency for every route: what its path and query name must be visible. `job_of` leaves out what is not."""
+
+    async def look(request: Request) -> None:
+        if bound() is None:
+            return
+        for library in request.query_params.getlist("library"):
+            library_id(library)
+        job_id = request.path_params.get("jobId")
+        if job_id is not None and await job_of(job_id) is None:
+            raise RequestError("not_found", "There is no such job.")
+
+    return look
