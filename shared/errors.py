@@ -86,6 +86,8 @@ CATALOGUE: dict[str, Entry] = {
     "job_open": Entry(409, "A job of this document is still open.", "Wait for it, or cancel it first."),
     "document_deleting": Entry(409, "The document is being deleted.", "Try again in a moment."),
     "payload_too_large": Entry(413, "The request is too large.", "Send less at once."),
+    "quota_exceeded": Entry(413, "The library holds as much as it may.", "Delete documents, or have its quota raised."),
+    "upload_aborted": Entry(400, "The sender went away before all of it had arrived.", "Send the file again."),
     "queue_full": Entry(429, "The queue is full.", "Try again after the time that Retry-After names."),
     # the run
     "artefact_missing": Entry(

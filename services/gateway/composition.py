@@ -30,6 +30,7 @@ from services.gateway.image_search import ImageSearch
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator, Publisher
 from services.gateway.planning import Planner
+from services.gateway.quota import Quota
 from services.gateway.rebuilding import Rebuilding
 from services.gateway.record_book import RecordBook
 from services.gateway.scoped_stores import ScopedDocuments, ScopedJobs
@@ -38,6 +39,7 @@ from services.gateway.secrets import hash_of, internal_token, service_credential
 from services.gateway.settings import GatewaySettings
 from services.gateway.sweeper import Sweeper
 from services.gateway.twin_records import TwinRecords
+from services.gateway.upload_log import UploadLog
 from shared import route
 from shared.adapters.external_service import ExternalService
 from shared.adapters.folder_storage import FolderStorage
@@ -52,7 +54,7 @@ from shared.events import JobEvent
 from shared.image_index import ImageIndex
 from shared.job import JobStatus, Parameters, StepName
 from shared.phase import Ack, Disposition, Retry
-from shared.ports import DocumentStore, Embedder, ImageEmbedder, JobQuery, JobStore, Storage, VectorStore
+from shared.ports import DocumentStore, Embedder, ImageEmbedder, JobQuery, JobStore, Storage, UploadStore, VectorStore
 from shared.sealing import Sealing
 from shared.shelf import SchemaShelf, Shelf
 from shared.transitions import Refused
@@ -77,6 +79,7 @@ class Gateway:
         buckets: Mapping[str, Storage] | None = None,
         images: tuple[ImageIndex, ImageEmbedder] | None = None,
         keys: KeyRing | None = None,
+        uploads: UploadStore | None = None,
     ) -> None:
         """Without `keys` nobody is asked for one. `jobs` and `documents` are what the caller's key reaches."""
         documents = TwinRecords(documents, storage)
@@ -96,8 +99,16 @@ class Gateway:
         self.admission = Admission(jobs, self.orchestrator, settings)
         self.orchestrator.on_change = self.admission.notice
         self.planner = Planner(bus if isinstance(bus, NatsBus) else None)
+        self.upload_log = UploadLog(uploads, jobs)
         self.intake = Intake(
-            jobs, self.documents, storage, self.orchestrator, self.admission, self.planner, settings.max_upload_bytes
+            jobs,
+            self.documents,
+            storage,
+            self.orchestrator,
+            self.admission,
+            self.planner,
+            settings.max_upload_bytes,
+            Quota(documents, settings.max_library_documents, settings.max_library_bytes),
         )
         worker = worker_place(settings)
         self.rebuilding = Rebuilding(
@@ -205,15 +216,19 @@ class Gateway:
         await self._bus.start()
 
 
-def stores(settings: GatewaySettings) -> tuple[JobStore, DocumentStore]:
-    """The job and document store that the settings name."""
+def stores(settings: GatewaySettings) -> tuple[JobStore, DocumentStore, UploadStore]:
+    """The stores that the settings name, over one file or connection."""
     if settings.store == "mongo":
         from services.gateway.mongo_jobs import mongo_stores
+        from services.gateway.mongo_uploads import MongoUploads
 
-        return mongo_stores(settings.mongodb_uri)
+        mongo = mongo_stores(settings.mongodb_uri)
+        return *mongo, MongoUploads(mongo[0].database)
     from services.gateway.sqlite_jobs import sqlite_stores
+    from services.gateway.sqlite_uploads import SqliteUploads
 
-    return sqlite_stores(settings.data_dir / "shadowtwin.db")
+    sqlite = sqlite_stores(settings.data_dir / "shadowtwin.db")
+    return *sqlite, SqliteUploads(sqlite[0].file)
 
 
 async def _supervised(work: Callable[[], Awaitable[None]]) -> None:
@@ -235,7 +250,7 @@ async def _supervised(work: Callable[[], Awaitable[None]]) -> None:
 @contextlib.asynccontextmanager
 async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncIterator[Gateway]:
     """The gateway with everything opened, closed in the reverse order."""
-    jobs, documents = stores(settings)
+    jobs, documents, uploads = stores(settings)
     chosen = VectorSettings()
     limits = choose_limits(None if reading else settings.nats_url)
     embedder = choose_embedder(chosen, limits)
@@ -248,7 +263,19 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
     storage = FolderStorage(settings.data_dir / "twins")
     buckets = {str(folder): FolderStorage(folder) for folder in settings.other_buckets}
     made = Gateway(
-        settings, jobs, documents, storage, vectors, embedder, bus, credentials, internal, buckets, images, keys
+        settings,
+        jobs,
+        documents,
+        storage,
+        vectors,
+        embedder,
+        bus,
+        credentials,
+        internal,
+        buckets,
+        images,
+        keys,
+        uploads,
     )
     await jobs.open()
     tasks: list[asyncio.Task[None]] = []
@@ -258,6 +285,7 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
             dead_letters = DeadLetters(made.orchestrator, bus)
             work = (
                 made.intake.sweep_uploads,
+                made.upload_log.forget_old,
                 made.serve_bus,
                 made.sweeper.run,
                 made.admission.run,

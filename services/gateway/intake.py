@@ -15,6 +15,7 @@ from services.gateway.creation import JobRequest, digest_of, new_job, request_fi
 from services.gateway.deletion import refuse_deleting
 from services.gateway.orchestrator import Orchestrator
 from services.gateway.planning import Plan, Planner
+from services.gateway.quota import Quota
 from services.gateway.receiving import Incoming, Receiver
 from shared import twin
 from shared.document import Document, DocumentStatus, document_id_for
@@ -57,10 +58,11 @@ class Intake:
         admission: Admission,
         planner: Planner,
         max_bytes: int,
+        quota: Quota,
     ) -> None:
         self._jobs, self._documents, self._storage = jobs, documents, storage
         self._orchestrator, self._admission, self._planner = orchestrator, admission, planner
-        self.receiver = Receiver(storage, max_bytes)
+        self.receiver, self._quota = Receiver(storage, max_bytes), quota
 
     async def upload(self, name: str, content: AsyncIterator[bytes] | Incoming, request: JobRequest) -> Accepted:
         """Take a PDF and start its job. Raises RequestError/DocumentError; then no object and no record remains."""
@@ -186,6 +188,7 @@ class Intake:
 
     async def _new_document(self, name: str, library: str, item_id: str, received: Artefact) -> Document | None:
         document_id = document_id_for(library, item_id)
+        await self._quota.check(library, received.size)
         source = await self._keep(library, document_id, received)
         now = await self._jobs.now()
         document = Document(

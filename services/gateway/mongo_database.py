@@ -40,6 +40,10 @@ _JOB_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [
     ([("documentId", 1), ("createdAt", -1), ("_id", -1)], {}),
 ]
 _LOG_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [([("jobId", 1), ("seq", 1)], {})]
+_UPLOAD_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [
+    ([("createdAt", -1), ("_id", -1)], {}),
+    ([("libraryId", 1), ("createdAt", -1), ("_id", -1)], {}),
+]
 _DOCUMENT_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [
     ([("libraryId", 1), ("sha256", 1), ("createdAt", -1)], {}),
     ([("createdAt", -1), ("_id", -1)], {}),
@@ -52,7 +56,7 @@ class LostReply(TransientError):
 
 
 class MongoDatabase:
-    """Client and database; `jobs`, `job_logs` and `documents` are its collections."""
+    """Client and database; `jobs`, `job_logs`, `documents` and `uploads` are its collections."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
@@ -77,6 +81,7 @@ class MongoDatabase:
             )
             self._client, self._database = client, database
             self.jobs, self.job_logs, self.documents = database.jobs, database.job_logs, database.documents
+            self.uploads = database.uploads
         try:
             await self.now()
             await self._ensure_indexes()
@@ -111,7 +116,12 @@ class MongoDatabase:
         return moment.replace(tzinfo=UTC), (before + after) / 2
 
     async def _ensure_indexes(self) -> None:
-        wanted = ((self.jobs, _JOB_INDEXES), (self.job_logs, _LOG_INDEXES), (self.documents, _DOCUMENT_INDEXES))
+        wanted = (
+            (self.jobs, _JOB_INDEXES),
+            (self.job_logs, _LOG_INDEXES),
+            (self.documents, _DOCUMENT_INDEXES),
+            (self.uploads, _UPLOAD_INDEXES),
+        )
         with told():
             for collection, indexes in wanted:
                 for keys, options in indexes:

@@ -32,7 +32,7 @@ class MongoJobs:
     """The JobStore of an installation with MongoDB; its clock is the server's."""
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._database = database
+        self._database = self.database = database
 
     async def open(self) -> None:
         """Connect, for the documents as well."""

@@ -25,6 +25,8 @@ class GatewaySettings(ExternalSettings):
     service_credentials_file: Path | None = None
     api_keys_file: Path | None = None
     max_upload_bytes: int = 2 << 30
+    max_library_documents: int = 0
+    max_library_bytes: int = 0
     max_callback_bytes: int = 64 << 20
     heartbeat_seconds: float = 1.0
     lease_seconds: float = 7.0

@@ -30,7 +30,7 @@ class SqliteJobs:
     """The JobStore of one machine; several gateway processes may use the same file."""
 
     def __init__(self, file: SqliteFile) -> None:
-        self._file = file
+        self._file = self.file = file
 
     async def open(self) -> None:
         """Open the file, for the documents as well."""

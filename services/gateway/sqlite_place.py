@@ -17,8 +17,15 @@ NETWORK = re.compile(
 )
 """File systems whose locks or shared memory SQLite's write-ahead log cannot rely on."""
 LASTING = {"SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH"}
-VERSION = 2
-"""2: a quality pass has a slot of its own beside its document's open job."""
+VERSION = 3
+"""2: a quality pass has a slot of its own beside its document's open job. 3: failed uploads are written down."""
+
+UPLOADS = """
+CREATE TABLE uploads (
+    uploadId TEXT PRIMARY KEY, libraryId TEXT NOT NULL, createdAt INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX uploads_newest ON uploads (createdAt, uploadId);
+CREATE INDEX uploads_library ON uploads (libraryId, createdAt, uploadId)
+"""
 
 SCHEMA = """
 CREATE TABLE jobs (
@@ -94,16 +101,13 @@ def migrate(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_size_limit = 67108864")
     connection.execute("BEGIN IMMEDIATE")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            connection.execute("ROLLBACK")
-            raise _unfit("The SQLite file holds tables of something else: name another SHADOWTWIN_DATA_DIR.")
-        for statement in SCHEMA.split(";"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-    if version == 1:
-        for statement in FROM_1.split(";"):
-            connection.execute(statement)
+    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        connection.execute("ROLLBACK")
+        raise _unfit("The SQLite file holds tables of something else: name another SHADOWTWIN_DATA_DIR.")
+    steps = {0: (SCHEMA, UPLOADS), 1: (FROM_1, UPLOADS), 2: (UPLOADS,)}.get(version, ())
+    for statement in ";".join(steps).split(";"):
+        connection.execute(statement)
+    if steps:
         connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
     if version > VERSION:

@@ -13,13 +13,17 @@ from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from services.gateway.receiving import Incoming, Receiver
-from shared.errors import RequestError
+from services.gateway.upload_log import UploadLog
+from shared.errors import RequestError, ShadowtwinError
 
 FIELD = "file"
 MOST_FIELDS = 100
+NOTED = ("storage_write_failed", "quota_exceeded", "unavailable", "internal")
+"""What may become of a file that has arrived: other refusals are of the request, which its sender sees."""
 
 
 class ReceivedFile(UploadFile):
@@ -72,21 +76,26 @@ class _ReadRequest(Request):
         return self
 
 
-async def read_form(request: Request, receiver: Receiver) -> FormData:
-    """The multipart form. Raises RequestError for what is none, and what the file is refused for."""
+async def read_form(request: Request, receiver: Receiver, log: UploadLog) -> FormData:
+    """The multipart form. Raises RequestError for what is none, and what the file is refused for; then it is noted."""
     parser = _Parser(request, receiver, request.stream())
     try:
         return await parser.parse()
     except BaseException as error:
-        for file in parser.received:
-            await file.close()
+        told: BaseException = error
         if isinstance(error, MultiPartException):
-            raise RequestError("bad_request", f"The form cannot be read: {error.message}") from error
-        raise
+            told = RequestError("bad_request", f"The form cannot be read: {error.message}")
+        if isinstance(error, ClientDisconnect):
+            told = RequestError("upload_aborted")
+        for file in parser.received:
+            fields = {name: value for name, value in parser.items if isinstance(value, str)}
+            await file.close()
+            await log.failed(file.filename or "", file.incoming.size, told, fields)
+        raise told from error
 
 
-def streamed(receiver: Callable[[], Receiver]) -> type[APIRoute]:
-    """The class of routes whose multipart forms are read by `read_form`."""
+def streamed(parts: Callable[[], tuple[Receiver, UploadLog]]) -> type[APIRoute]:
+    """The class of routes whose multipart forms are read by `read_form`; uploads that fail later are noted as well."""
 
     class Streamed(APIRoute):
         """A route with an upload."""
@@ -99,9 +108,16 @@ def streamed(receiver: Callable[[], Receiver]) -> type[APIRoute]:
                 kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
                 if request.method != "POST" or kind != "multipart/form-data":
                     return await handler(request)
-                form = await read_form(request, receiver())
+                receiver, log = parts()
+                form = await read_form(request, receiver, log)
                 try:
                     return await handler(_ReadRequest(request.scope, request.receive).with_form(form))
+                except ShadowtwinError as error:
+                    file = form.get(FIELD)
+                    if isinstance(file, ReceivedFile) and error.code in NOTED:
+                        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+                        await log.failed(file.filename or "", file.incoming.size, error, fields)
+                    raise
                 finally:
                     await form.close()
 

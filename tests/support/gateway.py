@@ -22,6 +22,7 @@ from shared.job import Job, StepName
 from shared.ports import DocumentStore, JobStore
 from shared.testing.memory import MemoryDocuments, MemoryJobs, MemoryStorage
 from shared.testing.memory_images import HashImages, memory_index
+from shared.testing.memory_uploads import MemoryUploads
 from shared.testing.memory_vectors import HashEmbedder, MemoryVectors
 
 PDF = b"%PDF-1.4\n% just enough for the gateway, which does not read PDFs\n"
@@ -136,6 +137,7 @@ async def world(
         internal_token,
         images=(images or memory_index(), HashImages()),
         keys=keys,
+        uploads=MemoryUploads(),
     )
     transport = httpx.ASGITransport(app=create_app(made))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:

@@ -26,6 +26,16 @@ def routes(gateway: Gateway) -> APIRouter:
         """Hybrid search over the current generation of every document."""
         return answer({"hits": await gateway.search.find(await body_of(request, SearchRequest))})
 
+    @router.get("/uploads", summary="Uploads that failed, newest first")
+    async def uploads(
+        library: Annotated[str | None, Query()] = None,
+        cursor: Annotated[str | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    ) -> Response:
+        """Files that did not become a document, and why, for 30 days; failures of processing are shown by jobs."""
+        found, following = await gateway.upload_log.find(library, cursor, limit)
+        return answer({"uploads": found, "cursor": following})
+
     @router.get("/documents", summary="List documents")
     async def listing(
         library: Annotated[str | None, Query()] = None,

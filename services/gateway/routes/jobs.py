@@ -27,7 +27,7 @@ SECRET = {"format": "password", "writeOnly": True}
 
 def routes(gateway: Gateway) -> APIRouter:
     """The router over one gateway."""
-    uploads = streamed(lambda: gateway.intake.receiver)
+    uploads = streamed(lambda: (gateway.intake.receiver, gateway.upload_log))
     router = APIRouter(prefix="/api", tags=["jobs"], route_class=uploads)
 
     @router.post("/jobs", status_code=202, summary="Process a PDF")
