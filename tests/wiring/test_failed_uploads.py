@@ -49,7 +49,7 @@ async def test_a_file_that_could_not_be_stored_is_noted(gateway: World) -> None:
     async def full(*given: Any) -> None:
         raise ShadowtwinError("storage_write_failed")
 
-    gateway.storage.copy = full  # type: ignore[method-assign]
+    gateway.storage.copy = full  # type: ignore[method-assign,assignment]
     assert await send(gateway, PDF) == 507
     assert [row["code"] for row in await noted(gateway)] == ["storage_write_failed"]
 
