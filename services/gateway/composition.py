@@ -37,6 +37,7 @@ from services.gateway.scoped_stores import ScopedDocuments, ScopedJobs
 from services.gateway.searching import Search
 from services.gateway.secrets import hash_of, internal_token, service_credentials
 from services.gateway.settings import GatewaySettings
+from services.gateway.stores import stores
 from services.gateway.sweeper import Sweeper
 from services.gateway.twin_records import TwinRecords
 from services.gateway.upload_log import UploadLog
@@ -216,21 +217,6 @@ class Gateway:
         await self._bus.start()
 
 
-def stores(settings: GatewaySettings) -> tuple[JobStore, DocumentStore, UploadStore]:
-    """The stores that the settings name, over one file or connection."""
-    if settings.store == "mongo":
-        from services.gateway.mongo_jobs import mongo_stores
-        from services.gateway.mongo_uploads import MongoUploads
-
-        mongo = mongo_stores(settings.mongodb_uri)
-        return *mongo, MongoUploads(mongo[0].database)
-    from services.gateway.sqlite_jobs import sqlite_stores
-    from services.gateway.sqlite_uploads import SqliteUploads
-
-    sqlite = sqlite_stores(settings.data_dir / "shadowtwin.db")
-    return *sqlite, SqliteUploads(sqlite[0].file)
-
-
 async def _supervised(work: Callable[[], Awaitable[None]]) -> None:
     """Background work that must not end unseen: a passing failure is tried again, any other ends the process, so that
     its supervisor and the log show it."""
@@ -262,21 +248,8 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
     keys = None if reading else KeyRing(settings.api_keys_file)
     storage = FolderStorage(settings.data_dir / "twins")
     buckets = {str(folder): FolderStorage(folder) for folder in settings.other_buckets}
-    made = Gateway(
-        settings,
-        jobs,
-        documents,
-        storage,
-        vectors,
-        embedder,
-        bus,
-        credentials,
-        internal,
-        buckets,
-        images,
-        keys,
-        uploads,
-    )
+    parts = (storage, vectors, embedder, bus, credentials, internal, buckets, images, keys, uploads)
+    made = Gateway(settings, jobs, documents, *parts)
     await jobs.open()
     tasks: list[asyncio.Task[None]] = []
     try:

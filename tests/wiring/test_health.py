@@ -217,7 +217,7 @@ async def test_nothing_is_changed_without_a_flag_nor_in_a_dry_run(ward: Ward) ->
 
     def everything() -> Any:
         storage, rows = dict(ward.world.storage.objects), dict(ward.world.vectors.rows)
-        return storage, rows, dict(ward.world.gateway.documents._documents.stored)  # type: ignore[attr-defined]
+        return storage, rows, dict(ward.world.gateway.documents._documents._documents.stored)  # type: ignore[attr-defined]
 
     before = everything()
     plan = await ward.repair()

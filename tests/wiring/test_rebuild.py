@@ -192,7 +192,7 @@ async def test_going_back_to_a_former_embedder_pays_nothing() -> None:
     async with paid_endpoint("one") as (one, first), paid_endpoint("two") as (two, second):
         async with world(vectors=MemoryVectors(first.name)) as gateway:
             await fill(gateway, 3, embedder=first)
-            jobs, documents, storage = gateway.jobs, gateway.gateway.documents, gateway.storage
+            jobs, documents, storage = gateway.jobs, gateway.gateway.documents._documents, gateway.storage
         assert isinstance(documents, TwinRecords)
         calls = []
         for embedder in (second, first):
@@ -209,7 +209,7 @@ async def test_going_back_to_a_former_embedder_pays_nothing() -> None:
 async def test_another_version_of_the_same_embedder_is_made_anew() -> None:
     async with world() as first:
         await fill(first, 2)
-        jobs, documents, storage = first.jobs, first.gateway.documents, first.storage
+        jobs, documents, storage = first.jobs, first.gateway.documents._documents, first.storage
     assert isinstance(documents, TwinRecords)
     newer = HashEmbedder()
     newer.version = "2"
