@@ -19,6 +19,7 @@ _CHAPTER = re.compile(
     r"^(?:chapter|kapitel|appendix|anhang|part|teil|chapitre|cap[ií]tulo|capitolo|annexe?)\s+[\dA-Z]{1,4}$", re.I
 )
 _LABEL = re.compile(r"^\w+\.?\s?[\dA-Z][\w.\-]{0,6}[.:]?$")
+_SPREAD = 1.9  # usual distances of lines: the most within a paragraph
 _ADDRESS = re.compile(r"@|^(?:https?://|www\.)")
 _WEB = re.compile(r"\s(?:https?://|www\.)")
 
@@ -137,11 +138,13 @@ class Region:
         return 0
 
     def _code(self, row: Row, last: Piece | None) -> None:
-        width = max(1.0, row.cells[0].x1 - row.cells[0].x0) / max(1, len(row.cells[0].text))
+        parts = [part for cell in row.cells for part in cell.parts or ((cell.x0, cell.x1, cell.text),)]
+        letters, reach = sum([len(part[2]) for part in parts]), sum([part[1] - part[0] for part in parts])
+        width = max(1.0, reach / max(1, letters))
         text, end = "", self.left
-        for cell in row.cells:
-            text += " " * max(1 if text else 0, min(60, round((cell.x0 - end) / width))) + cell.text
-            end = cell.x1
+        for x0, x1, part in parts:
+            text += " " * min(60, round((x0 - end) / width)) + part  # none where runs touch
+            end = x1
         if last is not None and last.kind == "code":
             apart = row.base - last.rows[-1].base > 1.6 * self.headings.pitch(row)
             last.add(row, "\n" + text if apart else text)
@@ -151,8 +154,10 @@ class Region:
     def _breaks(self, row: Row, before: Row, last: Piece, text: str) -> bool:
         """Whether a new block starts at `row`."""
         step = row.base - before.base
-        if step > 1.32 * self.headings.pitch(row) or step < -2 or abs(row.size - before.size) > 0.12 * before.size:
+        if step < -2 or abs(row.size - before.size) > 0.12 * before.size:
             return True
+        if step > 1.32 * self.headings.pitch(row):
+            return step > _SPREAD * self.headings.pitch(row) or not self._goes_on(row, before, last, text)
         if last.text[-1] in "./-_" and is_broken_address(last.text, text):
             return False
         sentence = ends_sentence(last.text)
@@ -167,9 +172,15 @@ class Region:
             return True
         if last.kind == "list":
             return self._leaves_list(row, before, last, sentence=sentence)
+        return self._ends_paragraph(row, before, last, text, sentence=sentence)
+
+    def _ends_paragraph(self, row: Row, before: Row, last: Piece, text: str, *, sentence: bool) -> bool:
+        """Whether the paragraph ended with the line above `row`, by where both begin and end."""
         if sentence and not text[0].islower() and self._had_room(row, before, last):
             return True
         width = self.right - self.left
+        if not text[0].islower() and self._set_right(row, before):
+            return True
         short = before.x1 < self.right - max(0.22 * width, 20)
         indented = row.x0 > before.x0 + 0.8 * row.size and row.x0 < before.x0 + 5 * row.size
         if row.cells[0].rtl:
@@ -177,7 +188,27 @@ class Region:
             indented = row.x1 < before.x1 - 0.8 * row.size
         if indented and (len(last.rows) > 1 or sentence) and before.x0 < self.left + 0.5 * width:
             return True
-        return short and (sentence or not text[0].islower()) and width > 100
+        ended = sentence or (not text[0].islower() and self._had_room(row, before, last))
+        return short and ended and width > 100
+
+    def _set_right(self, row: Row, before: Row) -> bool:
+        """Whether both lines end at the right edge and begin where they will: names below a title."""
+        return (
+            before.x0 > self.left + 0.22 * (self.right - self.left)
+            and abs(row.x1 - before.x1) < 1.0
+            and row.x1 > self.right - row.size
+            and abs(row.x0 - before.x0) > row.size
+            and not row.cells[0].rtl
+        )
+
+    def _goes_on(self, row: Row, before: Row, last: Piece, text: str) -> bool:
+        """Whether a sentence runs from a full line into `row`, below a formula that pushed the lines apart."""
+        return (
+            text[0].islower()
+            and not ends_sentence(last.text)
+            and before.x1 > self.right - 0.03 * (self.right - self.left)
+            and row.x0 < before.x0 + row.size
+        )
 
     def _leaves_list(self, row: Row, before: Row, last: Piece, *, sentence: bool) -> bool:
         """Whether `row` stands behind the item above it rather than in it."""

@@ -13,7 +13,9 @@ from services.extractor.reader.styles import Styles, is_numbered, plain, without
 
 _ITEM = re.compile(r"^(?:\(?(?:\d{1,3}|[a-z]|[ivx]{1,4})[.)]|[•●○◦▪■–-])\s")
 _LONG = 33.0  # ems: the length of a line of text in any script
+_FULL = 25.0  # ems: the same where the line is as long as its column is wide
 _APART = 3.0  # ems
+_OPEN = 2.2  # ems: the most from line to line of text that is set open
 _ENDS = frozenset(".!?:;。！？：؟…\"'”’)»]|")
 
 
@@ -46,7 +48,9 @@ class Headings:
         if level:
             return min(level, 6)
         large = styles.is_large(row)
-        if not large and (row.size < 0.93 * styles.body or text[0].islower() or len(text) > 120):
+        if not large and (
+            row.size < 0.93 * styles.body or text[0].islower() or len(text) > 120 or not self._is_set_apart(row, text)
+        ):
             return 0
         if (
             text[0] in "#$%>@\\"
@@ -65,11 +69,21 @@ class Headings:
         ):
             return 0
         bold = is_bold(row) and not _runs_in(row, after)
+        if bold and len(text) > 60 and self._runs_down(row, after):
+            return 0
         if large:
-            if not bold and self._among_alike(row, before, after, last):
+            if not bold and (self._among_alike(row, before, after, last) or _labels(row, after, last)):
                 return 0
             return styles.level(row.size, bold, text)
         return self._small(row, before, after, text, last, bold)
+
+    def _is_set_apart(self, row: Row, text: str) -> bool:
+        """Whether anything but space could tell `row` from the lines of a paragraph: a quick look first."""
+        return (
+            any([cell.bold or cell.italic for cell in row.cells])
+            or text.isupper()
+            or (row.cells[0].font != self.styles.font and is_numbered(text))
+        )
 
     def _part_of_title(self, row: Row, text: str, last: Piece | None) -> int:
         """The level of a title of the outline that takes several lines."""
@@ -82,11 +96,20 @@ class Headings:
     def _among_alike(self, row: Row, before: Row | None, after: Row | None, last: Piece | None) -> bool:
         """Whether `row` stands in a paragraph of its own size."""
         if before is not None and last is not None and last.kind != "heading" and abs(before.size - row.size) < 0.3:
-            return row.base - before.base < 1.5 * row.size
+            return row.base - before.base < (_OPEN if self._is_full(before) else 1.5) * row.size
+        if after is None or abs(after.size - row.size) > 0.3:
+            return False
+        step = after.base - row.base
+        if self._is_full(row):
+            return step < _OPEN * row.size
         if row.size >= 1.25 * self.styles.body:
             return False
-        alike = after is not None and abs(after.size - row.size) < 0.3 and after.base - row.base < 1.5 * row.size
-        return alike and (len(row.text) > 70 or row.x1 - row.x0 > _LONG * row.size)
+        return step < 1.5 * row.size and (len(row.text) > 70 or (len(row.text) > 40 and _begins_sentence(row, after)))
+
+    def _is_full(self, row: Row) -> bool:
+        """Whether `row` is as long as lines of running text are."""
+        wide = row.x1 - row.x0
+        return wide > _LONG * row.size or (wide > 0.9 * (self.right - self.left) and wide > _FULL * row.size)
 
     def _small(self, row: Row, before: Row | None, after: Row | None, text: str, last: Piece | None, bold: bool) -> int:
         """A heading in body size: set apart by weight, by numbering in another font, or in capitals."""
@@ -131,6 +154,16 @@ class Headings:
             return styles.level(row.size - 0.4, False, text)
         return 0
 
+    def _runs_down(self, row: Row, after: Row | None) -> bool:
+        """Whether `row` and the line below it, set alike, are two full lines of one paragraph."""
+        return (
+            after is not None
+            and abs(after.size - row.size) < 0.3
+            and after.text[0].islower()
+            and after.base - row.base < _OPEN * row.size
+            and min(row.x1, after.x1) > self.right - 0.1 * (self.right - self.left)
+        )
+
     def _is_term(self, row: Row, after: Row | None, text: str) -> bool:
         """Whether `row` is a term whose meaning follows, set further in, where other text begins too."""
         if row.cells[0].note:
@@ -160,6 +193,16 @@ def _follows(row: Row, before: Row | None, last: Piece | None) -> bool:
     return (
         last is not None and before is not None and last.kind == "heading" and row.base - before.base < 1.7 * row.size
     )
+
+
+def _labels(row: Row, after: Row | None, last: Piece | None) -> bool:
+    """Whether `row` stands between a caption and its table: "Unit: EUR m"."""
+    return last is not None and last.kind == "caption" and (after is None or after.table is not None)
+
+
+def _begins_sentence(row: Row, after: Row) -> bool:
+    """Whether a sentence that began in `row` ends in the line below it."""
+    return after.text[-1] == "." and after.text[0].islower() and row.text[-1] not in _ENDS
 
 
 def _runs_in(row: Row, after: Row | None) -> bool:

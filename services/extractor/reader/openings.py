@@ -26,6 +26,8 @@ def opens_block(text: str, above: str, *, sentence: bool) -> bool:
 
     `above` is the block it would go on with, `sentence` whether that ends with one.
     """
+    if text[0].isalpha():
+        return False
     if TICK.match(text) or _opens_section(text):
         return True
     if _MARKED.match(text) and (sentence or _MARKED.match(above) or BULLET.match(above)):

@@ -27,20 +27,29 @@ _MARKING = re.compile(
     re.I,
 )
 _ZONE = 0.15
+_DEEP = 0.25  # of the height: how far in a page number may stand where wide margins leave the edges empty
 
 
 class Margins:
     """The lines near the top and bottom edge of one sheet; keys of the bottom end with a line break."""
 
-    __slots__ = ("alone", "bottom", "keys", "top")
+    __slots__ = ("alone", "bottom", "ends", "keys", "top")
 
     def __init__(self, sheet: Sheet) -> None:
         top_end, bottom_start = sheet.height * _ZONE, sheet.height * (1 - _ZONE)
+        lowest = max(sheet.segments, key=_top, default=None)
+        if lowest is not None and sheet.height * (1 - _DEEP) < lowest.y0 <= bottom_start and _folio(lowest.text):
+            bottom_start = lowest.y0 - 1.0
+        self.ends = (top_end, bottom_start)
         above = [s for s in sheet.segments if s.y1 < top_end]
         below = [s for s in sheet.segments if s.y0 > bottom_start]
         self.top, self.bottom = rows_of(above)[:4], rows_of(below)[-4:]
         self.keys = _places(self.top) | _places(self.bottom, "\n")
         self.alone = len(above) + len(below) == len(sheet.segments)  # nothing else is there
+
+
+def _top(segment: Segment) -> float:
+    return segment.y0
 
 
 def _places(rows: list[Row], mark: str = "") -> dict[str, float]:
@@ -109,7 +118,7 @@ class Running:
         gone = [*gone_top, *gone_bottom]
         if gone:
             boxes = [(s.x0 - 1, s.y0 - 1, s.x1 + 1, s.y1 + 1) for s in gone]
-            top, bottom = sheet.height * _ZONE, sheet.height * (1 - _ZONE)
+            top, bottom = own.ends
             rest = [
                 s for s in sheet.segments if (s.y1 > top and s.y0 < bottom) or not any(_within(s, box) for box in boxes)
             ]

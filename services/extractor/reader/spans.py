@@ -64,9 +64,10 @@ def segments_of(lines: list[Line]) -> list[Segment]:
         font = line.font
         mono = font.family == "monospace" or _looks(font.name)[2]
         if not mono and "   " in text:
+            goes_on = current if text[:3].strip() else None
             for part in _split(line, text):
-                current = _extend(found, None, part, mono, False)
-            space = False
+                current = _extend(found, goes_on, part, mono, space)
+                goes_on, space = None, False
             continue
         box = line.bbox
         x0, y0, size = box.x / SCALE, box.y / SCALE, font.size / SCALE

@@ -50,7 +50,7 @@ _ADDRESS_LENGTH = 200
 _KEEP_HYPHEN = frozenset(["und", "oder", "or", "and", "bzw", "et", "ou", "y", "o", "e", "ed", "sowie", "als"])
 _LOST_LEADERS = re.compile(r"(?<=[\w)\].,:%])\s{0,3}\ufffd{4,}\s?(?=\d|$)")
 _TRAILING = re.compile(r"(?<=[\w)\]])\s*(?:[.·…_]\s?){3,}$")
-_LEADERS = re.compile(r"(?:[.·…_]\s?){4,}")
+_LEADERS = re.compile(r"(?:[.·…_]\s?){4,}|(?<=\s)\.\s\.(?:\s\.)?\s(?=\d{1,4}$)")
 
 
 def clean(text: str) -> str:

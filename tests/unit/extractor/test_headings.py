@@ -185,3 +185,31 @@ def test_remarks_in_brackets_and_telephone_numbers_are_no_headings() -> None:
     kinds = _kinds(paper)
     assert kinds["A title"] == "heading"
     assert (kinds["(Numbers in thousands)"], kinds["Tel.: 04.66.38.61.58"]) == ("paragraph", "paragraph")
+
+
+def test_a_bold_paragraph_is_no_heading() -> None:
+    paper = Paper()
+    paper.lines(60, 60, prose(6))
+    for number, text in enumerate([*prose(2, 3, width=19), "and ends here."]):
+        paper.line(60, 160 + 13 * number, text, 10, "hebo")
+    paper.lines(60, 230, prose(6, 2, width=20))
+    assert _headings(paper.pages()) == []
+
+
+def test_a_unit_between_a_caption_and_its_table_is_no_heading() -> None:
+    paper = Paper()
+    for row in range(20):
+        for column in range(5):
+            paper.line(60 + 90 * column, 160 + 15 * row, f"cell {row}.{column}", 8)
+    paper.line(60, 110, "Table 7-2: What was granted", 11, "hebo")
+    paper.line(420, 130, "Unit: EUR m", 11)
+    assert _headings(paper.pages()) == []
+
+
+def test_the_first_line_of_open_text_larger_than_a_table_is_no_heading() -> None:
+    paper = Paper()
+    for row in range(30):
+        for column in range(5):
+            paper.line(60 + 90 * column, 200 + 15 * row, f"cell {row}.{column}x", 8)
+    paper.lines(60, 100, [*prose(1, width=16), "the end of it."], 11, 21)
+    assert _headings(paper.pages()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pymupdf
 import pytest
 
 from tests.unit.extractor.papers import Paper, prose
@@ -95,3 +96,51 @@ def test_blank_lines_of_code_are_kept() -> None:
     for y, text in ((340, "ross <- account(100)"), (352, "robert <- account(200)"), (376, "ross$withdraw(30)")):
         paper.line(60, y, text, 10, "cour")
     assert "ross <- account(100)\nrobert <- account(200)\n\nross$withdraw(30)" in paper.markdown()
+
+
+def test_lines_that_a_formula_pushed_apart_are_one_paragraph() -> None:
+    paper = Paper()
+    for y, text in ((100, _FULL), (118, _FULL), (136, "and go on here to the end.")):
+        paper.line(60, y, text)
+    paper.lines(60, 200, [_FULL] * 12)
+    assert paper.markdown().split("\n\n")[0].endswith("at once and go on here to the end.")
+
+
+def test_a_name_broken_over_two_lines_is_no_new_paragraph() -> None:
+    (text,) = _blocks([_FULL[:70] + " (the", "Transportationcommission) and " + _FULL[:40]])
+    assert "(the Transportationcommission)" in text
+
+
+def test_names_set_to_the_right_stand_on_lines_of_their_own() -> None:
+    paper = Paper()
+    paper.lines(60, 100, [_FULL] * 3)
+    edge = 60 + pymupdf.get_text_length(_FULL, "helv", 10)
+    for number, name in enumerate(("Mary Ann Smith", "Jo Li", "Sebastian Hohenheim")):
+        paper.line(edge - pymupdf.get_text_length(name, "helv", 10), 180 + 12 * number, name)
+    assert paper.markdown().split("\n\n")[1:] == ["Mary Ann Smith", "Jo Li", "Sebastian Hohenheim"]
+
+
+def test_a_leader_of_two_dots_is_one() -> None:
+    paper = Paper()
+    paper.lines(60, 100, ["1 Introduction to it . . . . . . . . . . 2", "2 Simple manipulations and vectors . . 8"])
+    assert paper.markdown().splitlines()[-1] == "- 2 Simple manipulations and vectors  ... 8"
+
+
+def test_code_keeps_the_spaces_between_runs() -> None:
+    paper = Paper()
+    paper.lines(60, 80, prose(20))
+    for y, number, indent, text in (
+        (340, "1", 2, "for x in y:"),
+        (352, "2", 4, "print(x);"),
+        (364, "3", 6, "sum += x;"),
+    ):
+        paper.line(60, y, number, 10, "cour")
+        paper.line(60 + 6 * indent, y, text, 10, "cour")
+    assert "1 for x in y:\n2   print(x);\n3     sum += x;" in paper.markdown()
+
+
+def test_a_run_before_wide_spaces_goes_on_with_the_word_before_it() -> None:
+    paper = Paper()
+    paper.line(60, 100, "A bread")
+    paper.line(60 + pymupdf.get_text_length("A bread", "helv", 10), 100, " with oil.    6$")
+    assert paper.markdown().startswith("A bread with oil.")

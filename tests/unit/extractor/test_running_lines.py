@@ -75,3 +75,14 @@ def test_page_numbers_may_say_of_how_many() -> None:
     _body(paper, 1)
     paper.line(270, 810, "Page 101 of 205", 8)
     assert paper.pages()[0].label == "101"
+
+
+def test_page_numbers_above_a_deep_margin_are_no_text() -> None:
+    paper = Paper()
+    for number in range(3):
+        paper.lines(60, 120, prose(40, seed=13 * number, width=8))
+        paper.line(300, 690, str(number + 1))
+        paper.next_page()
+    pages = paper.pages()[:3]
+    assert [page.label for page in pages] == ["1", "2", "3"]
+    assert not any(page.markdown.rstrip().endswith(page.label) for page in pages)
