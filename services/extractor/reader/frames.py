@@ -10,6 +10,7 @@ from bisect import bisect_left
 from itertools import pairwise
 
 from services.extractor.reader.grids import Table, stand_in
+from services.extractor.reader.headed import take_headed
 from services.extractor.reader.lattice import apart
 from services.extractor.reader.rows import Row, rows_of
 from services.extractor.reader.rulings import THIN
@@ -27,14 +28,14 @@ _REACH = 60.0
 def take_frames(sheet: Sheet) -> list[Segment]:
     """The segments of the sheet with those of tables between level rules replaced by one segment for each table."""
     level = [r for r in sheet.rules if r.y1 - r.y0 <= THIN and r.x1 - r.x0 > _SHORT]
-    if len(level) < 2:
+    if not level:
         return sheet.segments
     segments = sheet.segments
-    chains = _chains(_whole(level))
-    for chain in chains:
+    whole = _whole(level)
+    for chain in _chains(whole):
         for top, bottom in _runs(chain, segments):
             segments = _take(chain, top, bottom, level, segments)
-    return segments
+    return take_headed(whole, segments)
 
 
 def _whole(level: list[Rule], reach: float = _SHORT, least: float = _MIN_WIDTH) -> list[Rule]:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 PACKAGE = "services.extractor.reader"
 COMPILED = (
-    "blocks", "columns", "frames", "grids", "headings", "lattice", "markdown", "openings", "piece", "rows", "running",
-    "sheet", "spans", "stacking", "styles", "tables", "text",
+    "blocks", "columns", "frames", "grids", "headed", "headings", "lattice", "markdown", "openings", "piece", "rows",
+    "running", "sheet", "spans", "stacking", "styles", "tables", "text",
 )  # fmt: skip
 """Where the profile shows the time of `fast`; all of them or none, for compiled classes cannot be replaced singly."""
 SWITCH = "SHADOWTWIN_MACHINE_CODE"

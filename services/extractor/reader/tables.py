@@ -167,11 +167,18 @@ def _continues(row: Row, before: Row) -> bool:
     )
 
 
-def build(rows: list[Row], lines: list[float] | None = None, rules: list[Rule] | None = None) -> Table | None:
-    """The table that `rows` make, or None; `lines` are the heights of rules drawn over its whole width."""
+def build(
+    rows: list[Row], lines: list[float] | None = None, rules: list[Rule] | None = None, *, headed: bool = False
+) -> Table | None:
+    """The table that `rows` make, or None; `lines` are the heights of rules drawn over its whole width.
+
+    `headed` says that the cells of its header are sure and that those below keep to them.
+    """
     cells = [row.cells for row in rows]
     many = [row for row in rows if len(row.cells) > 1]
-    if len(many) < 2 or len(many) < 0.4 * len(rows) or not (lines or is_spaced(many)):
+    if len(many) < 2 or not (lines or is_spaced(many)):
+        return None
+    if len(many) < 0.4 * (len(rows) - (_wrapped(rows, many) if headed else 0)):
         return None
     if any(cell.mono * 2 > len(cell.text) for row in many[:3] for cell in row.cells):
         return None
@@ -195,6 +202,12 @@ def build(rows: list[Row], lines: list[float] | None = None, rules: list[Rule] |
         return None
     x0, x1 = min(row.x0 for row in rows), max(row.x1 for row in rows)
     return Table((x0, min(row.y0 for row in rows), x1, max(row.y1 for row in rows)), merged)
+
+
+def _wrapped(rows: list[Row], many: list[Row]) -> int:
+    """How many rows are nothing but further lines of a cell behind the first column."""
+    second = min(row.cells[1].x0 for row in many)
+    return sum(len(row.cells) == 1 and row.x0 > second - 2.0 for row in rows)
 
 
 def _line(row: Row, cells: list[Segment], lattice: Lattice, lines: list[float]) -> Line:
