@@ -10,7 +10,7 @@ from bisect import bisect_left
 from itertools import pairwise
 
 from services.extractor.reader.grids import Table, stand_in
-from services.extractor.reader.headed import take_headed
+from services.extractor.reader.headed import rows_under
 from services.extractor.reader.lattice import apart
 from services.extractor.reader.rows import Row, rows_of
 from services.extractor.reader.rulings import THIN
@@ -23,6 +23,8 @@ _MIN_WIDTH = 60.0
 _SAME = 4.0
 _LONG = 70
 _REACH = 60.0
+_MOST = 40  # rules of one sheet under which a table is sought
+_CLOSE = 1.2  # of the type size: the most from a header to its rule
 
 
 def take_frames(sheet: Sheet) -> list[Segment]:
@@ -35,7 +37,9 @@ def take_frames(sheet: Sheet) -> list[Segment]:
     for chain in _chains(whole):
         for top, bottom in _runs(chain, segments):
             segments = _take(chain, top, bottom, level, segments)
-    return take_headed(whole, segments)
+    for rule in whole[:_MOST]:
+        segments = _take_under(rule, segments)
+    return segments
 
 
 def _whole(level: list[Rule], reach: float = _SHORT, least: float = _MIN_WIDTH) -> list[Rule]:
@@ -159,3 +163,55 @@ def _lines_up(row: Row, many: list[Row], *, spans: bool) -> bool:
     over = [sum(c.x0 < m.x1 and m.x0 < c.x1 for m in model) for c in row.cells]
     brief = max(len(cell.text) for cell in row.cells) < 40
     return (max(over) < 2 or (spans and brief)) and sum(map(bool, over)) > 0.6 * len(over)
+
+
+def _take_under(rule: Rule, segments: list[Segment]) -> list[Segment]:
+    """The same for a table whose only rule is `rule`, under its header."""
+    header = _header(rule, segments)
+    if header is None:
+        return segments
+    below = [s for s in segments if s.y0 > rule.y1 - 2 and rule.x0 - 3 < (s.x0 + s.x1) / 2 < rule.x1 + 3]
+    rows = rows_under(header, rows_of(below), rule.y1)
+    if not rows:
+        return segments
+    over = _rows_over(rule, header, segments)
+    table = build([*over, header, *rows], [(rule.y0 + rule.y1) / 2], [rule], headed=True)
+    if table is None:
+        return segments
+    top, bottom = table.bbox[1] - 1, table.bbox[3] + 1
+    used = _between(segments, Rule(rule.x0, top, rule.x1, top), Rule(rule.x0, bottom, rule.x1, bottom))
+    taken = set(map(id, used))
+    return [*(s for s in segments if id(s) not in taken), stand_in(table, used)]
+
+
+def _header(rule: Rule, segments: list[Segment]) -> Row | None:
+    """The row of cells that stands on `rule`."""
+    found = [s for s in segments if s.table is None and _stands_over(s, rule, 2.0 * s.size)]
+    if not found or all(s.x1 - s.x0 > 0.9 * (rule.x1 - rule.x0) for s in found):
+        return None
+    row = rows_of(found)[-1]
+    if rule.y0 - row.y1 > _CLOSE * row.size or row.x0 < rule.x0 - _SAME or row.x1 > rule.x1 + _SAME:
+        return None
+    cells = apart(row)
+    return Row(cells) if len(cells) > 1 else None
+
+
+def _rows_over(rule: Rule, header: Row, segments: list[Segment]) -> list[Row]:
+    """Further lines of the header, close above the one that stands on `rule` and each over a cell of it."""
+    out: list[Row] = []
+    below = header
+    reach = rule.y0 - header.y0 + 4 * header.size
+    found = [s for s in segments if _stands_over(s, rule, reach) and s.base < header.base - 1]
+    for row in rows_of(found)[::-1]:
+        over = [any(c.x0 < cell.x1 and cell.x0 < c.x1 for c in header.cells) for cell in row.cells]
+        near = below.y0 - row.y1 < 0.4 * row.size and abs(row.size - header.size) < 1.0
+        if row.table is not None or not near or not all(over) or row.x1 - row.x0 > 0.9 * (rule.x1 - rule.x0):
+            break
+        out.append(Row(apart(row)))
+        below = row
+    return out[::-1]
+
+
+def _stands_over(segment: Segment, rule: Rule, most: float) -> bool:
+    middle = (segment.y0 + segment.y1) / 2
+    return rule.y0 - most < middle < rule.y0 and rule.x0 - 3 < (segment.x0 + segment.x1) / 2 < rule.x1 + 3

@@ -15,6 +15,7 @@ from services.extractor.reader.evidence import (
     stand_in_columns,
 )
 from services.extractor.reader.grids import Table
+from services.extractor.reader.headed import is_header, lines_of_header, rows_under
 from services.extractor.reader.lattice import Lattice, apart, is_value
 from services.extractor.reader.rows import Row
 from services.extractor.reader.sheet import Rule, Segment
@@ -38,6 +39,11 @@ def find_tables(rows: list[Row]) -> list[Item]:
             out.append(row.table)
             index += 1
             continue
+        if is_header(fine, index):
+            end = _take_headed(fine, index, out)
+            if end > index:
+                index = end
+                continue
         end = _run(fine, index) if len(fine[index].cells) > 1 else index
         if end - index > 2 and is_contents(rows[index:end]):
             out.extend(rows[index:end])
@@ -61,6 +67,21 @@ def find_tables(rows: list[Row]) -> list[Item]:
             out.append(table)
             index = end
     return out
+
+
+def _take_headed(rows: list[Row], index: int, out: list[Item]) -> int:
+    """The end of the table that the row at `index` heads, appended to `out`; `index` when it heads none."""
+    count = lines_of_header(rows, index)
+    last = rows[index + count - 1]
+    found = rows_under(rows[index], rows[index + count :], last.y1)
+    if not found:
+        return index
+    headers = rows[index : index + count]
+    table = build([*headers, *found], [(last.y1 + found[0].y0) / 2], headed=True)
+    if table is None:
+        return index
+    out.append(table)
+    return index + count + len(found)
 
 
 def _fine(rows: list[Row]) -> list[Row]:
