@@ -13,6 +13,8 @@ def bench(arguments: argparse.Namespace) -> int:
     """Run one benchmark and print its figures."""
     if arguments.what == "catalogue":
         return _catalogue(arguments)
+    if arguments.what == "answers":
+        return _answers(arguments)
     if arguments.what == "ingestion":
         return _ingestion(arguments)
     return _extraction(arguments) if arguments.what == "extraction" else _orchestration(arguments)
@@ -24,6 +26,23 @@ def _catalogue(arguments: argparse.Namespace) -> int:
     if arguments.pdf is None or not arguments.pdf.is_file():
         raise CliError("pdf_missing", "There is no catalogue to process.", "Name one: --pdf FILE.")
     found = run(arguments.pdf, max(arguments.scale, 0.0), arguments.rate)
+    print(json.dumps(found) if arguments.json else "\n".join(lines(found)))
+    return 0 if found["status"] == "completed" else 1
+
+
+def _answers(arguments: argparse.Namespace) -> int:
+    from infra.bench.answers import lines, run
+
+    if arguments.pdf is None or not arguments.pdf.is_file():
+        raise CliError("pdf_missing", "There is no catalogue to process.", "Name one: --pdf FILE.")
+    truth = arguments.truth or arguments.pdf.with_name("truth.json")
+    try:
+        known = json.loads(truth.read_text())
+    except (OSError, ValueError) as exc:
+        raise CliError(
+            "truth_missing", f"What is in the catalogue cannot be read: {exc}.", "Name it: --truth FILE."
+        ) from exc
+    found = run(arguments.pdf, known)
     print(json.dumps(found) if arguments.json else "\n".join(lines(found)))
     return 0 if found["status"] == "completed" else 1
 
