@@ -24,6 +24,11 @@ class ImageIndex:
         self._narrow, self._wide = narrow, wide
         self.name = narrow.name
 
+    @property
+    def stores(self) -> tuple[VectorStore, VectorStore]:
+        """Both, for who looks after rows of any kind."""
+        return self._narrow, self._wide
+
     async def open(self) -> None:
         """Open both; see VectorStore."""
         await self._narrow.open()

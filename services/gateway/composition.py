@@ -126,9 +126,12 @@ class Gateway:
         self.audit = AuditLog()
         self.external = ExternalService(settings)
         self.explainer = Explainer(self.jobs, self.bus_ready, self.free_workers, settings.lease_seconds)
-        examiner = Examiner(jobs, storage, vectors, self.explainer.explain, buckets=buckets)
+        shown = index.stores if index else ()
+        examiner = Examiner(jobs, storage, vectors, self.explainer.explain, shown, buckets)
         self.doctor = Doctor(self.documents, examiner)
-        self.actions = Actions(self.documents, jobs, storage, [vectors], examiner, self.intake, self.orchestrator)
+        self.actions = Actions(
+            self.documents, jobs, storage, [vectors, *shown], examiner, self.intake, self.orchestrator
+        )
         self.repairs = Repairs(self.doctor, self.actions, environment_of(settings, vectors.name))
         self.bulk = Bulk(self.jobs, self.intake, self.orchestrator)
         self.callbacks = Callbacks(

@@ -451,3 +451,21 @@ async def test_a_repair_says_where_it_writes_without_secrets(ward: Ward) -> None
     environment = (await ward.repair(dryRun=True))["environment"]
     assert set(environment) == {"name", "database", "storage", "index"}
     assert environment["name"] == "local"
+
+
+async def test_rows_of_a_former_generation_in_the_index_of_pictures_are_told(ward: Ward) -> None:
+    document = await ward.process(1)
+    old = VectorRow(
+        row_id="i1@old", kind="image", library_id="lib", document_id=document.document_id, file_id="f",
+        generation="old", vector=[1.0] * 512, pages=[1], position=0, scale="colour", extra={"file": "1_0.png"},
+    )  # fmt: skip
+    await ward.world.images.write([old])
+    assert await ward.state(document) == "stale_generation"
+
+
+async def test_orphans_are_deleted_from_the_index_of_pictures_too(ward: Ward) -> None:
+    document = await ward.process(1)
+    assert await ward.world.images.count(document.document_id, document.generation) > 0
+    await ward.world.storage.delete(document.artefacts["source"].key)
+    await ward.repair(deleteOrphans=True)
+    assert await ward.world.images.count(document.document_id, document.generation) == 0

@@ -128,11 +128,14 @@ class Examiner:
 
 
 def _rows(document: Document, censuses: Sequence[Census], *, file: bool) -> Facts:
-    """What the index says. Without a file every row is a leftover; with one only chunks count as chunks."""
+    """What the index says. Without a file every row of text is a leftover; with one only chunks count as chunks.
+
+    Rows in the indexes of pictures never tell the state: without their text they are leftovers of no use to anyone.
+    """
     census = censuses[0]
     current = census.current if document.generation else {}
     others = census.others if document.generation else _sum(census.current, census.others)
-    every = sum(sum(each.current.values()) + sum(each.others.values()) for each in censuses)
+    every = sum(census.current.values()) + sum(census.others.values())
     finished = document.status == DocumentStatus.PROCESSED and bool(document.generation)
     summaries = current.get("summary", 0)
     return Facts(
