@@ -35,7 +35,7 @@ _NUMBERED = re.compile(
     re.IGNORECASE,
 )
 _BRACKETED = re.compile(r"[(（\[][^()（）]*[)）\]]")
-_SECTION = re.compile(r"\d{1,2}(?:\.\d{1,2}){0,3}\.?\s+\D")
+_SECTION = re.compile(r"(?:\d{1,2}(?:\.\d{1,2}){1,3}\.?|\d{1,2}\.|1?\d)\s+\D")  # "32 Track Recorder" is none
 _ADDRESS = re.compile(r"https?://|www\.|@|arxiv:|\bisbn\b|\bissn\b|\bdoi\b|\bvol(?:ume)?\.", re.IGNORECASE)
 _CONTENTS = re.compile(
     r"(?:table of )?contents|inhalt(?:sverzeichnis)?|table des matières|sommaire|índice|indice|sommario"

@@ -22,6 +22,7 @@ from tests.unit.transformer.documents import PROSE, read
         ("# Contents\n\n# 1 Foo\n\n# 2 Bar", "", ""),
         ("# A study of the\n\n# upper valley", "untitled", "A study of the upper valley"),
         ("some text only in lower case without a heading", "Report on Otters", "Report on Otters"),
+        ("# 32 Track Recorder\n\n## FAST FORWARD controls", "", "32 Track Recorder"),
         ("", "scan0001", ""),
     ],
 )
