@@ -43,11 +43,11 @@ from services.gateway.twin_records import TwinRecords
 from services.gateway.upload_log import UploadLog
 from shared import route
 from shared.adapters.external_service import ExternalService
-from shared.adapters.folder_storage import FolderStorage
 from shared.adapters.image_choice import ImageSettings, choose_images
 from shared.adapters.model_choice import choose_limits
 from shared.adapters.nats_bus import NatsBus
 from shared.adapters.nats_roll_call import Present
+from shared.adapters.storage_choice import opened_bucket, opened_storage
 from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_vectors
 from shared.commands import Advance
 from shared.errors import RequestError, TransientError
@@ -246,8 +246,9 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
     credentials = {} if reading else service_credentials(settings.service_credentials_file)
     internal = "" if reading else internal_token(settings.internal_token_file)
     keys = None if reading else KeyRing(settings.api_keys_file)
-    storage = FolderStorage(settings.data_dir / "twins")
-    buckets = {str(folder): FolderStorage(folder) for folder in settings.other_buckets}
+    places = contextlib.AsyncExitStack()
+    storage = await places.enter_async_context(opened_storage(settings.data_dir))
+    buckets = {name: await places.enter_async_context(opened_bucket(name)) for name in settings.other_buckets}
     parts = (storage, vectors, embedder, bus, credentials, internal, buckets, images, keys, uploads)
     made = Gateway(settings, jobs, documents, *parts)
     await jobs.open()
@@ -281,3 +282,4 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
         await limits.close()
         await vectors.close()
         await jobs.close()
+        await places.aclose()

@@ -16,8 +16,8 @@ class GatewaySettings(ExternalSettings):
 
     environment: str = "local"
     """What commands that write call the place where they write to."""
-    other_buckets: Annotated[list[Path], NoDecode] = []
-    """Folders of storage that were in use once, or elsewhere: where a diagnosis may look for lost files."""
+    other_buckets: Annotated[list[str], NoDecode] = []
+    """Folders or s3://BUCKET/PREFIX that were in use once, or elsewhere: where a diagnosis may look for lost files."""
     port: int = 8080
     listen_fd: int | None = None
     store: Literal["sqlite", "mongo"] = "sqlite"
