@@ -25,6 +25,11 @@ class GatewaySettings(ExternalSettings):
     service_credentials_file: Path | None = None
     api_keys_file: Path | None = None
     max_upload_bytes: int = 2 << 30
+    upload_url_seconds: int = 3600
+    """How long an address of a direct upload is good, unless its request says otherwise."""
+    upload_grace_seconds: float = 300.0
+    """What was begun in time may arrive so long afterwards."""
+    upload_sweep_seconds: float = 10.0
     max_library_documents: int = 0
     max_library_bytes: int = 0
     max_callback_bytes: int = 64 << 20

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.adapters.folder_storage import FolderStorage
+from shared.direct_ports import DirectStorage
 from shared.errors import ConfigurationError, TransientError
 from shared.ports import Storage
 from shared.settings import read_optional_secret
@@ -95,6 +96,16 @@ async def opened_bucket(name: str) -> AsyncIterator[Storage]:
         return
     async with opened_storage(Path(), StorageSettings(storage=name)) as storage:
         yield storage
+
+
+def choose_direct(storage: Storage) -> DirectStorage | None:
+    """What takes files from their senders, where the storage itself can."""
+    if isinstance(storage, FolderStorage):
+        return None
+    from shared.adapters.s3_direct import S3Direct
+    from shared.adapters.s3_storage import S3Storage
+
+    return S3Direct(storage) if isinstance(storage, S3Storage) else None
 
 
 def place_of(data_dir: Path, settings: StorageSettings | None = None) -> str:
