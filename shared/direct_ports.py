@@ -32,6 +32,9 @@ class DirectStorage(Protocol):
     """Storage with addresses at which a sender can put a file, or its parts, without any other credential. All methods
     may raise TransientError."""
 
+    def own_key(self, bucket: str, name: str) -> str | None:
+        """The key of an object that storage tells of by its own names; None for one that is not ours."""
+
     async def begin(self, upload: DirectUpload) -> str:
         """Get ready for its parts; the storage's own name of it, "" where it needs none or there are no parts."""
 

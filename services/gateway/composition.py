@@ -39,6 +39,7 @@ from services.gateway.scoped_stores import ScopedDocuments, ScopedJobs
 from services.gateway.searching import Search
 from services.gateway.secrets import hash_of, internal_token, new_token, service_credentials
 from services.gateway.settings import GatewaySettings
+from services.gateway.storage_events import StorageEvents
 from services.gateway.stores import stores
 from services.gateway.sweeper import Sweeper
 from services.gateway.twin_records import TwinRecords
@@ -60,6 +61,7 @@ from shared.job import JobStatus, Parameters, StepName
 from shared.phase import Ack, Disposition, Retry
 from shared.ports import DocumentStore, Embedder, ImageEmbedder, JobQuery, JobStore, Storage, UploadStore, VectorStore
 from shared.sealing import Sealing
+from shared.settings import read_optional_secret
 from shared.shelf import SchemaShelf, Shelf
 from shared.transitions import Refused
 
@@ -129,6 +131,8 @@ class Gateway:
             self.upload_log,
             settings.upload_grace_seconds,
         )
+        secret = read_optional_secret(settings.storage_events_secret_file, "SHADOWTWIN_STORAGE_EVENTS_SECRET_FILE")
+        self.storage_events = StorageEvents(self.direct, jobs, hash_of(secret) if secret else "")
         worker = worker_place(settings)
         self.rebuilding = Rebuilding(
             self.documents, storage, self.intake, embedder.name, embedder.version, images[1].name if images else ""

@@ -30,6 +30,8 @@ class GatewaySettings(ExternalSettings):
     upload_grace_seconds: float = 300.0
     """What was begun in time may arrive so long afterwards."""
     upload_sweep_seconds: float = 10.0
+    storage_events_secret_file: Path | None = None
+    """The secret that storage events are signed with; without it none is listened to, and only the sweep looks."""
     max_library_documents: int = 0
     max_library_bytes: int = 0
     max_callback_bytes: int = 64 << 20

@@ -22,6 +22,10 @@ class S3Direct:
     def __init__(self, storage: S3Storage) -> None:
         self._storage, self._client = storage, storage.client
 
+    def own_key(self, bucket: str, name: str) -> str | None:
+        """The name without our prefix; an event that names no bucket is of this one."""
+        return self._storage.key_of(bucket or self._client.place.bucket, name)
+
     async def begin(self, upload: DirectUpload) -> str:
         """The server's id of a multipart upload."""
         if not upload.part_size:

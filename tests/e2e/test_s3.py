@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -34,6 +36,7 @@ def on_s3(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "SHADOWTWIN_S3_ENDPOINT": named.s3_endpoint,
         "SHADOWTWIN_S3_ACCESS_KEY_ID": named.s3_access_key_id,
         "SHADOWTWIN_S3_SECRET_KEY_FILE": str(named.s3_secret_key_file),
+        "SHADOWTWIN_UPLOAD_SWEEP_SECONDS": "0.5",
     }
     with (
         Stack(folder / "data", settings={**QUICK, **chosen}) as stack,
@@ -59,3 +62,25 @@ def test_a_pdf_becomes_a_searchable_twin_in_the_bucket(on_s3: Running, sample: P
     assert [path for path in (on_s3.stack.data_dir / "twins").rglob("*") if path.is_file()] == []
     assert on_s3.http.delete(f"/api/documents/{job['documentId']}", params={"library": "lib"}).status_code == 200
     assert on_s3.http.get("/api/documents", params={"library": "lib"}).json()["documents"] == []
+
+
+def test_a_file_sent_to_the_bucket_itself_is_found_without_any_event(on_s3: Running, sample: Path) -> None:
+    content = sample.read_bytes()
+    announced = {"filename": "direct.pdf", "size": len(content), "libraryId": "direct"}
+    upload = on_s3.http.post("/api/uploads", json=announced).json()
+    assert upload["url"].startswith("http://127.0.0.1:")
+    assert not upload["url"].startswith(on_s3.stack.api_url)
+    with httpx.Client(trust_env=False) as http:
+        assert http.put(upload["url"], content=content).status_code == 200
+    shown = until(lambda: on_s3.http.get(f"/api/uploads/{upload['uploadId']}").json(), "completed")
+    assert on_s3.ended(shown["jobId"])["status"] == "completed"
+    again = on_s3.http.post(f"/api/uploads/{upload['uploadId']}/complete")
+    assert again.json()["jobId"] == shown["jobId"]
+
+
+def until(look: Callable[[], dict[str, Any]], status: str, seconds: float = 30) -> dict[str, Any]:
+    end = time.monotonic() + seconds
+    while (body := look())["status"] != status:
+        assert time.monotonic() < end, body
+        time.sleep(0.1)
+    return body

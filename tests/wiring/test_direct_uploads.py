@@ -240,7 +240,7 @@ async def test_a_gateway_that_dies_after_the_job_was_made_makes_no_second_one(he
     async def die(*given: Any) -> bool:
         raise TransientError("unavailable")
 
-    records(here).swap = die  # type: ignore[method-assign]
+    records(here).swap = die  # type: ignore[method-assign,assignment]
     assert (await complete(here, upload)).status_code == 503
     records(here).swap = swap  # type: ignore[method-assign]
     assert (await show(here, upload))["status"] == "open"
@@ -259,7 +259,7 @@ async def test_a_gateway_that_dies_before_it_has_cleared_up_leaves_that_to_the_s
     async def die(*given: Any) -> None:
         raise TransientError("unavailable")
 
-    here.gateway.direct.direct.abandon = die  # type: ignore[method-assign]
+    here.gateway.direct.direct.abandon = die  # type: ignore[method-assign,assignment]
     assert (await complete(here, upload)).status_code == 415
     here.gateway.direct.direct.abandon = abandon  # type: ignore[method-assign]
     assert len(await left(here)) == 1

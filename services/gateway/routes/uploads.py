@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
@@ -16,11 +16,13 @@ from services.gateway.composition import Gateway
 from services.gateway.creation import JobRequest
 from services.gateway.direct_here import GatewayDirect
 from services.gateway.routes.options import parameters_of
-from services.gateway.web import answer, body_of
+from services.gateway.signatures import Signature
+from services.gateway.web import answer, body_of, bounded
 from shared.direct_upload import DirectStatus, DirectUpload
 from shared.errors import RequestError
 
 LONGEST_SECONDS = 24 * 3600
+EVENT_BYTES = 4 << 20
 ADDRESSES_MOST = 100
 """Addresses of parts in one answer."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -125,6 +127,19 @@ def routes(gateway: Gateway) -> APIRouter:
         await gateway.direct.check_open(upload)
         size = await here.receive(upload, part, _body(request))
         return answer({"uploadId": uploadId, "part": part, "size": size})
+
+    @router.post("/storage-events", status_code=202, summary="Storage tells what has arrived")
+    async def storage_events(
+        request: Request,
+        webhookId: Annotated[str, Header(alias="webhook-id")] = "",
+        webhookTimestamp: Annotated[str, Header(alias="webhook-timestamp")] = "",
+        webhookSignature: Annotated[str, Header(alias="webhook-signature")] = "",
+    ) -> Response:
+        """S3's notification (`Records`), or `{events: [{key, bucket?, metadata?}]}`; signed as callbacks are, with
+        SHADOWTWIN_STORAGE_EVENTS_SECRET_FILE. Only announced uploads are completed by it, each once."""
+        body = await bounded(request, EVENT_BYTES)
+        signature = Signature(webhookId, webhookTimestamp, webhookSignature, body)
+        return answer({"events": await gateway.storage_events.hear(signature)}, 202)
 
     return router
 
