@@ -88,6 +88,15 @@ CATALOGUE: dict[str, Entry] = {
     "payload_too_large": Entry(413, "The request is too large.", "Send less at once."),
     "quota_exceeded": Entry(413, "The library holds as much as it may.", "Delete documents, or have its quota raised."),
     "upload_aborted": Entry(400, "The sender went away before all of it had arrived.", "Send the file again."),
+    "upload_url_expired": Entry(
+        410, "The address of this upload has expired.", "Announce the file again (POST /api/uploads) and send it there."
+    ),
+    "upload_incomplete": Entry(
+        409, "The file has not arrived.", "Send it, or its missing parts, to the signed addresses, then complete again."
+    ),
+    "upload_mismatch": Entry(
+        422, "What has arrived is not what was announced.", "Announce the file again with its own size and SHA-256."
+    ),
     "queue_full": Entry(429, "The queue is full.", "Try again after the time that Retry-After names."),
     # the run
     "artefact_missing": Entry(

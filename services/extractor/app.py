@@ -11,7 +11,7 @@ from services.extractor.external import ExternalLane
 from services.extractor.extraction import Extraction
 from services.extractor.settings import ExtractorSettings
 from services.extractor.workspace import Workspace
-from shared.adapters.folder_storage import FolderStorage
+from shared.adapters.storage_choice import opened_storage
 from shared.child import Children
 from shared.external import is_external
 from shared.sealing import Sealing
@@ -33,8 +33,10 @@ async def serve() -> None:
         children = Children(PRELOAD)
         await children.start()
         try:
-            storage = FolderStorage(settings.data_dir / "twins")
-            async with contextlib.aclosing(ExternalLane(storage, settings, workspace)) as external:
+            async with (
+                opened_storage(settings.data_dir) as storage,
+                contextlib.aclosing(ExternalLane(storage, settings, workspace)) as external,
+            ):
                 sealing = Sealing(sha256(settings.service_token().encode()).hexdigest())
                 yield Extraction(storage, children, settings, workspace, external, sealing)
         finally:

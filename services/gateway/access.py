@@ -31,6 +31,10 @@ INTERNAL, EXTERNAL = "/api/internal/", "/api/external/"
 """Doors of workers, who have credentials of their own; the callback route answers unknown jobs with 404 (ADR 35)."""
 
 
+SIGNED = re.compile(r"PUT /api/uploads/[^/]+/content|POST /api/storage-events")
+"""Doors of those who show a signature instead: senders of direct uploads, and storage that tells of events."""
+
+
 class _Need(NamedTuple):
     method: str
     path: re.Pattern[str]
@@ -59,7 +63,7 @@ class Door:
         self._app, self._keys = app, keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN or scope["path"].startswith(EXTERNAL):
+        if scope["type"] != "http" or _opened_otherwise(scope["method"], scope["path"]):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -78,6 +82,11 @@ class Door:
                 await self._app(_with_library(scope, key), receive, send)
             finally:
                 _key.reset(held)
+
+
+def _opened_otherwise(method: str, path: str) -> bool:
+    """Whether a route needs no key: it is open, or asks for a credential of its own."""
+    return path in OPEN or path.startswith(EXTERNAL) or SIGNED.fullmatch(f"{method} {path}") is not None
 
 
 def _token(headers: Headers) -> str:

@@ -22,6 +22,7 @@ from services.gateway.routes import (
     records,
     system,
     templates,
+    uploads,
     workers,
 )
 from services.gateway.settings import GatewaySettings
@@ -44,7 +45,7 @@ def create_app(gateway: Gateway | None) -> FastAPI:
             app.add_middleware(Door, keys=gateway.keys)
     seen = [Depends(guard(gateway.jobs.get))] if gateway is not None else []
     read = (documents, catalogue, health, pictures, records, templates, system)
-    for module in (batches, jobs, inspection, workers, external, *read):
+    for module in (batches, jobs, inspection, workers, external, uploads, *read):
         app.include_router(module.routes(gateway), dependencies=seen)
     return app
 

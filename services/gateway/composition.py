@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from services.gateway.admission import Admission
 from services.gateway.api_keys import KeyRing
 from services.gateway.archives import ArchiveLimits
 from services.gateway.audit import AuditLog
+from services.gateway.background import supervised
 from services.gateway.bulk import Bulk
 from services.gateway.callbacks import Callbacks
 from services.gateway.catalogue import Catalogue
 from services.gateway.dead_letters import DeadLetters
 from services.gateway.deletion import Deletion
 from services.gateway.delivery import Delivery
+from services.gateway.direct_here import GatewayDirect
+from services.gateway.direct_sweep import DirectSweep
+from services.gateway.direct_uploads import DirectUploads
 from services.gateway.explaining import Explainer
 from services.gateway.fetching import Fetcher, worker_place
 from services.gateway.foreign import ForeignResults
@@ -35,21 +37,23 @@ from services.gateway.rebuilding import Rebuilding
 from services.gateway.record_book import RecordBook
 from services.gateway.scoped_stores import ScopedDocuments, ScopedJobs
 from services.gateway.searching import Search
-from services.gateway.secrets import hash_of, internal_token, service_credentials
+from services.gateway.secrets import hash_of, internal_token, new_token, service_credentials
 from services.gateway.settings import GatewaySettings
+from services.gateway.storage_events import StorageEvents
 from services.gateway.stores import stores
 from services.gateway.sweeper import Sweeper
 from services.gateway.twin_records import TwinRecords
 from services.gateway.upload_log import UploadLog
 from shared import route
 from shared.adapters.external_service import ExternalService
-from shared.adapters.folder_storage import FolderStorage
 from shared.adapters.image_choice import ImageSettings, choose_images
 from shared.adapters.model_choice import choose_limits
 from shared.adapters.nats_bus import NatsBus
 from shared.adapters.nats_roll_call import Present
+from shared.adapters.storage_choice import choose_direct, opened_bucket, opened_storage
 from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_vectors
 from shared.commands import Advance
+from shared.direct_ports import DirectStorage, DirectUploadStore
 from shared.errors import RequestError, TransientError
 from shared.events import JobEvent
 from shared.image_index import ImageIndex
@@ -57,6 +61,7 @@ from shared.job import JobStatus, Parameters, StepName
 from shared.phase import Ack, Disposition, Retry
 from shared.ports import DocumentStore, Embedder, ImageEmbedder, JobQuery, JobStore, Storage, UploadStore, VectorStore
 from shared.sealing import Sealing
+from shared.settings import read_optional_secret
 from shared.shelf import SchemaShelf, Shelf
 from shared.transitions import Refused
 
@@ -81,6 +86,9 @@ class Gateway:
         images: tuple[ImageIndex, ImageEmbedder] | None = None,
         keys: KeyRing | None = None,
         uploads: UploadStore | None = None,
+        *,
+        direct: DirectUploadStore,
+        direct_storage: DirectStorage | None = None,
     ) -> None:
         """Without `keys` nobody is asked for one. `jobs` and `documents` are what the caller's key reaches."""
         documents = TwinRecords(documents, storage)
@@ -111,6 +119,20 @@ class Gateway:
             settings.max_upload_bytes,
             Quota(documents, settings.max_library_documents, settings.max_library_bytes),
         )
+        # Without a shared credential (a gateway that only reads) addresses of another process are nobody's.
+        here = GatewayDirect(storage, credentials.get("extractor") or new_token())
+        self.direct = DirectUploads(
+            direct,
+            direct_storage or here,
+            storage,
+            jobs,
+            self.documents,
+            self.intake,
+            self.upload_log,
+            settings.upload_grace_seconds,
+        )
+        secret = read_optional_secret(settings.storage_events_secret_file, "SHADOWTWIN_STORAGE_EVENTS_SECRET_FILE")
+        self.storage_events = StorageEvents(self.direct, jobs, hash_of(secret) if secret else "")
         worker = worker_place(settings)
         self.rebuilding = Rebuilding(
             self.documents, storage, self.intake, embedder.name, embedder.version, images[1].name if images else ""
@@ -220,26 +242,10 @@ class Gateway:
         await self._bus.start()
 
 
-async def _supervised(work: Callable[[], Awaitable[None]]) -> None:
-    """Background work that must not end unseen: a passing failure is tried again, any other ends the process, so that
-    its supervisor and the log show it."""
-    while True:
-        try:
-            await work()
-        except TransientError as error:
-            logger.warning("background work waits", extra={"work": work.__qualname__, "reason": error.message})
-            await asyncio.sleep(1)
-            continue
-        except Exception:
-            logger.critical("background work failed; the gateway ends", exc_info=True)
-            os.kill(os.getpid(), signal.SIGTERM)
-        return
-
-
 @contextlib.asynccontextmanager
 async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncIterator[Gateway]:
     """The gateway with everything opened, closed in the reverse order."""
-    jobs, documents, uploads = stores(settings)
+    jobs, documents, uploads, direct = stores(settings)
     chosen = VectorSettings()
     limits = choose_limits(None if reading else settings.nats_url)
     embedder = choose_embedder(chosen, limits)
@@ -249,10 +255,11 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
     credentials = {} if reading else service_credentials(settings.service_credentials_file)
     internal = "" if reading else internal_token(settings.internal_token_file)
     keys = None if reading else KeyRing(settings.api_keys_file)
-    storage = FolderStorage(settings.data_dir / "twins")
-    buckets = {str(folder): FolderStorage(folder) for folder in settings.other_buckets}
+    places = contextlib.AsyncExitStack()
+    storage = await places.enter_async_context(opened_storage(settings.data_dir))
+    buckets = {name: await places.enter_async_context(opened_bucket(name)) for name in settings.other_buckets}
     parts = (storage, vectors, embedder, bus, credentials, internal, buckets, images, keys, uploads)
-    made = Gateway(settings, jobs, documents, *parts)
+    made = Gateway(settings, jobs, documents, *parts, direct=direct, direct_storage=choose_direct(storage))
     await jobs.open()
     tasks: list[asyncio.Task[None]] = []
     try:
@@ -264,16 +271,18 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
                 made.upload_log.forget_old,
                 made.serve_bus,
                 made.sweeper.run,
+                DirectSweep(made.direct, settings.upload_sweep_seconds).run,
                 made.admission.run,
                 dead_letters.run,
                 vectors.open,
             )
-            tasks = [asyncio.create_task(_supervised(each)) for each in work]
+            tasks = [asyncio.create_task(supervised(each)) for each in work]
         yield made
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await made.direct.stop()
         await made.orchestrator.stop()
         await made.external.close()
         if bus is not None:
@@ -284,3 +293,4 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
         await limits.close()
         await vectors.close()
         await jobs.close()
+        await places.aclose()

@@ -62,7 +62,7 @@ class Intake:
     ) -> None:
         self._jobs, self._documents, self._storage = jobs, documents, storage
         self._orchestrator, self._admission, self._planner = orchestrator, admission, planner
-        self.receiver, self._quota = Receiver(storage, max_bytes), quota
+        self.receiver, self.quota = Receiver(storage, max_bytes), quota
 
     async def upload(self, name: str, content: AsyncIterator[bytes] | Incoming, request: JobRequest) -> Accepted:
         """Take a PDF and start its job. Raises RequestError/DocumentError; then no object and no record remains."""
@@ -73,6 +73,11 @@ class Intake:
             return await self._admit(twin.display_name(name), library, await incoming.finish(), request)
         finally:
             await incoming.discard()
+
+    async def take_over(self, name: str, received: Artefact, request: JobRequest) -> Accepted:
+        """As `upload`, of a file that lies in storage already and was read; it stays where it is."""
+        self._admission.check_room()
+        return await self._admit(twin.display_name(name), twin.library_id(request.library_id), received, request)
 
     async def sweep_uploads(self) -> None:
         """Remove what gateways that are gone have received and not finished."""
@@ -188,7 +193,7 @@ class Intake:
 
     async def _new_document(self, name: str, library: str, item_id: str, received: Artefact) -> Document | None:
         document_id = document_id_for(library, item_id)
-        await self._quota.check(library, received.size)
+        await self.quota.check(library, received.size)
         source = await self._keep(library, document_id, received)
         now = await self._jobs.now()
         document = Document(

@@ -26,8 +26,9 @@ class Quota:
         self._documents, self._most, self._bytes = documents, max_documents, max_bytes
         self._use: dict[str, _Use] = {}
 
-    async def check(self, library: str, size: int) -> None:
-        """Raise RequestError quota_exceeded when another document of so many bytes would be too much."""
+    async def check(self, library: str, size: int, *, take: bool = True) -> None:
+        """Raise RequestError quota_exceeded when another document of so many bytes would be too much; `take` counts it
+        as being there from now on."""
         if not self._most and not self._bytes:
             return
         use = self._use.get(library)
@@ -35,7 +36,7 @@ class Quota:
             use = await self._count(library)  # also what was deleted meanwhile
         if said := self._too_much(use, size):
             raise RequestError("quota_exceeded", said)
-        self._use[library] = use._replace(documents=use.documents + 1, size=use.size + size)
+        self._use[library] = use._replace(documents=use.documents + 1, size=use.size + size) if take else use
 
     def _too_much(self, use: _Use, size: int) -> str:
         if self._most and use.documents + 1 > self._most:

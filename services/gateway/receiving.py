@@ -95,6 +95,13 @@ class Receiver:
         """A new file."""
         return Incoming(self._storage, f"{UPLOADS}/{self.place}/{uuid.uuid4().hex}", self._max_bytes)
 
+    def check_size(self, size: int) -> None:
+        """Raise DocumentError pdf_empty or pdf_too_large for a file of so many bytes."""
+        if size <= 0:
+            raise DocumentError("pdf_empty")
+        if size > self._max_bytes:
+            raise DocumentError("pdf_too_large", f"The file is larger than {self._max_bytes >> 20} MB.")
+
     async def take(self, content: AsyncIterator[bytes]) -> Incoming:
         """The whole content; what cannot be taken is discarded before its error is raised."""
         incoming = self.begin()

@@ -16,8 +16,8 @@ class GatewaySettings(ExternalSettings):
 
     environment: str = "local"
     """What commands that write call the place where they write to."""
-    other_buckets: Annotated[list[Path], NoDecode] = []
-    """Folders of storage that were in use once, or elsewhere: where a diagnosis may look for lost files."""
+    other_buckets: Annotated[list[str], NoDecode] = []
+    """Folders or s3://BUCKET/PREFIX that were in use once, or elsewhere: where a diagnosis may look for lost files."""
     port: int = 8080
     listen_fd: int | None = None
     store: Literal["sqlite", "mongo"] = "sqlite"
@@ -25,6 +25,13 @@ class GatewaySettings(ExternalSettings):
     service_credentials_file: Path | None = None
     api_keys_file: Path | None = None
     max_upload_bytes: int = 2 << 30
+    upload_url_seconds: int = 3600
+    """How long an address of a direct upload is good, unless its request says otherwise."""
+    upload_grace_seconds: float = 300.0
+    """What was begun in time may arrive so long afterwards."""
+    upload_sweep_seconds: float = 10.0
+    storage_events_secret_file: Path | None = None
+    """The secret that storage events are signed with; without it none is listened to, and only the sweep looks."""
     max_library_documents: int = 0
     max_library_bytes: int = 0
     max_callback_bytes: int = 64 << 20

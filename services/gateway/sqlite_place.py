@@ -17,14 +17,22 @@ NETWORK = re.compile(
 )
 """File systems whose locks or shared memory SQLite's write-ahead log cannot rely on."""
 LASTING = {"SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH"}
-VERSION = 3
-"""2: a quality pass has a slot of its own beside its document's open job. 3: failed uploads are written down."""
+VERSION = 4
+"""2: a quality pass has a slot of its own beside its document's open job. 3: failed uploads are written down. 4: direct
+uploads have records."""
 
 UPLOADS = """
 CREATE TABLE uploads (
     uploadId TEXT PRIMARY KEY, libraryId TEXT NOT NULL, createdAt INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE INDEX uploads_newest ON uploads (createdAt, uploadId);
 CREATE INDEX uploads_library ON uploads (libraryId, createdAt, uploadId)
+"""
+
+DIRECT_UPLOADS = """
+CREATE TABLE direct_uploads (
+    uploadId TEXT PRIMARY KEY, revision INTEGER NOT NULL, settled INTEGER NOT NULL, createdAt INTEGER NOT NULL,
+    body BLOB NOT NULL);
+CREATE INDEX direct_uploads_left ON direct_uploads (uploadId) WHERE settled = 0
 """
 
 SCHEMA = """
@@ -104,7 +112,9 @@ def migrate(connection: sqlite3.Connection) -> None:
     if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         connection.execute("ROLLBACK")
         raise _unfit("The SQLite file holds tables of something else: name another SHADOWTWIN_DATA_DIR.")
-    steps = {0: (SCHEMA, UPLOADS), 1: (FROM_1, UPLOADS), 2: (UPLOADS,)}.get(version, ())
+    since_3 = (DIRECT_UPLOADS,)
+    since_2 = (UPLOADS, *since_3)
+    steps = {0: (SCHEMA, *since_2), 1: (FROM_1, *since_2), 2: since_2, 3: since_3}.get(version, ())
     for statement in ";".join(steps).split(";"):
         connection.execute(statement)
     if steps:

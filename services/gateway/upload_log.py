@@ -27,8 +27,11 @@ class UploadLog:
     def __init__(self, uploads: UploadStore | None, jobs: JobStore) -> None:
         self._uploads, self._jobs = uploads, jobs
 
-    async def failed(self, name: str, size: int, error: BaseException, fields: Mapping[str, str]) -> None:
-        """Write it down; that this fails as well fails nothing. `fields` are those of the form that have come."""
+    async def failed(
+        self, name: str, size: int, error: BaseException, fields: Mapping[str, str], upload_id: str = ""
+    ) -> None:
+        """Write it down; that this fails as well fails nothing. `fields` are those of the form that have come; an
+        upload with an id of its own is written down once."""
         if self._uploads is None:
             return
         said = describe(error)
@@ -36,7 +39,7 @@ class UploadLog:
             said = describe(RequestError("upload_aborted"))
         try:
             upload = Upload(
-                upload_id=str(uuid.uuid4()),
+                upload_id=upload_id or str(uuid.uuid4()),
                 library_id=_library(fields.get("libraryId", "")),
                 name=twin.display_name(name),
                 item_id=fields.get("itemId", "")[:500],

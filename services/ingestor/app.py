@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 from services.ingestor.ingestion import Ingestion
 from services.ingestor.settings import IngestorSettings
-from shared.adapters.folder_storage import FolderStorage
 from shared.adapters.image_choice import ImageSettings, choose_images
 from shared.adapters.model_choice import choose_limits
+from shared.adapters.storage_choice import opened_storage
 from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_vectors
 from shared.adapters.wordllama_tokens import WordLlamaTokenizer
 from shared.worker import run
@@ -30,8 +30,8 @@ async def serve() -> None:
         try:
             if not embedder.costly:  # what is paid or slow begins with the first job, which is told what fails
                 await embedder.embed(["warm up"])
-            storage = FolderStorage(settings.data_dir / "twins")
-            yield Ingestion(storage, vectors, embedder, WordLlamaTokenizer(), settings, *(images or ()))
+            async with opened_storage(settings.data_dir) as storage:
+                yield Ingestion(storage, vectors, embedder, WordLlamaTokenizer(), settings, *(images or ()))
         finally:
             if images:
                 await images[1].close()

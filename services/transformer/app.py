@@ -18,10 +18,11 @@ from services.transformer.records.stage import Records
 from services.transformer.settings import TransformerSettings
 from services.transformer.stage import Stage
 from services.transformer.transformation import Transformation
-from shared.adapters.folder_storage import FolderStorage
 from shared.adapters.model_choice import ModelSettings, choose_limits, choose_models
+from shared.adapters.storage_choice import opened_storage
 from shared.adapters.vector_choice import VectorSettings, choose_embedder
 from shared.child import Children
+from shared.ports import Storage
 from shared.worker import run
 
 PRELOAD = ["services.transformer.child_transform"]
@@ -34,7 +35,11 @@ async def serve() -> None:
 
     @contextlib.asynccontextmanager
     async def opened() -> AsyncIterator[tuple[Transformation, QualityPass]]:
-        storage = FolderStorage(settings.data_dir / "twins")
+        async with opened_storage(settings.data_dir) as storage, parts(storage) as made:
+            yield made
+
+    @contextlib.asynccontextmanager
+    async def parts(storage: Storage) -> AsyncIterator[tuple[Transformation, QualityPass]]:
         models = choose_models(ModelSettings(), storage, settings.nats_url)
         limits = choose_limits(settings.nats_url)
         # one for all jobs, made when the first job asks: most never do

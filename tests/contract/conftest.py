@@ -22,6 +22,8 @@ from tests.support import milvus_server as milvus
 from tests.support.model_clients import GOOD, Client
 from tests.support.model_server import ModelServer
 from tests.support.mongo_server import MongoServer, choose
+from tests.support.s3_bucket import bucket, served_s3
+from tests.support.s3_server import S3Server
 
 CHOICE = choose()
 HEADER = f"contract suite, MongoDB server: {CHOICE.name}"
@@ -149,10 +151,20 @@ async def _mongo(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[
     await jobs.close()
 
 
-@pytest.fixture(params=["memory", "folder"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """One server for the session, ended with it."""
+    yield from served_s3()
+
+
+@pytest.fixture(params=["memory", "folder", "s3"])
+async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Storage]:
     """Every implementation in turn, empty."""
-    return MemoryStorage() if request.param == "memory" else FolderStorage(tmp_path / "twins")
+    if request.param == "s3":
+        async with bucket(request.getfixturevalue("s3_server"), tmp_path) as made:
+            yield made
+    else:
+        yield MemoryStorage() if request.param == "memory" else FolderStorage(tmp_path / "twins")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The contract of Storage; runs on memory and on a folder. Then what only the folder promises."""
+"""The contract of Storage; runs on memory, a folder and an S3 server. Then what only the folder promises."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -112,3 +113,45 @@ def test_a_client_that_is_still_sending_what_is_refused_hears_why(running: Runni
 
     answer = post(running, page())
     assert (answer.status_code, answer.json()["code"]) == (415, "pdf_not_a_pdf")
+
+
+@pytest.mark.timeout(600)
+def test_a_large_direct_upload_needs_no_memory_and_outlives_a_killed_gateway(running: Running) -> None:
+    megabytes = min(MEGABYTES, 200)
+    head = b"%PDF-1.7\n"
+    size = len(head) + (megabytes << 20)
+    form = {"parameters": json.loads(IGNORED), "libraryId": "direct", "filename": "large.pdf", "size": size}
+    upload = running.http.post("/api/uploads", json={**form, "multipart": True}).json()
+
+    def piece(number: int) -> Iterator[bytes]:
+        left = upload["parts"][number - 1]["size"]
+        if number == 1:
+            yield head
+            left -= len(head)
+        for _ in range(left >> 20):
+            yield b"%" * (1 << 20)
+        yield b"%" * (left & ((1 << 20) - 1))
+
+    running.ended(post(running, body("direct-before", 3)).json()["jobId"])  # loads what is loaded at first use
+    before = memory(pid_of(running), "VmRSS")
+    Path(f"/proc/{pid_of(running)}/clear_refs").write_text("5")
+    for part in upload["parts"]:
+        length = {"Content-Length": str(part["size"])}
+        answer = httpx.put(part["url"], content=piece(part["number"]), headers=length, timeout=120, trust_env=False)
+        assert answer.status_code == 200, answer.text
+    place = f"/api/uploads/{upload['uploadId']}"
+    threading.Timer(0.3, os.kill, (pid_of(running), signal.SIGKILL)).start()
+    peak = memory(pid_of(running), "VmHWM")
+    with contextlib.suppress(httpx.HTTPError):
+        running.http.post(f"{place}/complete", timeout=120)
+    running.until_ready()
+    answer = running.http.post(f"{place}/complete", timeout=300)
+    assert answer.status_code == 202, answer.text
+    print(f"{megabytes} MB in parts: gateway {before:.0f} MB before, {peak:.0f} MB at most")
+    assert peak - before < 60
+    accepted = answer.json()
+    assert len(running.http.get("/api/jobs", params={"library": "direct"}).json()["jobs"]) == 1
+    assert running.http.get(f"/api/documents/{accepted['documentId']}").json()["size"] == size
+    running.ended(accepted["jobId"])
+    assert files_below(running, "_direct") == []
+    assert running.http.delete(f"/api/documents/{accepted['documentId']}").status_code == 200

@@ -15,12 +15,14 @@ from services.gateway.app import create_app
 from services.gateway.composition import Gateway
 from services.gateway.secrets import hash_of
 from services.gateway.settings import GatewaySettings
+from shared.direct_ports import DirectStorage
 from shared.errors import TransientError
 from shared.events import JobEvent
 from shared.image_index import ImageIndex
 from shared.job import Job, StepName
 from shared.ports import DocumentStore, JobStore
 from shared.testing.memory import MemoryDocuments, MemoryJobs, MemoryStorage
+from shared.testing.memory_direct import MemoryDirectUploads
 from shared.testing.memory_images import HashImages, memory_index
 from shared.testing.memory_uploads import MemoryUploads
 from shared.testing.memory_vectors import HashEmbedder, MemoryVectors
@@ -122,6 +124,7 @@ async def world(
     bus: RecordingBus | None = None,
     internal_token: str = "",
     keys: KeyRing | None = None,
+    direct_storage: DirectStorage | None = None,
     **settings: Any,
 ) -> AsyncIterator[World]:
     bus, jobs = bus or RecordingBus(), jobs or MemoryJobs()
@@ -138,8 +141,11 @@ async def world(
         images=(images or memory_index(), HashImages()),
         keys=keys,
         uploads=MemoryUploads(),
+        direct=MemoryDirectUploads(),
+        direct_storage=direct_storage,
     )
     transport = httpx.ASGITransport(app=create_app(made))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
         yield World(made, bus, http, jobs)
+        await made.direct.stop()
         await made.orchestrator.stop()

@@ -14,6 +14,7 @@ from services.gateway.health.actions import Actions, Outcome
 from services.gateway.health.doctor import Doctor, Run
 from services.gateway.health.facts import Examined
 from services.gateway.health.steps import FLAGS, Repair, RepairRequest, Step, plan_of, steps_for
+from shared.adapters.storage_choice import place_of
 from shared.errors import RequestError, ShadowtwinError, describe
 
 logger = logging.getLogger("repair")
@@ -187,4 +188,4 @@ def environment_of(settings: Any, index: str) -> dict[str, str]:
     database = f"sqlite {place / 'shadowtwin.db'}"
     if settings.store == "mongo":
         database = "mongodb " + settings.mongodb_uri.rpartition("@")[2].removeprefix("mongodb://")
-    return {"name": settings.environment, "database": database, "storage": str(place / "twins"), "index": index}
+    return {"name": settings.environment, "database": database, "storage": place_of(place), "index": index}

@@ -1,0 +1,199 @@
+"""Direct uploads: announce a file, send it to signed addresses, complete."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Header, Query, Request
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from services.gateway import access
+from services.gateway.composition import Gateway
+from services.gateway.creation import JobRequest
+from services.gateway.direct_here import GatewayDirect
+from services.gateway.routes.options import parameters_of
+from services.gateway.signatures import Signature
+from services.gateway.web import answer, body_of, bounded
+from shared.direct_upload import DirectStatus, DirectUpload
+from shared.errors import RequestError
+
+LONGEST_SECONDS = 24 * 3600
+EVENT_BYTES = 4 << 20
+ADDRESSES_MOST = 100
+"""Addresses of parts in one answer."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Announcement(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Body of `POST /api/uploads`: the file (`size` in bytes, `sha256` in hex if it is known), and the job as with
+    `POST /api/jobs`. `expiresIn` is in seconds."""
+
+    library_id: str = "default"
+    filename: str = "document.pdf"
+    size: int
+    sha256: str = ""
+    multipart: bool = False
+    expires_in: int | None = None
+    item_id: str = ""
+    parent_id: str = ""
+    user_email: str = ""
+    batch_id: str | None = None
+    batch_name: str | None = None
+    priority: int = 0
+    parameters: dict[str, Any] = {}
+    password: str = ""
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Body of `POST /api/uploads/{id}/parts`: numbers from 1; none for the first that are missing."""
+
+    parts: list[int] = []
+
+
+def routes(gateway: Gateway) -> APIRouter:
+    """The router over one gateway."""
+    router = APIRouter(prefix="/api", tags=["uploads"])
+
+    @router.post("/uploads", status_code=201, summary="Announce a file that will be sent to storage directly")
+    async def begin(request: Request) -> Response:
+        """Body `{filename, size, libraryId?, sha256?, multipart?, expiresIn?, itemId?, parameters?, ...}`. The answer
+        has `url` to PUT the file to, or `parts` with one for each of `partSize` bytes, good until `expiresAt`."""
+        asked = await body_of(request, Announcement)
+        job = _job(gateway, asked)
+        await gateway.check_named(job.library_id, job.parameters)
+        seconds = asked.expires_in or gateway.settings.upload_url_seconds
+        if not 1 <= seconds <= LONGEST_SECONDS or not -100 <= asked.priority <= 100:
+            raise RequestError("bad_request", f"expiresIn is 1 to {LONGEST_SECONDS} seconds, priority -100 to 100.")
+        sha256 = asked.sha256.lower()
+        if sha256 and not _SHA256.fullmatch(sha256):
+            raise RequestError("bad_request", "sha256 must have 64 hexadecimal digits.")
+        name, size = asked.filename, asked.size
+        upload = await gateway.direct.begin(name, size, sha256, job, seconds=seconds, parts=asked.multipart)
+        numbers = list(range(1, min(upload.part_count, ADDRESSES_MOST) + 1)) or [0]
+        return answer(await _with_addresses(gateway, request, upload, numbers), 201)
+
+    @router.post("/uploads/{uploadId}/parts", summary="Addresses of parts, and which have arrived")
+    async def parts(uploadId: str, request: Request) -> Response:
+        """Body `{parts?: [1, 2]}`; without any the first 100 that are missing, so that a broken upload goes on. Of an
+        upload in one piece its address again."""
+        asked = (await body_of(request, Wanted)).parts
+        upload = await gateway.direct.get(uploadId)
+        await gateway.direct.check_open(upload)
+        if len(asked) > ADDRESSES_MOST:
+            raise RequestError("bad_request", f"Ask for {ADDRESSES_MOST} parts at once.")
+        stored = await gateway.direct.direct.parts(upload) if upload.part_size else {}
+        missing = [
+            number for number in range(1, upload.part_count + 1) if stored.get(number) != upload.part_bytes(number)
+        ]
+        numbers = asked or (missing[:ADDRESSES_MOST] if upload.part_size else [0])
+        body = await _with_addresses(gateway, request, upload, numbers)
+        return answer({**body, "stored": sorted(stored), "missing": len(missing)})
+
+    @router.post("/uploads/{uploadId}/complete", status_code=202, summary="The file is there: verify it, start its job")
+    async def complete(uploadId: str) -> Response:
+        """Answers as `POST /api/jobs`, and the same again when it is repeated. The file is read back first: size,
+        SHA-256, first bytes, quota."""
+        upload = await gateway.direct.complete(uploadId)
+        return answer({**upload.answer, "uploadId": uploadId}, 202 if upload.answer.get("jobId") else 200)
+
+    @router.get("/uploads/{uploadId}", summary="A direct upload")
+    async def show(uploadId: str) -> Response:
+        """`status` is open, completed (with documentId and jobId), failed (with code, message, hint) or aborted."""
+        return answer(shown(await gateway.direct.get(uploadId)))
+
+    @router.delete("/uploads/{uploadId}", summary="Abort a direct upload")
+    async def abort(uploadId: str) -> Response:
+        """What has arrived is removed. 409 when it is completed or has failed."""
+        return answer(shown(await gateway.direct.abort(uploadId)))
+
+    @router.put("/uploads/{uploadId}/content", summary="Send a file, or a part, to its signed address")
+    async def content(
+        uploadId: str,
+        request: Request,
+        part: Annotated[int, Query(ge=0)] = 0,
+        expires: Annotated[int, Query()] = 0,
+        signature: Annotated[str, Query()] = "",
+    ) -> Response:
+        """Only at the addresses that this API gives, which need no key; where storage is a bucket they lead there."""
+        here = gateway.direct.direct
+        if not isinstance(here, GatewayDirect):
+            raise RequestError("not_found", "Files are sent to the bucket itself.")
+        here.check(uploadId, part, expires, signature)
+        upload = await gateway.direct.get(uploadId)
+        await gateway.direct.check_open(upload)
+        size = await here.receive(upload, part, _body(request))
+        return answer({"uploadId": uploadId, "part": part, "size": size})
+
+    @router.post("/storage-events", status_code=202, summary="Storage tells what has arrived")
+    async def storage_events(
+        request: Request,
+        webhookId: Annotated[str, Header(alias="webhook-id")] = "",
+        webhookTimestamp: Annotated[str, Header(alias="webhook-timestamp")] = "",
+        webhookSignature: Annotated[str, Header(alias="webhook-signature")] = "",
+    ) -> Response:
+        """S3's notification (`Records`), or `{events: [{key, bucket?, metadata?}]}`; signed as callbacks are, with
+        SHADOWTWIN_STORAGE_EVENTS_SECRET_FILE. Only announced uploads are completed by it, each once."""
+        body = await bounded(request, EVENT_BYTES)
+        signature = Signature(webhookId, webhookTimestamp, webhookSignature, body)
+        return answer({"events": await gateway.storage_events.hear(signature)}, 202)
+
+    return router
+
+
+def shown(upload: DirectUpload) -> dict[str, Any]:
+    """The record as the API shows it."""
+    body: dict[str, Any] = {
+        "uploadId": upload.upload_id,
+        "status": upload.status,
+        "libraryId": upload.library_id,
+        "name": upload.name,
+        "size": upload.size,
+        "sha256": upload.sha256,
+        "partSize": upload.part_size,
+        "partCount": upload.part_count,
+        "createdAt": upload.created_at,
+        "expiresAt": upload.expires_at,
+    }
+    if upload.status == DirectStatus.FAILED:
+        body |= {"code": upload.code, "message": upload.message, "hint": upload.hint}
+    return body | {name: upload.answer[name] for name in ("documentId", "jobId") if name in upload.answer}
+
+
+async def _with_addresses(
+    gateway: Gateway, request: Request, upload: DirectUpload, numbers: list[int]
+) -> dict[str, Any]:
+    """The upload with an address for each of the parts."""
+    base = str(request.base_url).rstrip("/")
+    urls = await gateway.direct.addresses(upload, numbers)
+    urls = [f"{base}{url}" if url.startswith("/") else url for url in urls]
+    body = {**shown(upload), "method": "PUT"}
+    if not upload.part_size:
+        return {**body, "url": urls[0]}
+    rows = zip(numbers, urls, strict=True)
+    return {**body, "parts": [{"number": n, "size": upload.part_bytes(n), "url": url} for n, url in rows]}
+
+
+def _job(gateway: Gateway, asked: Announcement) -> JobRequest:
+    parameters = msgspec.json.encode(asked.parameters).decode()
+    return JobRequest(
+        library_id=access.library_id(asked.library_id),
+        item_id=asked.item_id,
+        parent_id=asked.parent_id,
+        user_email=asked.user_email,
+        batch_id=asked.batch_id,
+        batch_name=asked.batch_name,
+        priority=asked.priority,
+        parameters=parameters_of(parameters, {}, asked.password, gateway.sealing),
+    )
+
+
+async def _body(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for piece in request.stream():
+            yield piece
+    except ClientDisconnect:
+        raise RequestError("upload_aborted") from None
