@@ -82,6 +82,9 @@ CATALOGUE: dict[str, Entry] = {
     "unauthorized": Entry(401, "The credential is missing or wrong.", "Send the current credential."),
     "forbidden": Entry(403, "The key does not allow this.", "Use a key with the scope that the route needs."),
     "not_found": Entry(404, "There is no such thing here.", "Check the id and the library."),
+    "method_not_allowed": Entry(
+        405, "The route does not know this method.", "Use a method that the answer's Allow header names."
+    ),
     "conflict": Entry(409, "The state has changed or forbids this.", "Read the current state and try again."),
     "job_open": Entry(409, "A job of this document is still open.", "Wait for it, or cancel it first."),
     "document_deleting": Entry(409, "The document is being deleted.", "Try again in a moment."),

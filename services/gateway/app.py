@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI
 from services.gateway import composition
 from services.gateway.access import Door, guard
 from services.gateway.composition import Gateway
+from services.gateway.described import describing
 from services.gateway.routes import (
     batches,
     catalogue,
@@ -36,6 +37,7 @@ def create_app(gateway: Gateway | None) -> FastAPI:
     """The application over an opened gateway; None only describes it."""
     app = FastAPI(title="Shadowtwin", version=VERSION)
     install_errors(app)
+    describing.install(app)
     if gateway is not None:
         app.add_middleware(BodyLimit, limit=gateway.settings.max_upload_bytes + FORM_BYTES)
     if gateway is not None:

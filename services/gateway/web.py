@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -110,6 +111,10 @@ class BodyLimit:
         await self._app(scope, receive, send)
 
 
+_FRAMEWORK = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large"}
+"""What the framework answers by itself, as our codes; anything else of it is a malformed request."""
+
+
 def install_errors(app: FastAPI) -> None:
     """Every exception becomes a problem; the text of unknown ones stays in the log."""
 
@@ -124,6 +129,15 @@ def install_errors(app: FastAPI) -> None:
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
         said = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5])
         return problem("bad_request", said, 400, CATALOGUE["bad_request"].hint)
+
+    @app.exception_handler(HTTPException)
+    async def _framework(request: Request, error: HTTPException) -> Response:
+        code = _FRAMEWORK.get(error.status_code, "bad_request")
+        entry = CATALOGUE[code]
+        said = str(error.detail) if code == "bad_request" and error.detail else entry.message
+        response = problem(code, said, entry.status, entry.hint)
+        response.headers.update(error.headers or {})
+        return response
 
     @app.exception_handler(Refused)
     async def _refused(request: Request, error: Refused) -> Response:

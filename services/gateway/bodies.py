@@ -1,0 +1,42 @@
+"""Bodies of requests that only one route reads."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from shared import twin
+from shared.job import StepName
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+
+
+class HeartbeatRequest(msgspec.Struct, frozen=True, rename="camel"):
+    """Which attempt is alive."""
+
+    process_id: str
+    attempt: int
+
+
+class LeftRequest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Which step's attempt was given up, and where it may have written."""
+
+    step: StepName
+    library_id: str = ""
+    document_id: str = ""
+    process_id: str = ""
+    attempt: int = 0
+
+    def folder(self) -> str:
+        """The attempt's folder, "" when the worker does not say enough."""
+        if not (self.library_id and _ID.fullmatch(self.document_id) and _ID.fullmatch(self.process_id)):
+            return ""
+        library = twin.library_id(self.library_id)
+        return twin.run_folder(library, self.document_id, self.process_id, self.step, self.attempt)
+
+
+class TemplateText(msgspec.Struct, frozen=True):
+    """A template as JSON; as text/markdown the body is the text itself."""
+
+    text: str
