@@ -91,6 +91,15 @@ CATALOGUE: dict[str, Entry] = {
     "payload_too_large": Entry(413, "The request is too large.", "Send less at once."),
     "quota_exceeded": Entry(413, "The library holds as much as it may.", "Delete documents, or have its quota raised."),
     "upload_aborted": Entry(400, "The sender went away before all of it had arrived.", "Send the file again."),
+    "source_refused": Entry(
+        400,
+        "The address of the file is not one that is fetched from.",
+        "Send the file itself, or have the address allowed: SHADOWTWIN_SOURCE_ALLOW.",
+    ),
+    "source_unreachable": Entry(
+        422, "The file could not be fetched from its address.", "Open the address yourself; if it works, try again."
+    ),
+    "upload_bytes_gone": Entry(409, "The bytes of the failed upload are not kept.", "Send the file again."),
     "queue_full": Entry(429, "The queue is full.", "Try again after the time that Retry-After names."),
     # the run
     "artefact_missing": Entry(

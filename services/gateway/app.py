@@ -23,6 +23,7 @@ from services.gateway.routes import (
     records,
     system,
     templates,
+    uploads,
     workers,
 )
 from services.gateway.settings import GatewaySettings
@@ -45,7 +46,7 @@ def create_app(gateway: Gateway | None) -> FastAPI:
         if gateway.keys is not None:
             app.add_middleware(Door, keys=gateway.keys)
     seen = [Depends(guard(gateway.jobs.get))] if gateway is not None else []
-    read = (documents, catalogue, health, pictures, records, templates, system)
+    read = (documents, uploads, catalogue, health, pictures, records, templates, system)
     for module in (batches, jobs, inspection, workers, external, *read):
         app.include_router(module.routes(gateway), dependencies=seen)
     return app

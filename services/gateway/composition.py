@@ -37,6 +37,7 @@ from services.gateway.scoped_stores import ScopedDocuments, ScopedJobs
 from services.gateway.searching import Search
 from services.gateway.secrets import hash_of, internal_token, service_credentials
 from services.gateway.settings import GatewaySettings
+from services.gateway.sourcing import REDIRECTS, Sources
 from services.gateway.stores import stores
 from services.gateway.sweeper import Sweeper
 from services.gateway.twin_records import TwinRecords
@@ -121,6 +122,14 @@ class Gateway:
             max_bytes=settings.callback_fetch_bytes,
             seconds=settings.callback_fetch_seconds,
         )
+        source = Fetcher(
+            settings.source_allow,
+            max_bytes=settings.max_upload_bytes,
+            seconds=settings.source_seconds,
+            redirects=REDIRECTS,
+            setting="SHADOWTWIN_SOURCE_ALLOW",
+        )
+        self.sources = Sources(source, self.intake, self.upload_log)
         limits = ArchiveLimits(total_bytes=settings.callback_unpacked_bytes)
         self.sealing = Sealing(credentials["extractor"]) if "extractor" in credentials else None
         self.audit = AuditLog()

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway.secrets import Unauthorized
@@ -111,6 +112,12 @@ class BodyLimit:
         await self._app(scope, receive, send)
 
 
+def _allowed(app: FastAPI, path: str) -> set[str]:
+    """Every method that the path knows; the framework names those of one route only."""
+    known = app.openapi()["paths"].items()
+    return {method.upper() for there, methods in known if compile_path(there)[0].match(path) for method in methods}
+
+
 _FRAMEWORK = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large"}
 """What the framework answers by itself, as our codes; anything else of it is a malformed request."""
 
@@ -137,6 +144,8 @@ def install_errors(app: FastAPI) -> None:
         said = str(error.detail) if code == "bad_request" and error.detail else entry.message
         response = problem(code, said, entry.status, entry.hint)
         response.headers.update(error.headers or {})
+        if error.status_code == 405:
+            response.headers["Allow"] = ", ".join(sorted(_allowed(app, request.url.path)))
         return response
 
     @app.exception_handler(Refused)

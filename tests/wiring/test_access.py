@@ -177,7 +177,7 @@ async def two(gateway: World, keys: Path, at_once: None) -> Two:
 FOREIGN = [
     (method, path)
     for method, path in OPERATIONS
-    if any(name in path for name in ("{jobId}", "{documentId}", "{docHash}", "{batchId}", "{recordId}"))
+    if any(name in path for name in ("{jobId}", "{documentId}", "{docHash}", "{batchId}", "{recordId}", "{uploadId}"))
     and not path.startswith((EXTERNAL, "/api/internal/"))
 ]
 

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -98,6 +99,7 @@ def test_no_request_is_answered_otherwise_than_described(
 
 ODD = [
     b"GET /api/documents/%00 HTTP/1.1\r\n",
+    b"GET /api/documents/a%0Ab HTTP/1.1\r\n",
     b"GET /api/documents/%FF%FE HTTP/1.1\r\n",
     b"GET /api/documents/%ED%A0%80?library=%ED%A0%80 HTTP/1.1\r\n",
     b"GET /api/documents?cursor=%00 HTTP/1.1\r\n",
@@ -150,6 +152,15 @@ def test_no_odd_request_is_a_server_error(live: Live, head: bytes, body: bytes):
     status, problem = answered(live, head, body)
     assert status < 500, problem
     assert status < 400 or problem.get("code") in CATALOGUE or status == 400, problem
+
+
+@pytest.mark.parametrize("path", sorted({path for _, path in OPERATIONS}))
+def test_another_method_is_told_which_ones_there_are(live: Live, path: str):
+    token = {"Authorization": f"Bearer {SERVICE_TOKENS['extractor'] if path.startswith(INTERNAL) else live.key}"}
+    answer = httpx.request("OPTIONS", live.url + path.replace("{", "").replace("}", ""), headers=token)
+    assert answer.status_code == 405
+    allowed = {method for method, there in OPERATIONS if there == path}
+    assert set(answer.headers["allow"].split(", ")) >= allowed
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,7 @@ DIAGNOSIS = {200: (shapes.Diagnosed, Media(("application/x-ndjson",)))}
 _WORKER = (409, 422)
 
 TABLE: dict[tuple[str, str], Row] = {
-    ("POST", "/api/jobs"): Row(
-        {200: (Accepted, Plan), 202: Accepted}, errors=(404, 409, 413, 415, 422, 429, 502, 504, 507)
-    ),
+    ("POST", "/api/jobs"): Row({200: (Accepted, Plan), 202: Accepted}, errors=(404, 409, 413, 415, 422, 429, 507)),
     ("GET", "/api/jobs"): Row({200: shapes.Jobs}),
     ("GET", "/api/jobs/{jobId}"): Row({200: shapes.ShownJob}),
     ("GET", "/api/jobs/{jobId}/logs"): Row({200: shapes.Logs}),
@@ -76,6 +74,9 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/api/system/rebuild/{handle}"): Row({200: Rebuild}),
     ("POST", "/api/search"): Row({200: shapes.Hits}, SearchRequest, (404, 409)),
     ("GET", "/api/uploads"): Row({200: shapes.Uploads}),
+    ("POST", "/api/uploads/{uploadId}/retry"): Row(
+        {200: Accepted, 202: Accepted}, errors=(404, 409, 413, 415, 422, 429, 507)
+    ),
     ("GET", "/api/documents"): Row({200: shapes.Documents}),
     ("GET", "/api/documents/{documentId}"): Row({200: Document}),
     ("DELETE", "/api/documents/{documentId}"): Row({200: shapes.Deleted, 202: shapes.Deleted}, errors=(409,)),
