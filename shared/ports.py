@@ -11,6 +11,7 @@ import msgspec
 from shared.document import Document
 from shared.errors import ShadowtwinError
 from shared.job import Artefact, Job
+from shared.ports_kept import AlertStore as AlertStore
 from shared.ports_kept import UploadStore as UploadStore
 
 

@@ -12,6 +12,7 @@ from services.gateway.access import Door, guard
 from services.gateway.composition import Gateway
 from services.gateway.described import describing
 from services.gateway.routes import (
+    alerts,
     batches,
     catalogue,
     documents,
@@ -46,7 +47,7 @@ def create_app(gateway: Gateway | None) -> FastAPI:
         if gateway.keys is not None:
             app.add_middleware(Door, keys=gateway.keys)
     seen = [Depends(guard(gateway.jobs.get))] if gateway is not None else []
-    read = (documents, uploads, catalogue, health, pictures, records, templates, system)
+    read = (alerts, documents, uploads, catalogue, health, pictures, records, templates, system)
     for module in (batches, jobs, inspection, workers, external, *read):
         app.include_router(module.routes(gateway), dependencies=seen)
     return app

@@ -40,3 +40,9 @@ class TemplateText(msgspec.Struct, frozen=True):
     """A template as JSON; as text/markdown the body is the text itself."""
 
     text: str
+
+
+class Acknowledgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of `POST /api/alerts/{alertId}/acknowledge`."""
+
+    by: str = ""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from services.gateway.admission import Admission
+from services.gateway.alerts import AlertBook
 from services.gateway.api_keys import KeyRing
 from services.gateway.archives import ArchiveLimits
 from services.gateway.audit import AuditLog
@@ -26,6 +25,7 @@ from services.gateway.health.actions import Actions
 from services.gateway.health.doctor import Doctor
 from services.gateway.health.facts import Examiner
 from services.gateway.health.repairs import Repairs, environment_of
+from services.gateway.health.rounds import Rounds
 from services.gateway.image_search import ImageSearch
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator, Publisher
@@ -39,9 +39,11 @@ from services.gateway.secrets import hash_of, internal_token, service_credential
 from services.gateway.settings import GatewaySettings
 from services.gateway.sourcing import REDIRECTS, Sources
 from services.gateway.stores import stores
+from services.gateway.supervised import supervised
 from services.gateway.sweeper import Sweeper
 from services.gateway.twin_records import TwinRecords
 from services.gateway.upload_log import UploadLog
+from services.gateway.watch import Watch
 from shared import route
 from shared.adapters.external_service import ExternalService
 from shared.adapters.folder_storage import FolderStorage
@@ -56,7 +58,17 @@ from shared.events import JobEvent
 from shared.image_index import ImageIndex
 from shared.job import JobStatus, Parameters, StepName
 from shared.phase import Ack, Disposition, Retry
-from shared.ports import DocumentStore, Embedder, ImageEmbedder, JobQuery, JobStore, Storage, UploadStore, VectorStore
+from shared.ports import (
+    AlertStore,
+    DocumentStore,
+    Embedder,
+    ImageEmbedder,
+    JobQuery,
+    JobStore,
+    Storage,
+    UploadStore,
+    VectorStore,
+)
 from shared.sealing import Sealing
 from shared.shelf import SchemaShelf, Shelf
 from shared.transitions import Refused
@@ -82,6 +94,8 @@ class Gateway:
         images: tuple[ImageIndex, ImageEmbedder] | None = None,
         keys: KeyRing | None = None,
         uploads: UploadStore | None = None,
+        *,
+        alerts: AlertStore,
     ) -> None:
         """Without `keys` nobody is asked for one. `jobs` and `documents` are what the caller's key reaches."""
         documents = TwinRecords(documents, storage)
@@ -138,6 +152,9 @@ class Gateway:
         examiner = Examiner(jobs, storage, vectors, self.explainer.explain, buckets=buckets)
         self.doctor = Doctor(self.documents, examiner)
         self.actions = Actions(self.documents, jobs, storage, [vectors], examiner, self.intake, self.orchestrator)
+        self.alerts = AlertBook(alerts, bus)
+        owner, rounds = self.intake.receiver.place, Rounds(documents, examiner)
+        self.watch = Watch(jobs, documents, uploads, alerts, self.alerts, rounds, settings, owner)
         self.repairs = Repairs(self.doctor, self.actions, environment_of(settings, vectors.name))
         self.bulk = Bulk(self.jobs, self.intake, self.orchestrator)
         self.callbacks = Callbacks(
@@ -226,26 +243,10 @@ class Gateway:
         await self._bus.start()
 
 
-async def _supervised(work: Callable[[], Awaitable[None]]) -> None:
-    """Background work that must not end unseen: a passing failure is tried again, any other ends the process, so that
-    its supervisor and the log show it."""
-    while True:
-        try:
-            await work()
-        except TransientError as error:
-            logger.warning("background work waits", extra={"work": work.__qualname__, "reason": error.message})
-            await asyncio.sleep(1)
-            continue
-        except Exception:
-            logger.critical("background work failed; the gateway ends", exc_info=True)
-            os.kill(os.getpid(), signal.SIGTERM)
-        return
-
-
 @contextlib.asynccontextmanager
 async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncIterator[Gateway]:
     """The gateway with everything opened, closed in the reverse order."""
-    jobs, documents, uploads = stores(settings)
+    jobs, documents, uploads, alerts = stores(settings)
     chosen = VectorSettings()
     limits = choose_limits(None if reading else settings.nats_url)
     embedder = choose_embedder(chosen, limits)
@@ -258,7 +259,7 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
     storage = FolderStorage(settings.data_dir / "twins")
     buckets = {str(folder): FolderStorage(folder) for folder in settings.other_buckets}
     parts = (storage, vectors, embedder, bus, credentials, internal, buckets, images, keys, uploads)
-    made = Gateway(settings, jobs, documents, *parts)
+    made = Gateway(settings, jobs, documents, *parts, alerts=alerts)
     await jobs.open()
     tasks: list[asyncio.Task[None]] = []
     try:
@@ -271,10 +272,11 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
                 made.serve_bus,
                 made.sweeper.run,
                 made.admission.run,
+                made.watch.run,
                 dead_letters.run,
                 vectors.open,
             )
-            tasks = [asyncio.create_task(_supervised(each)) for each in work]
+            tasks = [asyncio.create_task(supervised(each)) for each in work]
         yield made
     finally:
         for task in tasks:

@@ -44,6 +44,7 @@ _UPLOAD_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [
     ([("createdAt", -1), ("_id", -1)], {}),
     ([("libraryId", 1), ("createdAt", -1), ("_id", -1)], {}),
 ]
+_ALERT_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [([("openedAt", -1), ("_id", -1)], {})]
 _DOCUMENT_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [
     ([("libraryId", 1), ("sha256", 1), ("createdAt", -1)], {}),
     ([("createdAt", -1), ("_id", -1)], {}),
@@ -56,7 +57,8 @@ class LostReply(TransientError):
 
 
 class MongoDatabase:
-    """Client and database; `jobs`, `job_logs`, `documents` and `uploads` are its collections."""
+    """Client and database; `jobs`, `job_logs`, `documents`, `uploads`, `alerts` and `leases` are
+    its collections."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
@@ -81,7 +83,7 @@ class MongoDatabase:
             )
             self._client, self._database = client, database
             self.jobs, self.job_logs, self.documents = database.jobs, database.job_logs, database.documents
-            self.uploads = database.uploads
+            self.uploads, self.alerts, self.leases = database.uploads, database.alerts, database.leases
         try:
             await self.now()
             await self._ensure_indexes()
@@ -121,6 +123,7 @@ class MongoDatabase:
             (self.job_logs, _LOG_INDEXES),
             (self.documents, _DOCUMENT_INDEXES),
             (self.uploads, _UPLOAD_INDEXES),
+            (self.alerts, _ALERT_INDEXES),
         )
         with told():
             for collection, indexes in wanted:

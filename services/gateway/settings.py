@@ -41,6 +41,13 @@ class GatewaySettings(ExternalSettings):
     source_allow: Annotated[list[str], NoDecode] = []
     """Where uploads by URL may come from besides public addresses: host:port, an address, or a network in CIDR form."""
     source_seconds: float = 600.0
+    watch_seconds: float = 30.0
+    watch_round_seconds: float = 3600.0
+    """How often all documents are looked at."""
+    alert_failures: int = 3
+    alert_window_seconds: float = 3600.0
+    """So many documents or uploads of a library that fail within the window are an alert."""
+    alert_silent_seconds: float = 900.0
     internal_token_file: Path | None = None
     callback_fetch_allow: Annotated[list[str], NoDecode] = []
     callback_fetch_bytes: int = 128 << 20

@@ -17,14 +17,23 @@ NETWORK = re.compile(
 )
 """File systems whose locks or shared memory SQLite's write-ahead log cannot rely on."""
 LASTING = {"SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH"}
-VERSION = 3
-"""2: a quality pass has a slot of its own beside its document's open job. 3: failed uploads are written down."""
+VERSION = 4
+"""2: a quality pass has a slot of its own beside its document's open job. 3: failed uploads are written down.
+4: alerts and leases."""
 
 UPLOADS = """
 CREATE TABLE uploads (
     uploadId TEXT PRIMARY KEY, libraryId TEXT NOT NULL, createdAt INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE INDEX uploads_newest ON uploads (createdAt, uploadId);
 CREATE INDEX uploads_library ON uploads (libraryId, createdAt, uploadId)
+"""
+
+ALERTS = """
+CREATE TABLE alerts (
+    alertId TEXT PRIMARY KEY, libraryId TEXT NOT NULL, state TEXT NOT NULL, openedAt INTEGER NOT NULL,
+    revision INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX alerts_newest ON alerts (openedAt, alertId);
+CREATE TABLE leases (name TEXT PRIMARY KEY, owner TEXT NOT NULL, until INTEGER NOT NULL)
 """
 
 SCHEMA = """
@@ -104,7 +113,9 @@ def migrate(connection: sqlite3.Connection) -> None:
     if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         connection.execute("ROLLBACK")
         raise _unfit("The SQLite file holds tables of something else: name another SHADOWTWIN_DATA_DIR.")
-    steps = {0: (SCHEMA, UPLOADS), 1: (FROM_1, UPLOADS), 2: (UPLOADS,)}.get(version, ())
+    steps = {0: (SCHEMA, UPLOADS, ALERTS), 1: (FROM_1, UPLOADS, ALERTS), 2: (UPLOADS, ALERTS), 3: (ALERTS,)}.get(
+        version, ()
+    )
     for statement in ";".join(steps).split(";"):
         connection.execute(statement)
     if steps:

@@ -16,11 +16,12 @@ from services.gateway.composition import Gateway
 from services.gateway.secrets import hash_of
 from services.gateway.settings import GatewaySettings
 from shared.errors import TransientError
-from shared.events import JobEvent
+from shared.events import Event
 from shared.image_index import ImageIndex
 from shared.job import Job, StepName
-from shared.ports import DocumentStore, JobStore
+from shared.ports import AlertStore, DocumentStore, JobStore
 from shared.testing.memory import MemoryDocuments, MemoryJobs, MemoryStorage
+from shared.testing.memory_alerts import MemoryAlerts
 from shared.testing.memory_images import HashImages, memory_index
 from shared.testing.memory_uploads import MemoryUploads
 from shared.testing.memory_vectors import HashEmbedder, MemoryVectors
@@ -33,11 +34,11 @@ class RecordingBus:
     """Takes what the relay tells; `down` makes it fail like a broker that is away."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, JobEvent, str]] = []
+        self.told: list[tuple[str, Any, str]] = []
         self.down = False
         self.asked = 0
 
-    async def publish(self, subject: str, event: JobEvent, message_id: str) -> bool:
+    async def publish(self, subject: str, event: Event, message_id: str) -> bool:
         self.asked += 1
         if self.down:
             raise TransientError("unavailable")
@@ -122,6 +123,7 @@ async def world(
     bus: RecordingBus | None = None,
     internal_token: str = "",
     keys: KeyRing | None = None,
+    alerts: AlertStore | None = None,
     **settings: Any,
 ) -> AsyncIterator[World]:
     bus, jobs = bus or RecordingBus(), jobs or MemoryJobs()
@@ -138,6 +140,7 @@ async def world(
         images=(images or memory_index(), HashImages()),
         keys=keys,
         uploads=MemoryUploads(),
+        alerts=alerts or MemoryAlerts(),
     )
     transport = httpx.ASGITransport(app=create_app(made))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:

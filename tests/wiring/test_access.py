@@ -177,7 +177,10 @@ async def two(gateway: World, keys: Path, at_once: None) -> Two:
 FOREIGN = [
     (method, path)
     for method, path in OPERATIONS
-    if any(name in path for name in ("{jobId}", "{documentId}", "{docHash}", "{batchId}", "{recordId}", "{uploadId}"))
+    if any(
+        name in path
+        for name in ("{jobId}", "{documentId}", "{docHash}", "{batchId}", "{recordId}", "{uploadId}", "{alertId}")
+    )
     and not path.startswith((EXTERNAL, "/api/internal/"))
 ]
 

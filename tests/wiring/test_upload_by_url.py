@@ -25,7 +25,7 @@ async def server() -> AsyncIterator[FileServer]:
 
 @pytest.fixture
 async def gateway(server: FileServer) -> AsyncIterator[World]:
-    async with world(source_allow=[server.place], source_seconds=2.0, max_upload_bytes=100_000) as made:
+    async with world(source_allow=[server.place], max_upload_bytes=100_000) as made:
         yield made
 
 
@@ -94,7 +94,6 @@ async def test_redirects_are_followed_and_each_is_checked_again(gateway: World, 
         ("/page.html", 415, "pdf_not_a_pdf"),
         ("/endless", 415, "pdf_not_a_pdf"),
         ("/large.pdf", 413, "pdf_too_large"),
-        ("/slow", 422, "source_unreachable"),
         ("/nothing", 422, "source_unreachable"),
     ],
 )
@@ -106,6 +105,13 @@ async def test_what_cannot_be_taken_is_refused_and_noted(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert [row["code"] for row in await noted(gateway)] == [code]
     assert gateway.storage.objects == {}
+
+
+async def test_what_takes_too_long_is_given_up(server: FileServer):
+    async with world(source_allow=[server.place], source_seconds=0.5) as gateway:
+        answer = await send(gateway, server.url("/slow"))
+        assert (answer.status_code, answer.json()["code"]) == (422, "source_unreachable")
+        assert gateway.storage.objects == {}
 
 
 async def test_a_failed_one_is_noted_without_its_secrets_and_tried_again(gateway: World, server: FileServer):
@@ -148,6 +154,11 @@ async def test_of_a_form_upload_the_bytes_are_gone(gateway: World):
     (row,) = await noted(gateway)
     answer = await gateway.http.post(f"/api/uploads/{row['uploadId']}/retry")
     assert (answer.status_code, answer.json()["code"]) == (409, "upload_bytes_gone")
+
+
+async def test_empty_fields_are_fields_that_are_not_given(gateway: World, server: FileServer):
+    empty = {"parameters": "", "itemId": "", "batchId": ""}
+    assert (await send(gateway, server.url("/papers/A%20report.pdf"), **empty)).status_code == 202
 
 
 async def test_a_file_and_an_address_together_are_refused(gateway: World, server: FileServer):

@@ -13,6 +13,7 @@ import msgspec
 from services.gateway.image_search import ImageHit
 from services.gateway.intake import Accepted
 from services.gateway.searching import SearchHit
+from shared.alert import Alert
 from shared.document import Document, DocumentStatus
 from shared.job import Job, JobStatus, StepName, StepStatus
 from shared.links import Link
@@ -302,6 +303,13 @@ class Diagnosed(TypedDict):
     error: NotRequired[dict[str, str]]
 
 
+class Alerts(TypedDict):
+    """A page of alerts."""
+
+    alerts: list[Alert]
+    cursor: str | None
+
+
 class Live(TypedDict):
     """The event loop turns."""
 
@@ -331,6 +339,7 @@ class Fleet(TypedDict):
     ready: bool
     services: list[Row]
     queues: Queues
+    alerts: dict[str, int]
     oldestPendingSeconds: float | None
     jobs: list[Row]
     complete: bool

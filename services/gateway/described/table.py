@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from services.gateway.bodies import HeartbeatRequest, LeftRequest, TemplateText
+from services.gateway.bodies import Acknowledgement, HeartbeatRequest, LeftRequest, TemplateText
 from services.gateway.bulk import BatchRequest, BulkRequeue, Handle
 from services.gateway.described import shapes
 from services.gateway.health.repairs import RepairState
@@ -20,6 +20,7 @@ from services.gateway.rebuilding import Rebuild, RebuildRequest
 from services.gateway.record_book import RecordChange
 from services.gateway.requeue import RequeueRequest
 from services.gateway.searching import SearchRequest
+from shared.alert import Alert
 from shared.document import Document
 from shared.records import Shown as ShownRecord
 from shared.ticket import Callback, ClaimRequest, Ticket
@@ -102,6 +103,9 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/api/images/similar"): Row({200: shapes.ImageHits}, Media(("image/*",)), (404, 409, 422)),
     ("GET", "/api/diagnosis"): Row(DIAGNOSIS),
     ("POST", "/api/repairs"): Row({200: RepairState, 202: RepairState}, RepairRequest, (404, 409)),
+    ("GET", "/api/alerts"): Row({200: shapes.Alerts}),
+    ("GET", "/api/alerts/{alertId}"): Row({200: Alert}),
+    ("POST", "/api/alerts/{alertId}/acknowledge"): Row({200: Alert}, Acknowledgement),
     ("GET", "/api/repairs/{handle}"): Row({200: RepairState}),
     ("GET", "/api/repairs/{handle}/left"): Row(DIAGNOSIS),
     ("GET", "/api/schemas"): Row({200: shapes.SchemaNames}),

@@ -169,7 +169,7 @@ async def _from_url(
 def _fields(form: FormData) -> dict[str, str]:
     """What a retry has to send again; never a password."""
     kept = {name: value for name, value in form.items() if isinstance(value, str) and name not in SECRETS}
-    if "parameters" in kept:
+    if kept.get("parameters"):
         given = msgspec.json.decode(kept["parameters"], type=dict[str, Any])
         given.pop("password", None)
         kept["parameters"] = msgspec.json.encode(given).decode()
