@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.gateway.durations import durations_of
 from services.gateway.secrets import Unauthorized
 from shared.errors import CATALOGUE, RequestError, ShadowtwinError, describe
 from shared.job import Job, to_document
@@ -79,6 +80,7 @@ def shown_job(job: Job) -> dict[str, Any]:
     cancelled = job.error is not None and job.error.code == "cancelled"
     document["shownStatus"] = "cancelled" if cancelled else str(job.status)
     document["summary"] = summary_of(job)
+    document["durations"] = durations_of(job)
     return document
 
 

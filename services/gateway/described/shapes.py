@@ -10,6 +10,7 @@ from typing import Any, NotRequired, TypedDict
 
 import msgspec
 
+from services.gateway.durations import Durations
 from services.gateway.image_search import ImageHit
 from services.gateway.intake import Accepted
 from services.gateway.searching import SearchHit
@@ -52,6 +53,7 @@ class ShownJob(Job, frozen=True, kw_only=True):
     mongo_id: str = msgspec.field(name="_id")
     shown_status: str
     summary: Summary
+    durations: Durations
 
 
 class Jobs(TypedDict):
