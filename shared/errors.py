@@ -82,6 +82,9 @@ CATALOGUE: dict[str, Entry] = {
     "unauthorized": Entry(401, "The credential is missing or wrong.", "Send the current credential."),
     "forbidden": Entry(403, "The key does not allow this.", "Use a key with the scope that the route needs."),
     "not_found": Entry(404, "There is no such thing here.", "Check the id and the library."),
+    "method_not_allowed": Entry(
+        405, "The route does not know this method.", "Use a method that the answer's Allow header names."
+    ),
     "conflict": Entry(409, "The state has changed or forbids this.", "Read the current state and try again."),
     "job_open": Entry(409, "A job of this document is still open.", "Wait for it, or cancel it first."),
     "document_deleting": Entry(409, "The document is being deleted.", "Try again in a moment."),
@@ -97,6 +100,15 @@ CATALOGUE: dict[str, Entry] = {
     "upload_mismatch": Entry(
         422, "What has arrived is not what was announced.", "Announce the file again with its own size and SHA-256."
     ),
+    "source_refused": Entry(
+        400,
+        "The address of the file is not one that is fetched from.",
+        "Send the file itself, or have the address allowed: SHADOWTWIN_SOURCE_ALLOW.",
+    ),
+    "source_unreachable": Entry(
+        422, "The file could not be fetched from its address.", "Open the address yourself; if it works, try again."
+    ),
+    "upload_bytes_gone": Entry(409, "The bytes of the failed upload are not kept.", "Send the file again."),
     "queue_full": Entry(429, "The queue is full.", "Try again after the time that Retry-After names."),
     # the run
     "artefact_missing": Entry(

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import msgspec
 
+from shared.alert import AlertEvent
+
 Id = Annotated[str, msgspec.Meta(max_length=100)]
 """An id that came over the broker: anything longer is none of ours, and would become part of a request's path."""
 
@@ -20,7 +22,10 @@ class JobEvent(msgspec.Struct, frozen=True, rename="camel"):
     library_id: str = ""
 
 
-def encode(event: JobEvent) -> bytes:
+Event = JobEvent | AlertEvent
+
+
+def encode(event: Event) -> bytes:
     """JSON bytes of the event."""
     return msgspec.json.encode(event)
 

@@ -11,7 +11,8 @@ import msgspec
 from shared.document import Document
 from shared.errors import ShadowtwinError
 from shared.job import Artefact, Job
-from shared.upload import Upload
+from shared.ports_kept import AlertStore as AlertStore
+from shared.ports_kept import UploadStore as UploadStore
 
 
 class OpenJobExists(Exception):
@@ -121,19 +122,6 @@ class DocumentStore(Protocol):
         """Those of the ids that exist."""
 
     async def delete(self, document_id: str) -> None: ...
-
-
-class UploadStore(Protocol):
-    """Records of uploads. All methods may raise TransientError."""
-
-    async def add(self, upload: Upload) -> None:
-        """Insert; a second one of the same id changes nothing."""
-
-    async def find(self, library_id: str | None, cursor: str | None, limit: int) -> tuple[list[Upload], str | None]:
-        """One page, newest first, and the cursor of the next (None on the last)."""
-
-    async def forget(self, before: datetime) -> int:
-        """Remove records made before that moment; returns how many."""
 
 
 class Storage(Protocol):

@@ -35,6 +35,8 @@ INGEST_DONE = "ingest.done"
 JOB_COMPLETED = "job.completed"
 JOB_FAILED = "job.failed"
 JOB_DEAD = "job.dead"
+ALERT_OPENED = "alert.opened"
+ALERT_RESOLVED = "alert.resolved"
 QUALITY_REQUESTED = "quality.requested"
 
 ROUTE: tuple[Leg, ...] = (
@@ -53,6 +55,8 @@ ROUTE: tuple[Leg, ...] = (
     ),
     Leg(JOB_FAILED, "gateway", "", "a job has failed or was cancelled"),
     Leg(JOB_DEAD, "gateway", "", "a message was given up by the broker"),
+    Leg(ALERT_OPENED, "gateway", "", "a library or a batch needs a person's eyes"),
+    Leg(ALERT_RESOLVED, "gateway", "", "an alert's cause is gone"),
 )
 
 SUBJECTS = tuple(leg.subject for leg in ROUTE)

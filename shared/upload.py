@@ -15,7 +15,9 @@ class UploadStatus(StrEnum):
 
 
 class Upload(Record, frozen=True, kw_only=True):
-    """One upload that failed: what was sent (the name as shown, the bytes that arrived), and why it was not taken."""
+    """One upload that failed: what was sent (the name as shown, the bytes that arrived), and why it was not taken.
+
+    One that came by URL has its `source_url` and the `fields` of its request, so that it can be tried again."""
 
     upload_id: str
     library_id: str
@@ -27,4 +29,6 @@ class Upload(Record, frozen=True, kw_only=True):
     code: str = ""
     message: str = ""
     hint: str = ""
+    source_url: str = ""
+    fields: dict[str, str] = {}
     created_at: datetime

@@ -42,10 +42,11 @@ def asyncapi() -> dict[str, Any]:
     channels, operations = {}, {}
     for leg in ROUTE:
         name = leg.subject.replace(".", "_")
+        kind = "AlertEvent" if leg.subject.startswith("alert.") else "JobEvent"
         channels[name] = {
             "address": leg.subject,
             "description": f"{leg.meaning}; told by {leg.told_by}, taken by {leg.consumer or 'anyone'}",
-            "messages": {"JobEvent": {"$ref": "#/components/messages/JobEvent"}},
+            "messages": {kind: {"$ref": f"#/components/messages/{kind}"}},
         }
         operations[f"tell_{name}"] = {"action": "send", "channel": {"$ref": f"#/channels/{name}"}}
         if leg.consumer:
@@ -55,13 +56,19 @@ def asyncapi() -> dict[str, Any]:
             }
     text, number = {"type": "string"}, {"type": "integer"}
     fields = {"jobId": text, "processId": text, "attempt": number, "documentId": text, "libraryId": text}
+    alert = {"type": "object", "properties": dict.fromkeys(("alertId", "kind", "libraryId", "state"), text)}
     payload = {"type": "object", "required": ["jobId"], "properties": fields}
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Shadowtwin events", "version": "0.1.0", "description": "Ids only: no text, no secret."},
         "channels": channels,
         "operations": operations,
-        "components": {"messages": {"JobEvent": {"contentType": "application/json", "payload": payload}}},
+        "components": {
+            "messages": {
+                "JobEvent": {"contentType": "application/json", "payload": payload},
+                "AlertEvent": {"contentType": "application/json", "payload": alert},
+            }
+        },
     }
 
 

@@ -41,12 +41,17 @@ class _Need(NamedTuple):
     scope: str
 
 
+def _path(pattern: str) -> re.Pattern[str]:
+    """Also for a path with line breaks in it."""
+    return re.compile(pattern, re.DOTALL)
+
+
 NEEDS = (
-    _Need("POST", re.compile(r"/api/search|/api/images/(search|similar)|/api/templates/validate"), "read"),
-    _Need("GET", re.compile(r".*"), "read"),
-    _Need("HEAD", re.compile(r".*"), "read"),
-    _Need(".*", re.compile(r"/warmup.*|/api/system/.*|/api/repairs.*|/api/jobs/requeue"), "operate"),
-    _Need(".*", re.compile(r".*"), "write"),
+    _Need("POST", _path(r"/api/search|/api/images/(search|similar)|/api/templates/validate"), "read"),
+    _Need("GET", _path(r".*"), "read"),
+    _Need("HEAD", _path(r".*"), "read"),
+    _Need(".*", _path(r"/warmup.*|/api/system/.*|/api/repairs.*|/api/jobs/requeue"), "operate"),
+    _Need(".*", _path(r".*"), "write"),
 )
 """The first row that fits says which scope a request needs."""
 

@@ -10,11 +10,14 @@ from fastapi import Depends, FastAPI
 from services.gateway import composition
 from services.gateway.access import Door, guard
 from services.gateway.composition import Gateway
+from services.gateway.described import describing
 from services.gateway.routes import (
+    alerts,
     batches,
     catalogue,
     documents,
     external,
+    failed_uploads,
     health,
     inspection,
     jobs,
@@ -37,6 +40,7 @@ def create_app(gateway: Gateway | None) -> FastAPI:
     """The application over an opened gateway; None only describes it."""
     app = FastAPI(title="Shadowtwin", version=VERSION)
     install_errors(app)
+    describing.install(app)
     if gateway is not None:
         app.add_middleware(BodyLimit, limit=gateway.settings.max_upload_bytes + FORM_BYTES)
     if gateway is not None:
@@ -44,7 +48,7 @@ def create_app(gateway: Gateway | None) -> FastAPI:
         if gateway.keys is not None:
             app.add_middleware(Door, keys=gateway.keys)
     seen = [Depends(guard(gateway.jobs.get))] if gateway is not None else []
-    read = (documents, catalogue, health, pictures, records, templates, system)
+    read = (alerts, documents, failed_uploads, catalogue, health, pictures, records, templates, system)
     for module in (batches, jobs, inspection, workers, external, uploads, *read):
         app.include_router(module.routes(gateway), dependencies=seen)
     return app

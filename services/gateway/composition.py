@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 
 from services.gateway.admission import Admission
+from services.gateway.alerts import AlertBook
 from services.gateway.api_keys import KeyRing
 from services.gateway.archives import ArchiveLimits
 from services.gateway.audit import AuditLog
@@ -28,6 +29,7 @@ from services.gateway.health.actions import Actions
 from services.gateway.health.doctor import Doctor
 from services.gateway.health.facts import Examiner
 from services.gateway.health.repairs import Repairs, environment_of
+from services.gateway.health.rounds import Rounds
 from services.gateway.image_search import ImageSearch
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator, Publisher
@@ -39,11 +41,13 @@ from services.gateway.scoped_stores import ScopedDocuments, ScopedJobs
 from services.gateway.searching import Search
 from services.gateway.secrets import hash_of, internal_token, new_token, service_credentials
 from services.gateway.settings import GatewaySettings
+from services.gateway.sourcing import REDIRECTS, Sources
 from services.gateway.storage_events import StorageEvents
 from services.gateway.stores import stores
 from services.gateway.sweeper import Sweeper
 from services.gateway.twin_records import TwinRecords
 from services.gateway.upload_log import UploadLog
+from services.gateway.watch import Watch
 from shared import route
 from shared.adapters.external_service import ExternalService
 from shared.adapters.image_choice import ImageSettings, choose_images
@@ -59,7 +63,17 @@ from shared.events import JobEvent
 from shared.image_index import ImageIndex
 from shared.job import JobStatus, Parameters, StepName
 from shared.phase import Ack, Disposition, Retry
-from shared.ports import DocumentStore, Embedder, ImageEmbedder, JobQuery, JobStore, Storage, UploadStore, VectorStore
+from shared.ports import (
+    AlertStore,
+    DocumentStore,
+    Embedder,
+    ImageEmbedder,
+    JobQuery,
+    JobStore,
+    Storage,
+    UploadStore,
+    VectorStore,
+)
 from shared.sealing import Sealing
 from shared.settings import read_optional_secret
 from shared.shelf import SchemaShelf, Shelf
@@ -89,6 +103,7 @@ class Gateway:
         *,
         direct: DirectUploadStore,
         direct_storage: DirectStorage | None = None,
+        alerts: AlertStore,
     ) -> None:
         """Without `keys` nobody is asked for one. `jobs` and `documents` are what the caller's key reaches."""
         documents = TwinRecords(documents, storage)
@@ -143,6 +158,14 @@ class Gateway:
             max_bytes=settings.callback_fetch_bytes,
             seconds=settings.callback_fetch_seconds,
         )
+        source = Fetcher(
+            settings.source_allow,
+            max_bytes=settings.max_upload_bytes,
+            seconds=settings.source_seconds,
+            redirects=REDIRECTS,
+            setting="SHADOWTWIN_SOURCE_ALLOW",
+        )
+        self.sources = Sources(source, self.intake, self.upload_log)
         limits = ArchiveLimits(total_bytes=settings.callback_unpacked_bytes)
         self.sealing = Sealing(credentials["extractor"]) if "extractor" in credentials else None
         self.audit = AuditLog()
@@ -154,6 +177,9 @@ class Gateway:
         self.actions = Actions(
             self.documents, jobs, storage, [vectors, *shown], examiner, self.intake, self.orchestrator
         )
+        self.alerts = AlertBook(alerts, bus)
+        owner, rounds = self.intake.receiver.place, Rounds(documents, examiner)
+        self.watch = Watch(jobs, documents, uploads, alerts, self.alerts, rounds, settings, owner)
         self.repairs = Repairs(self.doctor, self.actions, environment_of(settings, vectors.name))
         self.bulk = Bulk(self.jobs, self.intake, self.orchestrator)
         self.callbacks = Callbacks(
@@ -245,7 +271,7 @@ class Gateway:
 @contextlib.asynccontextmanager
 async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncIterator[Gateway]:
     """The gateway with everything opened, closed in the reverse order."""
-    jobs, documents, uploads, direct = stores(settings)
+    jobs, documents, uploads, direct, alerts = stores(settings)
     chosen = VectorSettings()
     limits = choose_limits(None if reading else settings.nats_url)
     embedder = choose_embedder(chosen, limits)
@@ -259,7 +285,9 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
     storage = await places.enter_async_context(opened_storage(settings.data_dir))
     buckets = {name: await places.enter_async_context(opened_bucket(name)) for name in settings.other_buckets}
     parts = (storage, vectors, embedder, bus, credentials, internal, buckets, images, keys, uploads)
-    made = Gateway(settings, jobs, documents, *parts, direct=direct, direct_storage=choose_direct(storage))
+    made = Gateway(
+        settings, jobs, documents, *parts, direct=direct, direct_storage=choose_direct(storage), alerts=alerts
+    )
     await jobs.open()
     tasks: list[asyncio.Task[None]] = []
     try:
@@ -273,6 +301,7 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
                 made.sweeper.run,
                 DirectSweep(made.direct, settings.upload_sweep_seconds).run,
                 made.admission.run,
+                made.watch.run,
                 dead_letters.run,
                 vectors.open,
             )

@@ -1,4 +1,4 @@
-"""Fetching by URL for a foreign worker: only from addresses that were checked, bounded in bytes and time.
+"""Fetching by URL, for a foreign worker or an upload: only from addresses that were checked, bounded in bytes and time.
 
 The name is resolved once, every address of the answer must be allowed, and the connection is made to the checked
 address itself: what the name says a moment later does not matter. The text of a URL is never what decides.
@@ -7,11 +7,12 @@ address itself: what the name says a moment later does not matter. The text of a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import re
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import BinaryIO, NamedTuple
 
 import httpx
@@ -101,7 +102,7 @@ def worker_place(settings: ExternalSettings) -> WorkerPlace | None:
 class AllowList:
     """Exceptions for local workers: `host:port` (whatever it resolves to), or an address or network in CIDR form."""
 
-    def __init__(self, entries: Sequence[str]) -> None:
+    def __init__(self, entries: Sequence[str], setting: str = "SHADOWTWIN_CALLBACK_FETCH_ALLOW") -> None:
         self._networks: list[Network] = []
         self._places: set[tuple[str, int]] = set()
         for entry in entries:
@@ -112,7 +113,7 @@ class AllowList:
                 if not host or "/" in entry or not port.isascii() or not port.isdigit():
                     raise ConfigurationError(
                         "misconfigured",
-                        f"SHADOWTWIN_CALLBACK_FETCH_ALLOW: {entry!r} is neither host:port nor an address or network.",
+                        f"{setting}: {entry!r} is neither host:port nor an address or network.",
                     ) from None
                 self._places.add((host.strip("[]").lower(), int(port)))
 
@@ -129,8 +130,16 @@ class AllowList:
         return any(address.version == network.version and address in network for network in self._networks)
 
 
+class Answer(NamedTuple):
+    """What a URL has answered: where it came from in the end, its headers, and its bytes as they arrive."""
+
+    where: httpx.URL
+    headers: Mapping[str, str]
+    pieces: AsyncIterator[bytes]
+
+
 class Fetcher:
-    """Fetches one file at a time into an open file of the caller's."""
+    """Fetches files, one a call."""
 
     def __init__(
         self,
@@ -141,16 +150,40 @@ class Fetcher:
         resolver: Resolver = resolve,
         tls: ssl.SSLContext | None = None,
         worker: WorkerPlace | None = None,
+        redirects: int = 0,
+        setting: str = "SHADOWTWIN_CALLBACK_FETCH_ALLOW",
     ) -> None:
-        self._allow, self._max_bytes, self._seconds = AllowList(allow), max_bytes, seconds
+        """`redirects` that are followed at most, each address checked anew; `setting` is the allow-list's name."""
+        self._allow, self._max_bytes, self._seconds = AllowList(allow, setting), max_bytes, seconds
+        self._redirects = redirects
         self._resolve, self._tls, self._worker = resolver, tls, worker
 
     async def fetch(self, url: str, target: BinaryIO) -> int:
         """Write what the URL names to `target`; gives its size. Raises FetchFailed, also for a part of the answer."""
+        size = 0
+        async with self.open(url) as answer:
+            async for piece in answer.pieces:
+                size += len(piece)
+                target.write(piece)
+        return size
+
+    @contextlib.asynccontextmanager
+    async def open(self, url: str) -> AsyncIterator[Answer]:
+        """The answer of the URL, while it arrives; at most the limit's bytes and time. Raises FetchFailed, in the block
+        as well."""
         where = _parsed(self._worker.absolute(url) if self._worker else url)
         try:
-            async with asyncio.timeout(self._seconds):
-                return await self._download(where, await self._checked(where), target)
+            async with asyncio.timeout(self._seconds), contextlib.AsyncExitStack() as stack:
+                for left in range(self._redirects, -1, -1):
+                    response = await stack.enter_async_context(self._asked(where, await self._checked(where)))
+                    if not 300 <= response.status_code < 400:
+                        break
+                    where = _redirected(where, response, left)
+                if response.status_code != 200:
+                    raise FetchFailed("refused_by_server")
+                if int(response.headers.get("content-length", 0)) > self._max_bytes:
+                    raise FetchFailed("too_large")
+                yield Answer(where, response.headers, self._pieces(response))
         except TimeoutError:
             raise FetchFailed("timeout") from None
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
@@ -170,7 +203,9 @@ class Fetcher:
                     raise FetchFailed("address_not_allowed")
         return addresses[0]
 
-    async def _download(self, where: httpx.URL, address: str, target: BinaryIO) -> int:
+    @contextlib.asynccontextmanager
+    async def _asked(self, where: httpx.URL, address: str) -> AsyncIterator[httpx.Response]:
+        """The head of the answer from the checked address."""
         credential = await self._worker.headers(where) if self._worker else {}
         headers = {
             **credential,
@@ -182,23 +217,30 @@ class Fetcher:
         extensions = {"sni_hostname": where.raw_host.decode().strip("[]")}
         secure = where.scheme == "https"
         verify = (self._tls or True) if secure else False
-        size = 0
         async with (
             httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False, timeout=self._seconds) as client,
             client.stream("GET", where.copy_with(host=address), headers=headers, extensions=extensions) as response,
         ):
-            if 300 <= response.status_code < 400:
-                raise FetchFailed("redirect")
-            if response.status_code != 200:
-                raise FetchFailed("refused_by_server")
-            if int(response.headers.get("content-length", 0)) > self._max_bytes:
+            yield response
+
+    async def _pieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        size = 0
+        async for piece in response.aiter_raw():
+            size += len(piece)
+            if size > self._max_bytes:
                 raise FetchFailed("too_large")
-            async for piece in response.aiter_raw():
-                size += len(piece)
-                if size > self._max_bytes:
-                    raise FetchFailed("too_large")
-                target.write(piece)
-        return size
+            yield piece
+
+
+def _redirected(where: httpx.URL, response: httpx.Response, left: int) -> httpx.URL:
+    """Where a redirect leads, checked like any other URL; never from https to http."""
+    target = response.headers.get("location", "")
+    if not left or not target:
+        raise FetchFailed("redirect")
+    following = _parsed(str(where.join(target)))
+    if where.scheme == "https" and following.scheme != "https":
+        raise FetchFailed("redirect")
+    return following
 
 
 def port_of(where: httpx.URL) -> int:

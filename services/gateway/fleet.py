@@ -33,6 +33,7 @@ async def status(gateway: Gateway) -> dict[str, Any]:
             "admitted": await gateway.jobs.admitted(),
             "untold": sum(len(job.outbox) for job in (*running, *queued)),
         },
+        "alerts": await gateway.alerts.counts(),
         "oldestPendingSeconds": max((_age(job.created_at, now) for job in longest), default=None),
         "jobs": [_row(job, now) for job in (*running, *queued)],
         "complete": all_running and all_queued,

@@ -79,6 +79,10 @@ class Intake:
         self._admission.check_room()
         return await self._admit(twin.display_name(name), twin.library_id(request.library_id), received, request)
 
+    def check_room(self) -> None:
+        """Raise RequestError queue_full before any work is done for an upload."""
+        self._admission.check_room()
+
     async def sweep_uploads(self) -> None:
         """Remove what gateways that are gone have received and not finished."""
         await unfinished.sweep(self._storage, self._documents, self.receiver.place)

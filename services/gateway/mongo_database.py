@@ -45,6 +45,7 @@ _UPLOAD_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [
     ([("libraryId", 1), ("createdAt", -1), ("_id", -1)], {}),
 ]
 _DIRECT_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [([("settled", 1), ("_id", 1)], {})]
+_ALERT_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [([("openedAt", -1), ("_id", -1)], {})]
 _DOCUMENT_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [
     ([("libraryId", 1), ("sha256", 1), ("createdAt", -1)], {}),
     ([("createdAt", -1), ("_id", -1)], {}),
@@ -57,8 +58,8 @@ class LostReply(TransientError):
 
 
 class MongoDatabase:
-    """Client and database; `jobs`, `job_logs`, `documents`, `uploads` and `direct_uploads` are its
-    collections."""
+    """Client and database; `jobs`, `job_logs`, `documents`, `uploads`, `direct_uploads`, `alerts` and
+    `leases` are its collections."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
@@ -84,6 +85,7 @@ class MongoDatabase:
             self._client, self._database = client, database
             self.jobs, self.job_logs, self.documents = database.jobs, database.job_logs, database.documents
             self.uploads, self.direct_uploads = database.uploads, database.direct_uploads
+            self.alerts, self.leases = database.alerts, database.leases
         try:
             await self.now()
             await self._ensure_indexes()
@@ -124,6 +126,7 @@ class MongoDatabase:
             (self.documents, _DOCUMENT_INDEXES),
             (self.uploads, _UPLOAD_INDEXES),
             (self.direct_uploads, _DIRECT_INDEXES),
+            (self.alerts, _ALERT_INDEXES),
         )
         with told():
             for collection, indexes in wanted:

@@ -42,6 +42,17 @@ class MongoUploads:
         more = write_cursor(found[size - 1].created_at, found[size - 1].upload_id) if len(found) > size else None
         return found[:size], more
 
+    async def get(self, upload_id: str) -> Upload | None:
+        """One of them."""
+        with told():
+            row = await self._database.uploads.find_one({"_id": upload_id})
+        return msgspec.convert(row, Upload) if row else None
+
+    async def remove(self, upload_id: str) -> None:
+        """Remove it."""
+        with told():
+            await self._database.uploads.delete_one({"_id": upload_id})
+
     async def forget(self, before: datetime) -> int:
         """Remove what is older; how many."""
         with told():

@@ -18,7 +18,7 @@ from services.gateway.secrets import Unauthorized
 from shared.commands import Command, Fail, Note, Told
 from shared.edits import failure
 from shared.errors import RequestError, TransientError, describe
-from shared.events import JobEvent
+from shared.events import Event, JobEvent
 from shared.job import DELETION, LOGS_KEPT, QUALITY_PASS, Job, OutboxEntry, StepName
 from shared.log import context
 from shared.ports import JobStore, OpenJobExists
@@ -48,7 +48,7 @@ class _Telling(NamedTuple):
 class Publisher(Protocol):
     """What the relay needs of the bus."""
 
-    async def publish(self, subject: str, event: JobEvent, message_id: str) -> bool: ...
+    async def publish(self, subject: str, event: Event, message_id: str) -> bool: ...
 
 
 class Orchestrator:

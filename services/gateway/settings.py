@@ -45,13 +45,23 @@ class GatewaySettings(ExternalSettings):
     max_admitted: int = 64
     max_admitted_per_library: int = 16
     max_queued: int = 20_000
+    source_allow: Annotated[list[str], NoDecode] = []
+    """Where uploads by URL may come from besides public addresses: host:port, an address, or a network in CIDR form."""
+    source_seconds: float = 600.0
+    watch_seconds: float = 30.0
+    watch_round_seconds: float = 3600.0
+    """How often all documents are looked at."""
+    alert_failures: int = 3
+    alert_window_seconds: float = 3600.0
+    """So many documents or uploads of a library that fail within the window are an alert."""
+    alert_silent_seconds: float = 900.0
     internal_token_file: Path | None = None
     callback_fetch_allow: Annotated[list[str], NoDecode] = []
     callback_fetch_bytes: int = 128 << 20
     callback_fetch_seconds: float = 60.0
     callback_unpacked_bytes: int = 512 << 20
 
-    @field_validator("callback_fetch_allow", "other_buckets", mode="before")
+    @field_validator("callback_fetch_allow", "source_allow", "other_buckets", mode="before")
     @classmethod
     def _separated(cls, value: Any) -> Any:
         """Entries separated by commas, as an environment variable holds them."""

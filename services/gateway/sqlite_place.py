@@ -17,9 +17,9 @@ NETWORK = re.compile(
 )
 """File systems whose locks or shared memory SQLite's write-ahead log cannot rely on."""
 LASTING = {"SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH"}
-VERSION = 4
+VERSION = 5
 """2: a quality pass has a slot of its own beside its document's open job. 3: failed uploads are written down. 4: direct
-uploads have records."""
+uploads have records. 5: alerts and leases."""
 
 UPLOADS = """
 CREATE TABLE uploads (
@@ -33,6 +33,14 @@ CREATE TABLE direct_uploads (
     uploadId TEXT PRIMARY KEY, revision INTEGER NOT NULL, settled INTEGER NOT NULL, createdAt INTEGER NOT NULL,
     body BLOB NOT NULL);
 CREATE INDEX direct_uploads_left ON direct_uploads (uploadId) WHERE settled = 0
+"""
+
+ALERTS = """
+CREATE TABLE alerts (
+    alertId TEXT PRIMARY KEY, libraryId TEXT NOT NULL, state TEXT NOT NULL, openedAt INTEGER NOT NULL,
+    revision INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX alerts_newest ON alerts (openedAt, alertId);
+CREATE TABLE leases (name TEXT PRIMARY KEY, owner TEXT NOT NULL, until INTEGER NOT NULL)
 """
 
 SCHEMA = """
@@ -112,9 +120,10 @@ def migrate(connection: sqlite3.Connection) -> None:
     if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         connection.execute("ROLLBACK")
         raise _unfit("The SQLite file holds tables of something else: name another SHADOWTWIN_DATA_DIR.")
-    since_3 = (DIRECT_UPLOADS,)
+    since_4 = (ALERTS,)
+    since_3 = (DIRECT_UPLOADS, *since_4)
     since_2 = (UPLOADS, *since_3)
-    steps = {0: (SCHEMA, *since_2), 1: (FROM_1, *since_2), 2: since_2, 3: since_3}.get(version, ())
+    steps = {0: (SCHEMA, *since_2), 1: (FROM_1, *since_2), 2: since_2, 3: since_3, 4: since_4}.get(version, ())
     for statement in ";".join(steps).split(";"):
         connection.execute(statement)
     if steps:

@@ -50,6 +50,22 @@ class SqliteUploads:
         more = write_cursor(found[size - 1].created_at, found[size - 1].upload_id) if len(found) > size else None
         return found[:size], more
 
+    async def get(self, upload_id: str) -> Upload | None:
+        """One of them."""
+
+        def select(connection: sqlite3.Connection) -> Upload | None:
+            row = connection.execute("SELECT body FROM uploads WHERE uploadId = ?", (upload_id,)).fetchone()
+            return msgspec.msgpack.decode(row[0], type=Upload) if row else None
+
+        found: Upload | None = await self._file.read(select)
+        return found
+
+    async def remove(self, upload_id: str) -> None:
+        """Remove it."""
+        await self._file.write(
+            lambda connection: connection.execute("DELETE FROM uploads WHERE uploadId = ?", (upload_id,)).rowcount
+        )
+
     async def forget(self, before: datetime) -> int:
         """Remove what is older; how many."""
         moment = milliseconds(before)

@@ -1,4 +1,4 @@
-"""Which stores the settings name: one file, or one database."""
+"""The stores that the settings name, over one file or connection."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from services.gateway.settings import GatewaySettings
 from shared.direct_ports import DirectUploadStore
-from shared.ports import DocumentStore, JobStore, UploadStore
+from shared.ports import AlertStore, DocumentStore, JobStore, UploadStore
 
 
 class Stores(NamedTuple):
@@ -16,20 +16,25 @@ class Stores(NamedTuple):
     documents: DocumentStore
     uploads: UploadStore
     direct: DirectUploadStore
+    alerts: AlertStore
 
 
 def stores(settings: GatewaySettings) -> Stores:
     """The stores that the settings name."""
     if settings.store == "mongo":
+        from services.gateway.mongo_alerts import MongoAlerts
         from services.gateway.mongo_direct import MongoDirectUploads
         from services.gateway.mongo_jobs import mongo_stores
         from services.gateway.mongo_uploads import MongoUploads
 
         mongo = mongo_stores(settings.mongodb_uri)
-        return Stores(*mongo, MongoUploads(mongo[0].database), MongoDirectUploads(mongo[0].database))
+        database = mongo[0].database
+        return Stores(*mongo, MongoUploads(database), MongoDirectUploads(database), MongoAlerts(database))
+    from services.gateway.sqlite_alerts import SqliteAlerts
     from services.gateway.sqlite_direct import SqliteDirectUploads
     from services.gateway.sqlite_jobs import sqlite_stores
     from services.gateway.sqlite_uploads import SqliteUploads
 
     sqlite = sqlite_stores(settings.data_dir / "shadowtwin.db")
-    return Stores(*sqlite, SqliteUploads(sqlite[0].file), SqliteDirectUploads(sqlite[0].file))
+    file = sqlite[0].file
+    return Stores(*sqlite, SqliteUploads(file), SqliteDirectUploads(file), SqliteAlerts(file))

@@ -10,6 +10,8 @@ import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 
+from msgspec.structs import replace
+
 from services.gateway import access
 from shared import twin
 from shared.errors import RequestError, ShadowtwinError, describe
@@ -19,6 +21,7 @@ from shared.upload import Upload
 logger = logging.getLogger("uploads")
 
 KEPT = timedelta(days=30)
+LONGEST = 4096
 
 
 class UploadLog:
@@ -28,7 +31,14 @@ class UploadLog:
         self._uploads, self._jobs = uploads, jobs
 
     async def failed(
-        self, name: str, size: int, error: BaseException, fields: Mapping[str, str], upload_id: str = ""
+        self,
+        name: str,
+        size: int,
+        error: BaseException,
+        fields: Mapping[str, str],
+        upload_id: str = "",
+        *,
+        source_url: str = "",
     ) -> None:
         """Write it down; that this fails as well fails nothing. `fields` are those of the form that have come; an
         upload with an id of its own is written down once."""
@@ -48,6 +58,8 @@ class UploadLog:
                 code=said.code,
                 message=said.message,
                 hint=said.hint,
+                source_url=source_url[:LONGEST],
+                fields=dict(fields) if source_url else {},
                 created_at=await self._jobs.now(),
             )
             await self._uploads.add(upload)
@@ -59,12 +71,31 @@ class UploadLog:
         """A page of what the key may see, newest first."""
         if self._uploads is None:
             return [], None
-        return await self._uploads.find(access.chosen(library), cursor, limit)
+        found, following = await self._uploads.find(access.chosen(library), cursor, limit)
+        return [_shown(upload) for upload in found], following
+
+    async def one(self, upload_id: str) -> Upload:
+        """A failed upload; RequestError not_found for none that the key may see."""
+        upload = await self._uploads.get(upload_id) if self._uploads else None
+        if upload is None or not access.visible(upload.library_id):
+            raise RequestError("not_found", "There is no such failed upload.")
+        return upload
+
+    async def done(self, upload: Upload) -> None:
+        """It has become a document after all."""
+        if self._uploads is not None:
+            await self._uploads.remove(upload.upload_id)
 
     async def forget_old(self) -> None:
         """Remove what is older than KEPT; at the start of a gateway."""
         if self._uploads is not None:
             await self._uploads.forget(await self._jobs.now() - KEPT)
+
+
+def _shown(upload: Upload) -> Upload:
+    """As the API shows it: the query of an address may be a credential, and the request's fields are its sender's."""
+    address, _, query = upload.source_url.partition("?")
+    return replace(upload, source_url=f"{address}?***" if query else address, fields={})
 
 
 def _library(text: str) -> str:

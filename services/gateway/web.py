@@ -8,9 +8,12 @@ from typing import Any, TypeVar
 import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.gateway.durations import durations_of
 from services.gateway.secrets import Unauthorized
 from shared.errors import CATALOGUE, RequestError, ShadowtwinError, describe
 from shared.job import Job, to_document
@@ -77,6 +80,7 @@ def shown_job(job: Job) -> dict[str, Any]:
     cancelled = job.error is not None and job.error.code == "cancelled"
     document["shownStatus"] = "cancelled" if cancelled else str(job.status)
     document["summary"] = summary_of(job)
+    document["durations"] = durations_of(job)
     return document
 
 
@@ -110,6 +114,16 @@ class BodyLimit:
         await self._app(scope, receive, send)
 
 
+def _allowed(app: FastAPI, path: str) -> set[str]:
+    """Every method that the path knows; the framework names those of one route only."""
+    known = app.openapi()["paths"].items()
+    return {method.upper() for there, methods in known if compile_path(there)[0].match(path) for method in methods}
+
+
+_FRAMEWORK = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large"}
+"""What the framework answers by itself, as our codes; anything else of it is a malformed request."""
+
+
 def install_errors(app: FastAPI) -> None:
     """Every exception becomes a problem; the text of unknown ones stays in the log."""
 
@@ -124,6 +138,17 @@ def install_errors(app: FastAPI) -> None:
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
         said = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5])
         return problem("bad_request", said, 400, CATALOGUE["bad_request"].hint)
+
+    @app.exception_handler(HTTPException)
+    async def _framework(request: Request, error: HTTPException) -> Response:
+        code = _FRAMEWORK.get(error.status_code, "bad_request")
+        entry = CATALOGUE[code]
+        said = str(error.detail) if code == "bad_request" and error.detail else entry.message
+        response = problem(code, said, entry.status, entry.hint)
+        response.headers.update(error.headers or {})
+        if error.status_code == 405:
+            response.headers["Allow"] = ", ".join(sorted(_allowed(app, request.url.path)))
+        return response
 
     @app.exception_handler(Refused)
     async def _refused(request: Request, error: Refused) -> Response:

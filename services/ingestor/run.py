@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,6 +24,8 @@ from shared.ports import Embedder, VectorStore
 from shared.ticket import Ticket
 
 WRITE_BATCH = 256
+
+T = TypeVar("T")
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +64,7 @@ class Run:
         self.stored = {"small": 0, "large": 0}
         self.pages: set[int] = set()
         self.summaries = 0
+        self.seconds = {"chunking": 0.0, "embedding": 0.0}
 
     async def rows(self, take: Callable[[Chunk], None]) -> AsyncIterator[bytes]:
         """The lines of chunks.jsonl; every batch is in the index before its lines are given on. Each chunk is shown to
@@ -80,7 +84,7 @@ class Run:
         batches = _batched(chunks, settings.embed_batch)
         before = self._stored_before()
         pages = self._ticket.document.pages
-        while batch := await asyncio.to_thread(next, batches, None):
+        while batch := await self._timed("chunking", asyncio.to_thread(next, batches, None)):
             wanted = [chunk for chunk in batch if is_embedded(chunk, settings.embed_large)]
             if sum(self.made.values()) + len(batch) <= before:
                 self.embedder.keep([chunk.embedding_text for chunk in wanted])
@@ -102,6 +106,14 @@ class Run:
             )
             yield b"".join(msgspec.json.encode(chunk) + b"\n" for chunk in batch)
 
+    async def _timed(self, stage: str, work: Awaitable[T]) -> T:
+        """The work's result; the time it took counts for the stage."""
+        started = time.monotonic()
+        try:
+            return await work
+        finally:
+            self.seconds[stage] += time.monotonic() - started
+
     def checkpoint(self) -> dict[str, Any]:
         """What the next attempt need not do again."""
         return {"generation": self.generation, "chunks": sum(self.made.values())}
@@ -121,7 +133,8 @@ class Run:
     async def _index(self, chunks: list[Chunk]) -> None:
         if not chunks:
             return
-        vectors = await self.embedder.embed([chunk.embedding_text for chunk in chunks])
+        texts = [chunk.embedding_text for chunk in chunks]
+        vectors = await self._timed("embedding", self.embedder.embed(texts))
         pairs = list(zip(chunks, vectors, strict=True))
         self._count(chunks, self.embedded)
         document = self._ticket.document
@@ -138,7 +151,7 @@ class Run:
         for start in range(0, len(chapters), WRITE_BATCH):
             batch = chapters[start : start + WRITE_BATCH]
             texts = [f"{' / '.join(chapter.path)}\n{chapter.summary}" for chapter in batch]
-            vectors = await self.embedder.embed(texts)
+            vectors = await self._timed("embedding", self.embedder.embed(texts))
             rows = [
                 summary_row(self._ticket.document, self.generation, chapter, start + at, vector)
                 for at, (chapter, vector) in enumerate(zip(batch, vectors, strict=True))
@@ -183,8 +196,10 @@ class Run:
         return [{"code": "no_chunks", "message": f"0 chunks, 1 vector (doc meta only): {reason}."}]
 
     def counts(self) -> dict[str, int]:
-        """What the job counts."""
-        return {"chunksSmall": self.made["small"], "chunksLarge": self.made["large"], "summaries": self.summaries}
+        """What the job counts; times (milliseconds, of this attempt) as well (checklist A4.13)."""
+        spent = {f"{stage}Ms": round(seconds * 1000) for stage, seconds in self.seconds.items()}
+        made = {"chunksSmall": self.made["small"], "chunksLarge": self.made["large"], "summaries": self.summaries}
+        return {**made, **spent}
 
 
 def is_embedded(chunk: Chunk, embed_large: bool) -> bool:

@@ -24,7 +24,7 @@ from shared import route
 from shared.adapters import nats_roll_call
 from shared.adapters.nats_streams import ACK_WAIT, STREAM_BYTES, durable_name, make_right
 from shared.errors import TransientError
-from shared.events import JobEvent, decode, encode
+from shared.events import Event, JobEvent, decode, encode
 from shared.gates import Verdict
 from shared.phase import Ack, Disposition, Phase
 from shared.ticket import Ticket
@@ -221,7 +221,7 @@ class NatsBus:
             event = None
         return DeadMessage(notice.stream_seq, message.subject or "", notice.deliveries, event)
 
-    async def publish(self, subject: str, event: JobEvent, message_id: str) -> bool:
+    async def publish(self, subject: str, event: Event, message_id: str) -> bool:
         """Publish and await the stream's ack; True if the stream had this id already. Raises TransientError."""
         try:
             ack = await self._publish(subject, encode(event), message_id)

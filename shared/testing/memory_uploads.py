@@ -28,6 +28,14 @@ class MemoryUploads:
         more = write_cursor(rows[size - 1].created_at, rows[size - 1].upload_id) if len(rows) > size else None
         return rows[:size], more
 
+    async def get(self, upload_id: str) -> Upload | None:
+        """One of them."""
+        return self.stored.get(upload_id)
+
+    async def remove(self, upload_id: str) -> None:
+        """Remove it."""
+        self.stored.pop(upload_id, None)
+
     async def forget(self, before: datetime) -> int:
         """Remove what is older; how many."""
         old = [key for key, row in self.stored.items() if row.created_at < before]

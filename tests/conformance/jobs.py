@@ -12,7 +12,7 @@ from services.gateway.secrets import hash_of
 from shared.document import document_id_for
 from shared.edits import logged, new_steps
 from shared.errors import ShadowtwinError
-from shared.events import JobEvent
+from shared.events import Event
 from shared.job import Artefact, Job, JobError, JobStatus, Lease, Step, StepName, StepStatus
 from shared.ports import VectorRow
 from shared.testing.memory import MemoryStorage
@@ -75,7 +75,7 @@ class WatchedBus(RecordingBus):
         super().__init__()
         self._happenings = happenings
 
-    async def publish(self, subject: str, event: JobEvent, message_id: str) -> bool:
+    async def publish(self, subject: str, event: Event, message_id: str) -> bool:
         known = await super().publish(subject, event, message_id)
         if subject == "pdf.extracted":
             self._happenings.note("transform_template")

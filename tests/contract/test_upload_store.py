@@ -49,6 +49,16 @@ async def test_the_newest_come_first_page_by_page_and_of_one_library(uploads: Up
     assert (await uploads.find(None, None, 1))[0][0].library_id == "other"
 
 
+async def test_one_is_got_and_removed_by_its_id(uploads: UploadStore) -> None:
+    await uploads.add(failed("a", 1))
+    await uploads.add(failed("b", 2))
+    assert await uploads.get("up-a") == failed("a", 1)
+    await uploads.remove("up-a")
+    await uploads.remove("up-a")
+    assert await uploads.get("up-a") is None
+    assert (await uploads.find(None, None, 10))[0] == [failed("b", 2)]
+
+
 async def test_old_ones_are_forgotten(uploads: UploadStore) -> None:
     for number in range(4):
         await uploads.add(failed(str(number), number))

@@ -18,6 +18,7 @@ class FileServer:
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.redirects: dict[str, str] = {}
         self.asked: list[tuple[str, str]] = []
         self.port = 0
 
@@ -30,6 +31,8 @@ class FileServer:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append((request.headers["host"], request.path))
+        if request.path in self.redirects:
+            raise web.HTTPFound(self.redirects[request.path])
         if request.path == "/redirect":
             raise web.HTTPFound("/good.zip")
         if request.path == "/slow":

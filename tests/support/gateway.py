@@ -17,11 +17,12 @@ from services.gateway.secrets import hash_of
 from services.gateway.settings import GatewaySettings
 from shared.direct_ports import DirectStorage
 from shared.errors import TransientError
-from shared.events import JobEvent
+from shared.events import Event
 from shared.image_index import ImageIndex
 from shared.job import Job, StepName
-from shared.ports import DocumentStore, JobStore
+from shared.ports import AlertStore, DocumentStore, JobStore
 from shared.testing.memory import MemoryDocuments, MemoryJobs, MemoryStorage
+from shared.testing.memory_alerts import MemoryAlerts
 from shared.testing.memory_direct import MemoryDirectUploads
 from shared.testing.memory_images import HashImages, memory_index
 from shared.testing.memory_uploads import MemoryUploads
@@ -35,11 +36,11 @@ class RecordingBus:
     """Takes what the relay tells; `down` makes it fail like a broker that is away."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, JobEvent, str]] = []
+        self.told: list[tuple[str, Any, str]] = []
         self.down = False
         self.asked = 0
 
-    async def publish(self, subject: str, event: JobEvent, message_id: str) -> bool:
+    async def publish(self, subject: str, event: Event, message_id: str) -> bool:
         self.asked += 1
         if self.down:
             raise TransientError("unavailable")
@@ -125,6 +126,7 @@ async def world(
     internal_token: str = "",
     keys: KeyRing | None = None,
     direct_storage: DirectStorage | None = None,
+    alerts: AlertStore | None = None,
     **settings: Any,
 ) -> AsyncIterator[World]:
     bus, jobs = bus or RecordingBus(), jobs or MemoryJobs()
@@ -143,6 +145,7 @@ async def world(
         uploads=MemoryUploads(),
         direct=MemoryDirectUploads(),
         direct_storage=direct_storage,
+        alerts=alerts or MemoryAlerts(),
     )
     transport = httpx.ASGITransport(app=create_app(made))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, File, Form, Header, Query, Request, UploadFile
+from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from services.gateway import access
@@ -22,6 +24,9 @@ from shared.job import Job
 from shared.ports import JobQuery
 
 UPLOAD_PIECE = 1 << 20
+MOST_KEPT = 32 << 10
+"""Characters of a request that are kept for its retry."""
+SECRETS = ("password", "sourceUrl")
 SECRET = {"format": "password", "writeOnly": True}
 
 
@@ -38,6 +43,10 @@ def routes(gateway: Gateway) -> APIRouter:
         itemId: Annotated[str, Form()] = "",
         parentId: Annotated[str, Form()] = "",
         documentId: Annotated[str, Form(description="Instead of a file: a document stored already")] = "",
+        sourceUrl: Annotated[
+            str,
+            Form(description="Instead of a file: where it is fetched from (http, https; public or allowed addresses)"),
+        ] = "",
         userEmail: Annotated[str, Form()] = "",
         batchId: Annotated[str | None, Form()] = None,
         batchName: Annotated[str | None, Form()] = None,
@@ -66,16 +75,9 @@ def routes(gateway: Gateway) -> APIRouter:
             parameters=parameters_of(parameters, options, password, gateway.sealing),
         )
         await gateway.check_named(access.library_id(libraryId), request.parameters)
-        if plan:
-            content = _content(file) if file is not None else None
-            return answer(await gateway.intake.plan(file.filename or "" if file else "", content, request))
-        if file is not None:
-            accepted = await gateway.intake.upload(file.filename or "document.pdf", _content(file), request)
-        elif documentId:
-            accepted = await gateway.intake.again(request)
-        else:
-            raise RequestError("bad_request", "Send a PDF as the form field `file`, or a documentId.")
-        return answer(accepted, 202 if accepted.job_id else 200)
+        if sourceUrl:
+            return await _from_url(gateway, file, sourceUrl, request, _fields(await form.form()), plan=plan)
+        return await _from_form(gateway, file, request, plan=plan)
 
     @router.get("/jobs", summary="List jobs, newest first")
     async def listing(
@@ -136,6 +138,42 @@ def routes(gateway: Gateway) -> APIRouter:
         return answer({"jobId": jobId, "status": short_status(job), "documentId": job.document_id})
 
     return router
+
+
+async def _from_form(gateway: Gateway, file: UploadFile | None, request: JobRequest, *, plan: bool) -> Response:
+    """With the form's file, or a document that is stored already."""
+    if plan:
+        content = _content(file) if file is not None else None
+        return answer(await gateway.intake.plan(file.filename or "" if file else "", content, request))
+    if file is not None:
+        accepted = await gateway.intake.upload(file.filename or "document.pdf", _content(file), request)
+    elif request.document_id:
+        accepted = await gateway.intake.again(request)
+    else:
+        raise RequestError("bad_request", "Send a PDF as the form field `file`, its sourceUrl, or a documentId.")
+    return answer(accepted, 202 if accepted.job_id else 200)
+
+
+async def _from_url(
+    gateway: Gateway, file: UploadFile | None, url: str, request: JobRequest, fields: dict[str, str], *, plan: bool
+) -> Response:
+    """With a file that is fetched."""
+    if file is not None or request.document_id:
+        raise RequestError("bad_request", "Give one of file, sourceUrl and documentId.")
+    if plan:
+        return answer(await gateway.sources.plan(url, request, fields))
+    accepted = await gateway.sources.upload(url, request, fields)
+    return answer(accepted, 202 if accepted.job_id else 200)
+
+
+def _fields(form: FormData) -> dict[str, str]:
+    """What a retry has to send again; never a password."""
+    kept = {name: value for name, value in form.items() if isinstance(value, str) and name not in SECRETS}
+    if kept.get("parameters"):
+        given = msgspec.json.decode(kept["parameters"], type=dict[str, Any])
+        given.pop("password", None)
+        kept["parameters"] = msgspec.json.encode(given).decode()
+    return kept if sum(map(len, kept.values())) <= MOST_KEPT else {}
 
 
 async def _job(gateway: Gateway, job_id: str) -> Job:

@@ -21,8 +21,8 @@ MOST_SECONDS = 24 * 3600
 OPTIONS = frozenset(field.encode_name for field in msgspec.structs.fields(Parameters)) - {"sealedPassword"}
 """What parameters may name."""
 FIELDS = {
-    "file", "libraryId", "itemId", "parentId", "documentId", "userEmail", "batchId", "batchName", "priority",
-    "parameters", "password",
+    "file", "libraryId", "itemId", "parentId", "documentId", "sourceUrl", "userEmail", "batchId", "batchName",
+    "priority", "parameters", "password",
 }  # fmt: skip
 """The form fields of POST /api/jobs that are no options."""
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")

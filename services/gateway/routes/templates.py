@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from services.gateway import access
+from services.gateway.bodies import TemplateText
 from services.gateway.composition import Gateway
 from services.gateway.web import answer, body_of, bounded
 from shared import templates
@@ -16,12 +16,6 @@ from shared.errors import RequestError
 from shared.shelf import Standing
 
 BODY_MOST = 4 * templates.SIZE_LIMIT
-
-
-class TemplateText(msgspec.Struct, frozen=True):
-    """A template as JSON; as text/markdown the body is the text itself."""
-
-    text: str
 
 
 def routes(gateway: Gateway) -> APIRouter:

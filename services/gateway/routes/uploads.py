@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from services.gateway import access
+from services.gateway.bodies import Announcement, Wanted
 from services.gateway.composition import Gateway
 from services.gateway.creation import JobRequest
 from services.gateway.direct_here import GatewayDirect
@@ -26,32 +27,6 @@ EVENT_BYTES = 4 << 20
 ADDRESSES_MOST = 100
 """Addresses of parts in one answer."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-class Announcement(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Body of `POST /api/uploads`: the file (`size` in bytes, `sha256` in hex if it is known), and the job as with
-    `POST /api/jobs`. `expiresIn` is in seconds."""
-
-    library_id: str = "default"
-    filename: str = "document.pdf"
-    size: int
-    sha256: str = ""
-    multipart: bool = False
-    expires_in: int | None = None
-    item_id: str = ""
-    parent_id: str = ""
-    user_email: str = ""
-    batch_id: str | None = None
-    batch_name: str | None = None
-    priority: int = 0
-    parameters: dict[str, Any] = {}
-    password: str = ""
-
-
-class Wanted(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Body of `POST /api/uploads/{id}/parts`: numbers from 1; none for the first that are missing."""
-
-    parts: list[int] = []
 
 
 def routes(gateway: Gateway) -> APIRouter:

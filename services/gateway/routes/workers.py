@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import TypeVar
 
-import msgspec
 from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
 from msgspec.structs import replace
 from starlette.responses import Response
 from starlette.routing import Route
 
+from services.gateway.bodies import HeartbeatRequest, LeftRequest
 from services.gateway.callbacks import Credentials
 from services.gateway.composition import Gateway
 from services.gateway.reports import read_callback
@@ -20,7 +19,6 @@ from services.gateway.requeue import PHASES, RequeueRequest, requeue
 from services.gateway.secrets import Unauthorized
 from services.gateway.signatures import Signature
 from services.gateway.web import answer, bearer, body_of
-from shared import twin
 from shared.errors import RequestError
 from shared.job import StepName
 from shared.ticket import Callback, ClaimRequest
@@ -28,36 +26,10 @@ from shared.transitions import Refused
 
 HOT = ("/claim", "/heartbeat", "/external/jobs/{jobId}")
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
-
 T = TypeVar("T")
 
 LARGE = 1 << 20
 """Bodies from this size on are read beside the event loop."""
-
-
-class HeartbeatRequest(msgspec.Struct, frozen=True, rename="camel"):
-    """Which attempt is alive."""
-
-    process_id: str
-    attempt: int
-
-
-class LeftRequest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """Which step's attempt was given up, and where it may have written."""
-
-    step: StepName
-    library_id: str = ""
-    document_id: str = ""
-    process_id: str = ""
-    attempt: int = 0
-
-    def folder(self) -> str:
-        """The attempt's folder, "" when the worker does not say enough."""
-        if not (self.library_id and _ID.fullmatch(self.document_id) and _ID.fullmatch(self.process_id)):
-            return ""
-        library = twin.library_id(self.library_id)
-        return twin.run_folder(library, self.document_id, self.process_id, self.step, self.attempt)
 
 
 def routes(gateway: Gateway) -> APIRouter:

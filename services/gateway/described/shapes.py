@@ -1,0 +1,449 @@
+"""Shapes of answers that are put together in a route: their fields as they stand in the JSON.
+
+They describe and do not build: that answers have these shapes is what tests/wiring/test_openapi.py checks.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NotRequired, TypedDict
+
+import msgspec
+
+from services.gateway.durations import Durations
+from services.gateway.image_search import ImageHit
+from services.gateway.intake import Accepted
+from services.gateway.searching import SearchHit
+from shared.alert import Alert
+from shared.direct_upload import DirectStatus
+from shared.document import Document, DocumentStatus
+from shared.job import Job, JobStatus, StepName, StepStatus
+from shared.links import Link
+from shared.records import Shown as ShownRecord
+from shared.upload import Upload
+
+Row = dict[str, Any]
+
+
+class Problem(TypedDict):
+    """An error (RFC 9457). `code` is one of docs/errors.md, `hint` says what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    hint: str
+    reason: NotRequired[str]
+    jobId: NotRequired[str]
+
+
+class Summary(TypedDict):
+    """The run's answer in the words of seed 001; the score is 0-1."""
+
+    document_id: str
+    products_discovered: int
+    chunks_created: int
+    images_processed: int
+    confidence_score: float | None
+
+
+class ShownJob(Job, frozen=True, kw_only=True):
+    """The job document, secrets masked; `shownStatus` is a status or `cancelled`."""
+
+    mongo_id: str = msgspec.field(name="_id")
+    shown_status: str
+    summary: Summary
+    durations: Durations
+
+
+class Jobs(TypedDict):
+    """A page of jobs, without their logs."""
+
+    jobs: list[ShownJob]
+    cursor: str | None
+
+
+class Logs(TypedDict):
+    """Log entries; `cursor` is the seq of the last one looked at."""
+
+    logs: list[Row]
+    cursor: int
+
+
+class ShortStatus(TypedDict):
+    """queued | running | done | cancelled | error:<message>."""
+
+    jobId: str
+    status: str
+    documentId: str
+
+
+class Bar(TypedDict):
+    """A step of the timeline; times in seconds."""
+
+    step: StepName
+    status: StepStatus
+    skipped: bool
+    reason: str
+    startedAt: datetime | None
+    endedAt: datetime | None
+    seconds: float | None
+    waitedSeconds: float | None
+
+
+class Timeline(TypedDict):
+    """All steps of the present run."""
+
+    jobId: str
+    steps: list[Bar]
+    attempt: int
+    runs: int
+
+
+class WhyNot(TypedDict):
+    """Why the job does not move."""
+
+    jobId: str
+    code: str
+    stuck: bool
+    step: str
+    reason: str
+    advice: str
+
+
+class BatchRow(TypedDict):
+    """A document of a batch: its job, or why it has none."""
+
+    documentId: str
+    status: str
+    jobId: NotRequired[str | None]
+    code: NotRequired[str]
+    message: NotRequired[str]
+
+
+class Batch(TypedDict):
+    """A batch that was started."""
+
+    batchId: str
+    name: str | None
+    documents: list[BatchRow]
+
+
+class BatchCounts(TypedDict):
+    """Jobs of a batch by status."""
+
+    batchId: str
+    counts: dict[str, int]
+    total: int
+    finished: bool
+
+
+class Retried(Accepted, frozen=True, kw_only=True):
+    """Seed 004's answer to a retry."""
+
+    retry: bool
+
+
+class Told(TypedDict):
+    """How many jobs' events were told again."""
+
+    told: int
+
+
+class Documents(TypedDict):
+    """A page of documents."""
+
+    documents: list[Document]
+    cursor: str | None
+
+
+class Deleted(TypedDict):
+    """deleted, or deleting while a store is away."""
+
+    documentId: str
+    status: str
+
+
+class FileStatus(TypedDict):
+    """A file's state by its itemId."""
+
+    itemId: str
+    documentId: str
+    status: DocumentStatus
+    error: str
+    chunkCount: int
+    chaptersCount: int
+    pages: int
+    lastJobId: str
+    lastIngestedAt: datetime | None
+
+
+class Uploads(TypedDict):
+    """Files that did not become a document."""
+
+    uploads: list[Upload]
+    cursor: str | None
+
+
+class Hits(TypedDict):
+    """Passages, the best first."""
+
+    hits: list[SearchHit]
+
+
+class ImageHits(TypedDict):
+    """Pictures, the nearest first."""
+
+    hits: list[ImageHit]
+
+
+class Products(TypedDict):
+    """Rows of products.jsonl; the cursor is a text over libraries, a number within one document."""
+
+    products: list[Row]
+    cursor: str | int | None
+
+
+class Entities(TypedDict):
+    """Rows of entities.jsonl."""
+
+    entities: list[Row]
+    cursor: int | None
+
+
+class Images(TypedDict):
+    """Rows of images.jsonl."""
+
+    images: list[Row]
+    cursor: str | int | None
+
+
+class Links(TypedDict):
+    """Links of a document."""
+
+    links: list[Link]
+    total: int
+    cursor: int | None
+
+
+class MissingImages(TypedDict):
+    """Pictures whose files are not stored: {page, name, sha256, size, kind}."""
+
+    documentId: str
+    sha256: str
+    pdfStored: bool
+    missing: list[Row]
+
+
+class PutImage(TypedDict):
+    """Whether the picture was missing and is stored now."""
+
+    name: str
+    stored: bool
+
+
+class Records(TypedDict):
+    """Records of a document."""
+
+    records: list[ShownRecord]
+    total: int
+    cursor: int | None
+
+
+class SchemaNames(TypedDict):
+    """Names of a library's schemas of records."""
+
+    schemas: list[str]
+
+
+class StoredSchema(TypedDict):
+    """A schema of records as it was understood."""
+
+    name: str
+    hash: str
+    unique: list[str]
+    fields: list[str]
+
+
+class ShownTemplate(TypedDict):
+    """A template and what it asks for; `text` where one is shown."""
+
+    name: str
+    origin: str
+    hash: str
+    asked: dict[str, str]
+    fixed: dict[str, str]
+    systemprompt: bool
+    text: NotRequired[str]
+
+
+class Templates(TypedDict):
+    """Templates that jobs of a library may name."""
+
+    templates: list[ShownTemplate]
+
+
+class Validation(TypedDict):
+    """What is wrong with a template."""
+
+    valid: bool
+    problems: list[str]
+    hash: str
+    asked: dict[str, str]
+    fixed: dict[str, str]
+    systemprompt: bool
+
+
+class Diagnosed(TypedDict):
+    """A diagnosis; `error` when it ended early. docs: ARCHITECTURE.md, Health."""
+
+    documents: list[Row]
+    summary: dict[str, int]
+    patterns: list[Row]
+    checked: NotRequired[int]
+    objects: NotRequired[dict[str, int]]
+    error: NotRequired[dict[str, str]]
+
+
+class Alerts(TypedDict):
+    """A page of alerts."""
+
+    alerts: list[Alert]
+    cursor: str | None
+
+
+class Live(TypedDict):
+    """The event loop turns."""
+
+    live: bool
+
+
+class Ready(TypedDict):
+    """What is waited for: broker, store."""
+
+    ready: bool
+    waitingFor: list[str]
+
+
+class Queues(TypedDict):
+    """Jobs by status, by library those that wait and those that are admitted, and events that are not told yet."""
+
+    jobs: dict[str, int]
+    waiting: dict[str, int]
+    admitted: dict[str, int]
+    untold: int
+
+
+class Fleet(TypedDict):
+    """The whole system at a glance."""
+
+    version: str
+    ready: bool
+    services: list[Row]
+    queues: Queues
+    alerts: dict[str, int]
+    oldestPendingSeconds: float | None
+    jobs: list[Row]
+    complete: bool
+
+
+class Warmed(TypedDict):
+    """What was warmed up."""
+
+    status: str
+    services: dict[str, Row]
+
+
+class Alive(TypedDict):
+    """The attempt counts; `reports` it has made so far."""
+
+    alive: bool
+    reports: int
+
+
+class Removed(TypedDict):
+    """Whether files of the attempt were removed."""
+
+    removed: bool
+
+
+class Requeued(TypedDict):
+    """The new run."""
+
+    jobId: str
+    processId: str
+
+
+class Applied(TypedDict):
+    """Whether the report changed anything; else `reason`."""
+
+    applied: bool
+    reason: NotRequired[str]
+    status: NotRequired[JobStatus]
+    revision: NotRequired[int]
+
+
+class NotGranted(TypedDict):
+    """The step was not given to this worker."""
+
+    granted: bool
+    reason: str
+
+
+class ServiceUnauthorized(TypedDict):
+    """The credential is not that of the step's service."""
+
+    code: str
+    reason: str
+
+
+class DirectUploadShown(TypedDict):
+    """A direct upload; with `code`, `message` and `hint` when it has failed, `documentId` when it is completed."""
+
+    uploadId: str
+    status: DirectStatus
+    libraryId: str
+    name: str
+    size: int
+    sha256: str
+    partSize: int
+    partCount: int
+    createdAt: datetime
+    expiresAt: datetime
+    code: NotRequired[str]
+    message: NotRequired[str]
+    hint: NotRequired[str]
+    documentId: NotRequired[str]
+    jobId: NotRequired[str | None]
+
+
+class DirectPart(TypedDict):
+    """Where a part of `size` bytes is sent to."""
+
+    number: int
+    size: int
+    url: str
+
+
+class DirectAddresses(DirectUploadShown):
+    """The same with where to send it: `url`, or `parts`; `missing` counts the parts that have not arrived."""
+
+    method: str
+    url: NotRequired[str]
+    parts: NotRequired[list[DirectPart]]
+    missing: NotRequired[int]
+
+
+class DirectReceived(TypedDict):
+    """What this address has taken; part 0 is the whole file."""
+
+    uploadId: str
+    part: int
+    size: int
+
+
+class StorageEventsHeard(TypedDict):
+    """Each event with what it led to."""
+
+    events: list[Row]
