@@ -150,7 +150,9 @@ class Gateway:
         self.explainer = Explainer(self.jobs, self.bus_ready, self.free_workers, settings.lease_seconds)
         examiner = Examiner(jobs, storage, vectors, self.explainer.explain, buckets=buckets)
         self.doctor = Doctor(self.documents, examiner)
-        self.actions = Actions(self.documents, jobs, storage, [vectors], examiner, self.intake, self.orchestrator)
+        self.actions = Actions(
+            self.documents, jobs, storage, [vectors], examiner, self.intake, self.orchestrator, self.direct
+        )
         self.repairs = Repairs(self.doctor, self.actions, environment_of(settings, vectors.name))
         self.bulk = Bulk(self.jobs, self.intake, self.orchestrator)
         self.callbacks = Callbacks(
