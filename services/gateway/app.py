@@ -20,6 +20,7 @@ from services.gateway.routes import (
     jobs,
     pictures,
     records,
+    storage_events,
     system,
     templates,
     uploads,
@@ -45,7 +46,7 @@ def create_app(gateway: Gateway | None) -> FastAPI:
             app.add_middleware(Door, keys=gateway.keys)
     seen = [Depends(guard(gateway.jobs.get))] if gateway is not None else []
     read = (documents, catalogue, health, pictures, records, templates, system)
-    for module in (batches, jobs, inspection, workers, external, uploads, *read):
+    for module in (batches, jobs, inspection, workers, external, uploads, storage_events, *read):
         app.include_router(module.routes(gateway), dependencies=seen)
     return app
 

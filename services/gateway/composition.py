@@ -131,6 +131,7 @@ class Gateway:
             self.upload_log,
             settings.upload_grace_seconds,
         )
+        self.direct_sweep = DirectSweep(self.direct, direct, storage, jobs, settings.upload_sweep_seconds)
         secret = read_optional_secret(settings.storage_events_secret_file, "SHADOWTWIN_STORAGE_EVENTS_SECRET_FILE")
         self.storage_events = StorageEvents(self.direct, jobs, hash_of(secret) if secret else "")
         worker = worker_place(settings)
@@ -270,7 +271,7 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
                 made.upload_log.forget_old,
                 made.serve_bus,
                 made.sweeper.run,
-                DirectSweep(made.direct, settings.upload_sweep_seconds).run,
+                made.direct_sweep.run,
                 made.admission.run,
                 dead_letters.run,
                 vectors.open,

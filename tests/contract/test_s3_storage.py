@@ -8,6 +8,7 @@ import resource
 import socket
 import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,15 @@ import pytest
 from shared.adapters.s3_failure import S3Refused, UploadGone
 from shared.adapters.s3_parts import PART_BYTES
 from shared.adapters.s3_storage import S3Storage
-from shared.adapters.storage_choice import StorageSettings, choose_storage, opened_bucket, opened_storage, place_of
+from shared.adapters.storage_choice import (
+    StorageSettings,
+    choose_direct,
+    choose_storage,
+    opened_bucket,
+    opened_storage,
+    place_of,
+)
+from shared.direct_upload import DirectUpload
 from shared.errors import ConfigurationError, RequestError, TransientError
 from tests.support.s3_bucket import bucket, settings
 from tests.support.s3_server import S3Server
@@ -231,3 +240,19 @@ async def test_other_buckets_are_named_as_storage_is(s3: S3Storage, s3_server: S
         assert await folder.stat("a/b") is None
     assert place_of(tmp_path, named) == named.storage
     assert place_of(tmp_path, StorageSettings()) == str(tmp_path.resolve() / "twins")
+
+
+async def test_addresses_are_those_that_clients_reach(s3_server: S3Server, tmp_path: Path) -> None:
+    async with bucket(s3_server, tmp_path, s3_public_endpoint="https://objects.example:9443") as s3:
+        direct = choose_direct(s3)
+        assert direct is not None
+        moment = datetime.now(UTC)
+        upload = DirectUpload(
+            upload_id="up-1", library_id="lib", name="a.pdf", size=9, created_at=moment, expires_at=moment
+        )
+        (url,) = await direct.addresses(upload, [0], 60)
+        place = f"https://objects.example:9443/{s3.client.place.bucket}/its/prefix/_direct/up-1?"
+        assert url.startswith(place)
+        assert "X-Amz-Expires=60" in url
+        assert "content-length" in url
+        assert direct.own_key("", "its/prefix/_direct/up-1") == upload.key

@@ -46,7 +46,7 @@ async def test_a_lost_file_comes_back_through_its_address(ward: Ward) -> None:
     assert "signature" not in str(entry)
     sent = await ward.world.http.put(step["uploadUrl"], content=pictured_pdf(1, 2))
     assert sent.status_code == 200, sent.text
-    await ward.world.gateway.direct.sweep()
+    await ward.world.gateway.direct_sweep.sweep()
     await ward.route.run()
     assert await ward.state(document) == "healthy"
     assert (await ward.stored(document.document_id)).sha256 == document.sha256
@@ -100,6 +100,6 @@ async def test_an_address_that_nobody_used_becomes_a_failed_upload(ward: Ward) -
     await lose(ward, 1)
     (step,) = (await ward.repair(generateReuploadUrls=True))["actions"]
     age(ward.world, step, timedelta(days=2))
-    await ward.world.gateway.direct.sweep()
+    await ward.world.gateway.direct_sweep.sweep()
     rows = (await ward.world.http.get("/api/uploads")).json()["uploads"]
     assert [row["code"] for row in rows] == ["upload_url_expired"]
