@@ -28,7 +28,7 @@ from shared.adapters.storage_choice import (
 from shared.direct_upload import DirectUpload
 from shared.errors import ConfigurationError, RequestError, TransientError
 from tests.support.s3_bucket import bucket, settings
-from tests.support.s3_server import S3Server
+from tests.support.s3_server import VARIABLE, S3Server, start
 
 MIB = 1 << 20
 
@@ -127,8 +127,8 @@ async def test_more_than_a_copy_may_hold_is_copied_in_parts(s3: S3Storage, monke
 
 async def test_more_keys_than_a_page_holds_are_listed_and_deleted(s3: S3Storage) -> None:
     wanted = [f"p/{number:04}/x" for number in range(1100)]
-    for start in range(0, len(wanted), 50):
-        await asyncio.gather(*(s3.write(key, b"") for key in wanted[start : start + 50]))
+    for first in range(0, len(wanted), 50):
+        await asyncio.gather(*(s3.write(key, b"") for key in wanted[first : first + 50]))
     assert [key async for key in s3.keys("p")] == wanted
     assert [name async for name in s3.names("p")] == [f"{number:04}" for number in range(1100)]
     assert await s3.delete_prefix("p") == 1100
@@ -190,6 +190,34 @@ async def test_a_server_that_is_away_is_transient_and_stops_no_start(s3_server: 
             for work in (storage.write("a/b", b"x"), storage.stat("a/b")):
                 with pytest.raises(TransientError):
                     await work
+
+
+async def test_a_server_that_dies_in_the_middle_is_transient(tmp_path: Path) -> None:
+    own = start()
+    if own.name == VARIABLE:
+        pytest.skip("that server is not ours to end")
+    try:
+        async with bucket(own, tmp_path) as s3:
+            await s3.write("a/b", generated(64))
+            reading = aiter(s3.stream("a/b"))
+            await anext(reading)
+            begun = asyncio.Event()
+
+            async def endless() -> AsyncIterator[bytes]:
+                while True:
+                    yield b"x" * PART_BYTES
+                    begun.set()
+
+            writing = asyncio.create_task(s3.write("a/c", endless()))
+            await begun.wait()
+            own.stop()
+            with pytest.raises(TransientError):
+                await writing
+            with pytest.raises(TransientError):
+                async for _ in reading:
+                    pass
+    finally:
+        own.stop()
 
 
 async def test_a_bucket_that_is_not_there_is_told_at_the_start(s3_server: S3Server, tmp_path: Path) -> None:
