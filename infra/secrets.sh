@@ -33,5 +33,7 @@ if [ ! -s client.token ]; then
 fi
 # What the foreign worker wants to be shown (docs/external-workers.md): put it in; empty means nothing.
 [ -e external.token ] || : >external.token
+# The secret of SHADOWTWIN_S3_ACCESS_KEY_ID, where storage is a bucket: put it in.
+[ -e s3.token ] || : >s3.token
 # Compose mounts them with this mode, and the containers run as another user: the closed folder keeps others out.
 chmod 644 ./*.token credentials.json api-keys.json

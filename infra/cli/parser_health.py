@@ -13,6 +13,7 @@ REPAIRS = {
     "mark-deleted": "mark records without file and chunks as deleted",
     "delete-orphans": "delete chunks whose file is gone",
     "reprocess": "process documents whose chunks or twin are missing",
+    "generate-reupload-urls": "give an address to send each lost file to; it is good for a day",
     "trigger-stuck": "process documents that were only uploaded; tell jobs that do not move again",
 }
 

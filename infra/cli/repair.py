@@ -24,6 +24,7 @@ FLAGS = {
     "delete_orphans": "deleteOrphans",
     "reprocess": "reprocess",
     "trigger_stuck": "triggerStuck",
+    "generate_reupload_urls": "generateReuploadUrls",
 }
 
 
@@ -148,6 +149,11 @@ def _show_done(state: dict[str, Any], groups: Groups) -> None:
     for step in state["actions"]:
         if step["status"] in ("skipped", "failed"):
             print(printable(f"  {step['status']} {step['action']} {step['documentId']}: {step['detail']}"))
+        elif step.get("uploadId"):
+            print(printable(f"  send {step['libraryId']}/{step['name']} ({step['detail']}):"))
+            print(
+                f"    curl -T FILE '{step['uploadUrl']}'" if step["uploadUrl"] else f"    in parts: {step['uploadId']}"
+            )
     if state["jobCounts"]:
         print("jobs: " + ", ".join(f"{count} {name}" for name, count in sorted(state["jobCounts"].items())))
     for line in told_rows(state["backfill"]):

@@ -17,12 +17,12 @@ from services.gateway.routes import (
     catalogue,
     documents,
     external,
-    failed_uploads,
     health,
     inspection,
     jobs,
     pictures,
     records,
+    storage_events,
     system,
     templates,
     uploads,
@@ -48,8 +48,8 @@ def create_app(gateway: Gateway | None) -> FastAPI:
         if gateway.keys is not None:
             app.add_middleware(Door, keys=gateway.keys)
     seen = [Depends(guard(gateway.jobs.get))] if gateway is not None else []
-    read = (alerts, documents, failed_uploads, catalogue, health, pictures, records, templates, system)
-    for module in (batches, jobs, inspection, workers, external, uploads, *read):
+    read = (alerts, documents, catalogue, health, pictures, records, templates, system)
+    for module in (batches, jobs, inspection, workers, external, uploads, storage_events, *read):
         app.include_router(module.routes(gateway), dependencies=seen)
     return app
 

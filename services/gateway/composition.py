@@ -146,6 +146,7 @@ class Gateway:
             self.upload_log,
             settings.upload_grace_seconds,
         )
+        self.direct_sweep = DirectSweep(self.direct, direct, storage, jobs, settings.upload_sweep_seconds)
         secret = read_optional_secret(settings.storage_events_secret_file, "SHADOWTWIN_STORAGE_EVENTS_SECRET_FILE")
         self.storage_events = StorageEvents(self.direct, jobs, hash_of(secret) if secret else "")
         worker = worker_place(settings)
@@ -175,7 +176,7 @@ class Gateway:
         examiner = Examiner(jobs, storage, vectors, self.explainer.explain, shown, buckets)
         self.doctor = Doctor(self.documents, examiner)
         self.actions = Actions(
-            self.documents, jobs, storage, [vectors, *shown], examiner, self.intake, self.orchestrator
+            self.documents, jobs, storage, [vectors, *shown], examiner, self.intake, self.orchestrator, self.direct
         )
         self.alerts = AlertBook(alerts, bus)
         owner, rounds = self.intake.receiver.place, Rounds(documents, examiner)
@@ -299,7 +300,7 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
                 made.upload_log.forget_old,
                 made.serve_bus,
                 made.sweeper.run,
-                DirectSweep(made.direct, settings.upload_sweep_seconds).run,
+                made.direct_sweep.run,
                 made.admission.run,
                 made.watch.run,
                 dead_letters.run,

@@ -7,18 +7,29 @@ import logging
 import random
 import time
 
+from services.gateway.admission import QueueFull
 from services.gateway.direct_uploads import DirectUploads
-from shared.errors import TransientError
+from services.gateway.upload_log import KEPT
+from shared.direct_ports import DirectUploadStore
+from shared.direct_upload import FOLDER, DirectStatus, DirectUpload
+from shared.errors import DocumentError, RequestError, ShadowtwinError, TransientError
+from shared.ports import JobStore, Storage
 
 logger = logging.getLogger("direct")
+PAGE = 100
 TIDY_SECONDS = 3600.0
+REST_SECONDS = 60.0
 
 
 class DirectSweep:
-    """`run` until cancelled, in every gateway."""
+    """One in every gateway: `run` until cancelled; `sweep` and `tidy` once, for tests."""
 
-    def __init__(self, uploads: DirectUploads, seconds: float) -> None:
-        self._uploads, self._seconds = uploads, seconds
+    def __init__(
+        self, uploads: DirectUploads, store: DirectUploadStore, storage: Storage, jobs: JobStore, seconds: float
+    ) -> None:
+        self._uploads, self._store, self._storage = uploads, store, storage
+        self._jobs, self._seconds = jobs, seconds
+        self._rests: dict[str, float] = {}
 
     async def run(self) -> None:
         """About every so many seconds, with jitter so that gateways do not march in step."""
@@ -26,11 +37,52 @@ class DirectSweep:
         while True:
             try:
                 if time.monotonic() - tidied > TIDY_SECONDS:
-                    await self._uploads.tidy()
+                    await self.tidy()
                     tidied = time.monotonic()
-                await self._uploads.sweep()
+                await self.sweep()
             except TransientError as error:
                 logger.info("direct uploads are looked at later", extra={"reason": error.message})
             except Exception:
                 logger.exception("the look at direct uploads failed")
             await asyncio.sleep(self._seconds * random.uniform(0.7, 1.3))
+
+    async def sweep(self) -> int:
+        """One look at everything that is left to do; how many records."""
+        after, count = "", 0
+        while page := await self._store.unsettled(after, PAGE):
+            for upload in page:
+                count += 1
+                try:
+                    await self._look_at(upload)
+                except TransientError:
+                    raise
+                except Exception as error:  # of one upload, which must not be in the way of all others
+                    level = logging.INFO if isinstance(error, ShadowtwinError) else logging.ERROR
+                    logger.log(level, "left for later", extra={"upload": upload.upload_id}, exc_info=error)
+            after = page[-1].upload_id
+        return count
+
+    async def tidy(self) -> None:
+        """Remove what lies there without an open upload (sent after the end, or never announced), and old records."""
+        now = time.monotonic()
+        self._rests = {name: until for name, until in self._rests.items() if until > now}
+        await self._store.forget(await self._jobs.now() - KEPT)
+        async for name in self._storage.names(FOLDER):
+            upload = await self._store.get(name.removesuffix(".parts"))
+            if upload is None or upload.status != DirectStatus.OPEN:
+                await self._storage.delete_prefix(f"{FOLDER}/{name}")
+                await self._storage.delete(f"{FOLDER}/{name}")
+
+    async def _look_at(self, upload: DirectUpload) -> None:
+        if upload.status != DirectStatus.OPEN:
+            await self._uploads.settle(upload)
+            return
+        if self._rests.get(upload.upload_id, 0.0) > time.monotonic():
+            return
+        try:
+            await self._uploads.complete(upload.upload_id)
+        except (RequestError, DocumentError, QueueFull) as error:
+            # Not there yet, or ended for good, which stands in its record. What is there and waits for something else
+            # is read whole at each look, so that it is not looked at all the time.
+            if error.code != "upload_incomplete":
+                self._rests[upload.upload_id] = time.monotonic() + REST_SECONDS

@@ -21,10 +21,10 @@ from services.gateway import access
 from services.gateway.creation import JobRequest
 from services.gateway.direct_reading import received
 from services.gateway.intake import Intake
-from services.gateway.upload_log import KEPT, UploadLog
+from services.gateway.upload_log import UploadLog
 from shared import twin
 from shared.direct_ports import DirectStorage, DirectUploadStore
-from shared.direct_upload import FOLDER, DirectStatus, DirectUpload
+from shared.direct_upload import DirectStatus, DirectUpload
 from shared.document import document_id_for
 from shared.errors import RequestError, ShadowtwinError, TransientError
 from shared.ports import DocumentStore, JobStore, Storage
@@ -39,7 +39,6 @@ WAITING = frozenset({"upload_incomplete", "job_open", "document_deleting", "conf
 """Refusals that end by themselves: the upload stays open, and is looked at again."""
 LATEST = timedelta(days=1)
 """After its expiry an upload that still waits is given up."""
-PAGE = 100
 
 
 class DirectUploads:
@@ -123,6 +122,17 @@ class DirectUploads:
             upload = await asyncio.shield(task)  # whoever asked may go away: the file is read once
         return _told(upload)
 
+    async def again(self, upload_id: str) -> DirectUpload:
+        """Announce the file of an upload that has failed or was aborted once more, for as long as then (checklist
+        A0.32); a password must be given anew. Raises RequestError conflict for any other."""
+        former = await self.get(upload_id)
+        if former.status not in (DirectStatus.FAILED, DirectStatus.ABORTED):
+            raise RequestError("conflict", f"The upload is {former.status}.", hint="Send it, or complete it.")
+        seconds = int((former.expires_at - former.created_at).total_seconds())
+        request = msgspec.convert(former.request, JobRequest)
+        what = (former.name, former.size, former.sha256, request)
+        return await self.begin(*what, seconds=seconds, parts=bool(former.part_size))
+
     async def abort(self, upload_id: str) -> DirectUpload:
         """End it without a document, and remove what has arrived. Raises RequestError conflict when it is decided."""
         upload = await self.get(upload_id)
@@ -140,26 +150,6 @@ class DirectUploads:
             self._running[f"woken {upload_id}"] = task
             task.add_done_callback(lambda done: self._ended(f"woken {upload_id}", done))
 
-    async def sweep(self) -> int:
-        """One look at everything that is left to do; how many records."""
-        after, count = "", 0
-        while page := await self._store.unsettled(after, PAGE):
-            for upload in page:
-                count += 1
-                with contextlib.suppress(ShadowtwinError):
-                    await self._look_at(upload)
-            after = page[-1].upload_id
-        return count
-
-    async def tidy(self) -> None:
-        """Remove what lies there without an open upload (sent after the end, or never announced), and old records."""
-        await self._store.forget(await self._jobs.now() - KEPT)
-        async for name in self._storage.names(FOLDER):
-            upload = await self._store.get(name.removesuffix(".parts"))
-            if upload is None or upload.status != DirectStatus.OPEN:
-                await self._storage.delete_prefix(f"{FOLDER}/{name}")
-                await self._storage.delete(f"{FOLDER}/{name}")
-
     async def stop(self) -> None:
         """End what is under way; it is begun again by the next sweep of any gateway."""
         tasks = list(self._running.values())
@@ -175,13 +165,6 @@ class DirectUploads:
 
     # one upload
 
-    async def _look_at(self, upload: DirectUpload) -> None:
-        if upload.status != DirectStatus.OPEN:
-            await self._settle(upload)
-            return
-        with contextlib.suppress(RequestError):  # not there yet; or ended for good, which stands in its record
-            await self.complete(upload.upload_id)
-
     async def _woken(self, upload_id: str) -> DirectUpload:
         return await self.complete(upload_id)
 
@@ -193,6 +176,7 @@ class DirectUploads:
 
     async def _complete(self, upload: DirectUpload) -> DirectUpload:
         try:
+            self._intake.check_room()
             file = await received(upload, self._storage, self.direct)
             request = msgspec.convert(upload.request, JobRequest)
             if request.idempotency_key is None:
@@ -227,11 +211,11 @@ class DirectUploads:
         logger.info("direct upload ended", extra={"upload": upload.upload_id, "status": str(end.status)})
         end = replace(end, revision=upload.revision + 1)
         with contextlib.suppress(ShadowtwinError):  # then the sweep does it
-            end = await self._settle(end)
+            end = await self.settle(end)
         return end
 
-    async def _settle(self, upload: DirectUpload) -> DirectUpload:
-        """What follows from its end: the failure is noted, and what lies there goes."""
+    async def settle(self, upload: DirectUpload) -> DirectUpload:
+        """What follows from its end: the failure is noted, and what lies there goes. Repeating it changes nothing."""
         if upload.status == DirectStatus.FAILED:
             said = RequestError(upload.code, upload.message, hint=upload.hint)
             asked = {name: str(upload.request.get(name) or "") for name in ("itemId", "batchId")}

@@ -74,14 +74,13 @@ class Intake:
         finally:
             await incoming.discard()
 
+    def check_room(self) -> None:
+        """Raise QueueFull when no further job can be taken now."""
+        self._admission.check_room()
+
     async def take_over(self, name: str, received: Artefact, request: JobRequest) -> Accepted:
         """As `upload`, of a file that lies in storage already and was read; it stays where it is."""
-        self._admission.check_room()
         return await self._admit(twin.display_name(name), twin.library_id(request.library_id), received, request)
-
-    def check_room(self) -> None:
-        """Raise RequestError queue_full before any work is done for an upload."""
-        self._admission.check_room()
 
     async def sweep_uploads(self) -> None:
         """Remove what gateways that are gone have received and not finished."""

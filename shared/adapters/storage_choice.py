@@ -46,9 +46,10 @@ def choose_storage(settings: StorageSettings, data_dir: Path) -> Storage:
     where = urlsplit(settings.storage)
     if where.scheme != "s3" or not where.netloc or where.query or where.fragment:
         raise ConfigurationError("misconfigured", "SHADOWTWIN_STORAGE must be s3://BUCKET or s3://BUCKET/PREFIX.")
-    secret = read_optional_secret(settings.s3_secret_key_file, "SHADOWTWIN_S3_SECRET_KEY_FILE")
-    if bool(secret) != bool(settings.s3_access_key_id):
-        said = "SHADOWTWIN_S3_ACCESS_KEY_ID and SHADOWTWIN_S3_SECRET_KEY_FILE belong together: set both, or neither."
+    file = settings.s3_secret_key_file if settings.s3_access_key_id else None
+    secret = read_optional_secret(file, "SHADOWTWIN_S3_SECRET_KEY_FILE")
+    if settings.s3_access_key_id and not secret:
+        said = "SHADOWTWIN_S3_ACCESS_KEY_ID needs SHADOWTWIN_S3_SECRET_KEY_FILE, a file with its secret."
         raise ConfigurationError("misconfigured", said)
     from shared.adapters.s3_client import S3Client, S3Place
     from shared.adapters.s3_storage import S3Storage

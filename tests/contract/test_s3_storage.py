@@ -8,6 +8,7 @@ import resource
 import socket
 import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,18 @@ import pytest
 from shared.adapters.s3_failure import S3Refused, UploadGone
 from shared.adapters.s3_parts import PART_BYTES
 from shared.adapters.s3_storage import S3Storage
-from shared.adapters.storage_choice import StorageSettings, choose_storage, opened_bucket, opened_storage, place_of
+from shared.adapters.storage_choice import (
+    StorageSettings,
+    choose_direct,
+    choose_storage,
+    opened_bucket,
+    opened_storage,
+    place_of,
+)
+from shared.direct_upload import DirectUpload
 from shared.errors import ConfigurationError, RequestError, TransientError
 from tests.support.s3_bucket import bucket, settings
-from tests.support.s3_server import S3Server
+from tests.support.s3_server import VARIABLE, S3Server, start
 
 MIB = 1 << 20
 
@@ -118,8 +127,8 @@ async def test_more_than_a_copy_may_hold_is_copied_in_parts(s3: S3Storage, monke
 
 async def test_more_keys_than_a_page_holds_are_listed_and_deleted(s3: S3Storage) -> None:
     wanted = [f"p/{number:04}/x" for number in range(1100)]
-    for start in range(0, len(wanted), 50):
-        await asyncio.gather(*(s3.write(key, b"") for key in wanted[start : start + 50]))
+    for first in range(0, len(wanted), 50):
+        await asyncio.gather(*(s3.write(key, b"") for key in wanted[first : first + 50]))
     assert [key async for key in s3.keys("p")] == wanted
     assert [name async for name in s3.names("p")] == [f"{number:04}" for number in range(1100)]
     assert await s3.delete_prefix("p") == 1100
@@ -183,6 +192,34 @@ async def test_a_server_that_is_away_is_transient_and_stops_no_start(s3_server: 
                     await work
 
 
+async def test_a_server_that_dies_in_the_middle_is_transient(tmp_path: Path) -> None:
+    own = start()
+    if own.name == VARIABLE:
+        pytest.skip("that server is not ours to end")
+    try:
+        async with bucket(own, tmp_path) as s3:
+            await s3.write("a/b", generated(64))
+            reading = aiter(s3.stream("a/b"))
+            await anext(reading)
+            begun = asyncio.Event()
+
+            async def endless() -> AsyncIterator[bytes]:
+                while True:
+                    yield b"x" * PART_BYTES
+                    begun.set()
+
+            writing = asyncio.create_task(s3.write("a/c", endless()))
+            await begun.wait()
+            own.stop()
+            with pytest.raises(TransientError):
+                await writing
+            with pytest.raises(TransientError):
+                async for _ in reading:
+                    pass
+    finally:
+        own.stop()
+
+
 async def test_a_bucket_that_is_not_there_is_told_at_the_start(s3_server: S3Server, tmp_path: Path) -> None:
     named = settings(s3_server, tmp_path, f"missing-{uuid.uuid4().hex[:8]}")
     with pytest.raises(ConfigurationError) as told:
@@ -231,3 +268,19 @@ async def test_other_buckets_are_named_as_storage_is(s3: S3Storage, s3_server: S
         assert await folder.stat("a/b") is None
     assert place_of(tmp_path, named) == named.storage
     assert place_of(tmp_path, StorageSettings()) == str(tmp_path.resolve() / "twins")
+
+
+async def test_addresses_are_those_that_clients_reach(s3_server: S3Server, tmp_path: Path) -> None:
+    async with bucket(s3_server, tmp_path, s3_public_endpoint="https://objects.example:9443") as s3:
+        direct = choose_direct(s3)
+        assert direct is not None
+        moment = datetime.now(UTC)
+        upload = DirectUpload(
+            upload_id="up-1", library_id="lib", name="a.pdf", size=9, created_at=moment, expires_at=moment
+        )
+        (url,) = await direct.addresses(upload, [0], 60)
+        place = f"https://objects.example:9443/{s3.client.place.bucket}/its/prefix/_direct/up-1?"
+        assert url.startswith(place)
+        assert "X-Amz-Expires=60" in url
+        assert "content-length" in url
+        assert direct.own_key("", "its/prefix/_direct/up-1") == upload.key

@@ -13,6 +13,7 @@ import pytest
 
 from infra.stack import Stack
 from tests.e2e.conftest import QUICK, Running
+from tests.e2e.test_uploads import body, memory, pid_of, post
 from tests.support.s3_bucket import bucket, served_s3, settings
 from tests.support.s3_server import S3Server
 
@@ -78,9 +79,25 @@ def test_a_file_sent_to_the_bucket_itself_is_found_without_any_event(on_s3: Runn
     assert again.json()["jobId"] == shown["jobId"]
 
 
+@pytest.mark.timeout(400)
+def test_a_large_upload_into_the_bucket_needs_no_memory(on_s3: Running) -> None:
+    pid = pid_of(on_s3)
+    on_s3.ended(post(on_s3, body("large", 12)).json()["jobId"])  # loads what is loaded at first use
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+    before = memory(pid, "VmRSS")
+    answer = post(on_s3, body("large", 100))
+    assert answer.status_code == 202, answer.text
+    peak = memory(pid, "VmHWM")
+    print(f"100 MB into the bucket: gateway {before:.0f} MB before, {peak:.0f} MB at most")
+    assert peak - before < 60
+    document = on_s3.http.get(f"/api/documents/{answer.json()['documentId']}").json()
+    assert document["size"] > 100 << 20
+    on_s3.ended(answer.json()["jobId"])
+
+
 def until(look: Callable[[], dict[str, Any]], status: str, seconds: float = 30) -> dict[str, Any]:
     end = time.monotonic() + seconds
-    while (body := look())["status"] != status:
-        assert time.monotonic() < end, body
+    while (shown := look())["status"] != status:
+        assert time.monotonic() < end, shown
         time.sleep(0.1)
-    return body
+    return shown

@@ -185,13 +185,13 @@ async def test_the_sweep_completes_what_is_there_and_fails_what_never_came(gatew
     there, never, later = await begin(gateway), await begin(gateway, name="never.pdf"), await begin(gateway)
     await put(gateway, there["url"], PDF)
     age(gateway, never, timedelta(hours=2))
-    await gateway.gateway.direct.sweep()
+    await gateway.gateway.direct_sweep.sweep()
     await gateway.settle()
     statuses = [(await show(gateway, upload))["status"] for upload in (there, never, later)]
     assert statuses == ["completed", "failed", "open"]
     assert len((await gateway.http.get("/api/jobs")).json()["jobs"]) == 1
     assert [(row["code"], row["name"]) for row in await noted(gateway)] == [("upload_url_expired", "never.pdf")]
-    assert await gateway.gateway.direct.sweep() == 1
+    assert await gateway.gateway.direct_sweep.sweep() == 1
 
 
 async def test_an_aborted_upload_leaves_nothing_and_takes_nothing(gateway: World) -> None:
@@ -217,7 +217,7 @@ async def test_what_was_sent_after_the_end_is_removed(gateway: World) -> None:
     await put(gateway, still["url"], PDF)
     for stray in (upload["uploadId"], "nobody"):
         await gateway.storage.write(f"{FOLDER}/{stray}", PDF)
-    await gateway.gateway.direct.tidy()
+    await gateway.gateway.direct_sweep.tidy()
     assert await left(gateway) == [f"{FOLDER}/{still['uploadId']}"]
 
 
@@ -227,6 +227,31 @@ async def test_of_many_completions_at_once_one_job_comes(gateway: World) -> None
     answers = await asyncio.gather(*(complete(gateway, upload) for _ in range(8)))
     assert len({answer.json()["jobId"] for answer in answers}) == 1
     assert len((await gateway.http.get("/api/jobs")).json()["jobs"]) == 1
+
+
+async def test_a_failed_upload_is_announced_again_with_all_that_was_asked(gateway: World) -> None:
+    asked: dict[str, Any] = {
+        "sha256": hashlib.sha256(PDF).hexdigest(),
+        "itemId": "item-7",
+        "priority": 3,
+        "expiresIn": 100,
+    }
+    failed = await begin(gateway, **asked)
+    answer = await gateway.http.post(f"/api/uploads/{failed['uploadId']}/retry")
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    age(gateway, failed, timedelta(hours=1))
+    assert (await complete(gateway, failed)).json()["code"] == "upload_url_expired"
+    records(gateway).stored[failed["uploadId"]] = replace(
+        (known := records(gateway).stored[failed["uploadId"]]), expires_at=known.created_at + timedelta(seconds=100)
+    )
+    answer = await gateway.http.post(f"/api/uploads/{failed['uploadId']}/retry")
+    assert answer.status_code == 201, answer.text
+    again = answer.json()
+    assert again["uploadId"] != failed["uploadId"]
+    await put(gateway, again["url"], PDF)
+    accepted = (await complete(gateway, again)).json()
+    assert accepted["itemId"] == "item-7"
+    assert (await gateway.job(accepted["jobId"])).priority == 3
 
 
 # what ends at any line, and what only the gateway's own addresses promise
@@ -244,7 +269,7 @@ async def test_a_gateway_that_dies_after_the_job_was_made_makes_no_second_one(he
     assert (await complete(here, upload)).status_code == 503
     records(here).swap = swap  # type: ignore[method-assign]
     assert (await show(here, upload))["status"] == "open"
-    await here.gateway.direct.sweep()
+    await here.gateway.direct_sweep.sweep()
     assert (await show(here, upload))["status"] == "completed"
     assert len((await here.http.get("/api/jobs")).json()["jobs"]) == 1
     assert await left(here) == []
@@ -263,10 +288,10 @@ async def test_a_gateway_that_dies_before_it_has_cleared_up_leaves_that_to_the_s
     assert (await complete(here, upload)).status_code == 415
     here.gateway.direct.direct.abandon = abandon  # type: ignore[method-assign]
     assert len(await left(here)) == 1
-    await here.gateway.direct.sweep()
+    await here.gateway.direct_sweep.sweep()
     assert await left(here) == []
     assert len(await noted(here)) == 1
-    assert await here.gateway.direct.sweep() == 0
+    assert await here.gateway.direct_sweep.sweep() == 0
 
 
 async def test_a_job_that_still_reads_the_former_bytes_is_waited_for(here: World) -> None:
@@ -279,6 +304,37 @@ async def test_a_job_that_still_reads_the_former_bytes_is_waited_for(here: World
     (job,) = (await here.http.get("/api/jobs")).json()["jobs"]
     await here.http.post(f"/api/jobs/{job['jobId']}/cancel")
     assert (await complete(here, upload)).status_code == 202
+
+
+async def test_one_upload_that_cannot_be_looked_at_is_not_in_the_way_of_others(here: World) -> None:
+    uploads = sorted([await begin(here), await begin(here)], key=lambda upload: str(upload["uploadId"]))
+    for upload in uploads:
+        await put(here, upload["url"], PDF)
+    broken = records(here).stored[uploads[0]["uploadId"]]
+    records(here).stored[broken.upload_id] = replace(broken, request={"priority": "of a newer program"})
+    await here.gateway.direct_sweep.sweep()
+    assert [(await show(here, upload))["status"] for upload in uploads] == ["open", "completed"]
+
+
+async def test_what_waits_is_not_read_at_every_look(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await here.upload(itemId="shelf/7", libraryId="lib")
+    changed = PDF + b"% changed"
+    upload = await begin(here, len(changed), itemId="shelf/7")
+    await put(here, upload["url"], changed)
+    read: list[str] = []
+    stream = here.storage.stream
+
+    def counted(key: str, chunk: int = MIB) -> AsyncIterator[bytes]:
+        read.append(key)
+        return stream(key, chunk)
+
+    monkeypatch.setattr(here.storage, "stream", counted)
+    for _ in range(3):
+        await here.gateway.direct_sweep.sweep()
+    assert read == [f"{FOLDER}/{upload['uploadId']}"]
+    here.gateway.direct_sweep._rests.clear()  # as a minute later
+    await here.gateway.direct_sweep.sweep()
+    assert len(read) == 2
 
 
 async def test_an_address_opens_one_part_of_one_upload_for_a_time(here: World) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import quote_plus
 import httpx
 import pytest
 
-from services.gateway.routes.uploads import EVENT_BYTES
+from services.gateway.routes.storage_events import EVENT_BYTES
 from services.gateway.signatures import sign
 from services.gateway.storage_events import objects_of
 from shared.adapters.s3_direct import S3Direct

@@ -92,7 +92,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("PUT", "/api/uploads/{uploadId}/content"): Row({200: shapes.DirectReceived}, ANY_FILE, (409, 410, 422, 507)),
     ("POST", "/api/storage-events"): Row({202: shapes.StorageEventsHeard}, Media(("application/json",)), (404, 422)),
     ("POST", "/api/uploads/{uploadId}/retry"): Row(
-        {200: Accepted, 202: Accepted}, errors=(404, 409, 413, 415, 422, 429, 507)
+        {200: Accepted, 201: shapes.DirectAddresses, 202: Accepted}, errors=(404, 409, 410, 413, 415, 422, 429, 507)
     ),
     ("GET", "/api/documents"): Row({200: shapes.Documents}),
     ("GET", "/api/documents/{documentId}"): Row({200: Document}),

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from services.gateway.creation import JobRequest
+from services.gateway.direct_uploads import DirectUploads
 from services.gateway.health import links
 from services.gateway.health.facts import Examined, Examiner
 from services.gateway.health.finding import matches, size_of
@@ -27,6 +28,7 @@ from shared.ports import DocumentStore, JobStore, Storage, VectorStore
 
 logger = logging.getLogger("repair")
 MOST_RACES = 20
+REUPLOAD_SECONDS = 24 * 3600
 MARKED = "File not found in storage - marked as deleted"
 
 
@@ -36,6 +38,8 @@ class Outcome(NamedTuple):
     status: str
     detail: str = ""
     job_id: str | None = None
+    upload_id: str = ""
+    upload_url: str = ""
 
 
 class Actions:
@@ -50,10 +54,11 @@ class Actions:
         examiner: Examiner,
         intake: Intake,
         orchestrator: Orchestrator,
+        direct: DirectUploads,
     ) -> None:
         self._documents, self._jobs, self._storage = documents, jobs, storage
         self._indexes, self._examiner = indexes, examiner
-        self._intake, self._orchestrator = intake, orchestrator
+        self._intake, self._orchestrator, self._direct = intake, orchestrator, direct
         self._by_repair: dict[Repair, Callable[[Examined, RepairRequest, str], Awaitable[Outcome]]] = {
             Repair.FIX_KEY: self._fix_key,
             Repair.SET_KEY: self._set_key,
@@ -62,6 +67,7 @@ class Actions:
             Repair.REPROCESS: self._reprocess,
             Repair.TRIGGER: self._trigger,
             Repair.LINK_IMAGES: self._link_images,
+            Repair.REUPLOAD: self._reupload,
         }
 
     async def do(self, step: Repair, seen: Examined, request: RepairRequest, batch_id: str) -> Outcome:
@@ -145,26 +151,41 @@ class Actions:
         if job is None:
             return await self._new_job(seen, batch_id, Repair.TRIGGER)
         self._orchestrator.tell_now(job.job_id)
-        await self._note(seen, Repair.TRIGGER, "its job's events were told again", job.job_id)
+        await self._note(seen, Repair.TRIGGER, "its job's events were told again", jobId=job.job_id)
         return Outcome("done", "its job's events were told again", job.job_id)
 
     async def _new_job(self, seen: Examined, batch_id: str, step: Repair) -> Outcome:
-        document = seen.document
-        last = await self._jobs.get(document.last_job_id) if document.last_job_id else None
-        parameters = parameters_for(document, seen.facts, last.parameters if last else None)
-        accepted = await self._intake.again(
-            JobRequest(
-                library_id=document.library_id,
-                document_id=document.document_id,
-                batch_id=batch_id,
-                batch_name="repair",
-                parameters=parameters,
-            )
-        )
+        accepted = await self._intake.again(await self._request(seen, batch_id))
         if accepted.existing or accepted.job_id is None:
             return Outcome("skipped", f"{accepted.job_id or 'its gates'}: nothing was started", accepted.job_id)
-        await self._note(seen, step, "a job was started", accepted.job_id)
+        await self._note(seen, step, "a job was started", jobId=accepted.job_id)
         return Outcome("done", "a job was started", accepted.job_id)
+
+    async def _request(self, seen: Examined, batch_id: str) -> JobRequest:
+        """A job that makes good what is missing, with the parameters of the document's last one."""
+        document = seen.document
+        last = await self._jobs.get(document.last_job_id) if document.last_job_id else None
+        return JobRequest(
+            library_id=document.library_id,
+            document_id=document.document_id,
+            item_id=document.item_id,
+            batch_id=batch_id,
+            batch_name="repair",
+            parameters=parameters_for(document, seen.facts, last.parameters if last else None),
+        )
+
+    async def _reupload(self, seen: Examined, request: RepairRequest, batch_id: str) -> Outcome:
+        """An announced upload of exactly the recorded bytes; the address itself stands in no record and no log."""
+        document = seen.document
+        if not document.size or not document.sha256:
+            return Outcome("skipped", "neither size nor hash of its file are known: upload it as a new one")
+        job = await self._request(seen, batch_id)
+        what = (document.name, document.size, document.sha256, job)
+        upload = await self._direct.begin(*what, seconds=REUPLOAD_SECONDS, parts=False)
+        said = f"expected by {upload.expires_at.isoformat(timespec='seconds')}"
+        await self._note(seen, Repair.REUPLOAD, said, uploadId=upload.upload_id)
+        url = "" if upload.part_size else (await self._direct.addresses(upload, [0]))[0]
+        return Outcome("done", said, upload_id=upload.upload_id, upload_url=url)
 
     async def _link_images(self, seen: Examined, request: RepairRequest, batch_id: str) -> Outcome:
         document = seen.document
@@ -187,13 +208,13 @@ class Actions:
         stored = await self._documents.put(with_history(changed, step, seen, detail))
         return Outcome("done", detail) if stored else Outcome("skipped", "the document has just been changed")
 
-    async def _note(self, seen: Examined, step: Repair, detail: str, job_id: str) -> None:
+    async def _note(self, seen: Examined, step: Repair, detail: str, **more: Any) -> None:
         """Only the history; the job itself is the truth, so a lost race is tried again and then left."""
         for _ in range(MOST_RACES):
             document = await self._documents.get(seen.document.document_id)
             if document is None:
                 return
-            if await self._documents.put(with_history(document, step, seen, detail, jobId=job_id)):
+            if await self._documents.put(with_history(document, step, seen, detail, **more)):
                 return
 
 

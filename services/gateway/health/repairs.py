@@ -13,7 +13,7 @@ import msgspec
 from services.gateway.health.actions import Actions, Outcome
 from services.gateway.health.doctor import Doctor, Run
 from services.gateway.health.facts import Examined
-from services.gateway.health.steps import FLAGS, Repair, RepairRequest, Step, plan_of, steps_for
+from services.gateway.health.steps import FLAGS, Repair, RepairRequest, Step, asked_steps, plan_of, steps_for
 from shared.adapters.storage_choice import place_of
 from shared.errors import RequestError, ShadowtwinError, describe
 
@@ -129,7 +129,7 @@ class Repairs:
         try:
             for _ in range(ROUNDS):
                 seen = await self._doctor.one(document_id, other_buckets=request.check_other_buckets)
-                wanted = [step for step in steps_for(seen) if request.allows(step) and step not in done]
+                wanted = [step for step in asked_steps(steps_for(seen), request) if step not in done]
                 if not wanted:
                     if not done:
                         self._tell(state, seen, None, Outcome("skipped", "its state has changed since the plan"))
@@ -137,7 +137,7 @@ class Repairs:
                 outcome = await self._actions.do(wanted[0], seen, request, state.batch_id)
                 self._tell(state, seen, wanted[0], outcome)
                 done.add(wanted[0])
-                if outcome.status != "done":
+                if outcome.status != "done" or wanted[0] == Repair.REUPLOAD:
                     return
         except ShadowtwinError as error:
             row = Step(
@@ -164,6 +164,8 @@ class Repairs:
             status=outcome.status,
             detail=outcome.detail,
             job_id=outcome.job_id,
+            upload_id=outcome.upload_id,
+            upload_url=outcome.upload_url,
         )
         self._keep(state, row)
 

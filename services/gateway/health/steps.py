@@ -27,11 +27,13 @@ class Repair(StrEnum):
     TRIGGER = "trigger"
     BACKFILL = "backfill_images"
     LINK_IMAGES = "link_images"
+    REUPLOAD = "reupload_url"
 
 
 class RepairRequest(Selection, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Body of `POST /api/repairs`: a selection, and what may be done. Without any flag it is a plan of what could be.
 
+    `generateReuploadUrls` gives an address to send a lost file to (checklist A0.27), which its sender has a day for.
     `setKey` names where the file of the one document `documentId` lies. `linkImages` writes missing keys of pictures
     that are stored; putting them back from the PDF is the client's work (`images backfill`).
     """
@@ -44,6 +46,7 @@ class RepairRequest(Selection, frozen=True, kw_only=True, rename="camel", forbid
     reprocess: bool = False
     trigger_stuck: bool = False
     link_images: bool = False
+    generate_reupload_urls: bool = False
 
     def allows(self, step: Repair) -> bool:
         """Whether the flag of this repair was given."""
@@ -56,6 +59,7 @@ class RepairRequest(Selection, frozen=True, kw_only=True, rename="camel", forbid
             Repair.TRIGGER: self.trigger_stuck,
             Repair.BACKFILL: False,
             Repair.LINK_IMAGES: self.link_images,
+            Repair.REUPLOAD: self.generate_reupload_urls,
         }
         return given[step]
 
@@ -69,6 +73,7 @@ FLAGS: dict[Repair, str] = {
     Repair.TRIGGER: "--trigger-stuck",
     Repair.BACKFILL: "--backfill",
     Repair.LINK_IMAGES: "--backfill",
+    Repair.REUPLOAD: "--generate-reupload-urls",
 }
 
 
@@ -92,8 +97,8 @@ def steps_for(examined: Examined) -> list[Repair]:
 
 
 _BY_STATE = {
-    State.NULL_POINTER: [Repair.MARK_DELETED, Repair.SET_KEY],
-    State.ORPHANED_CHUNKS: [Repair.DELETE_CHUNKS, Repair.SET_KEY],
+    State.NULL_POINTER: [Repair.MARK_DELETED, Repair.SET_KEY, Repair.REUPLOAD],
+    State.ORPHANED_CHUNKS: [Repair.DELETE_CHUNKS, Repair.SET_KEY, Repair.REUPLOAD],
     State.STUCK: [Repair.TRIGGER],
 }
 
@@ -120,7 +125,8 @@ def parameters_for(document: Document, facts: Facts, last: Parameters | None) ->
 
 class Step(msgspec.Struct, kw_only=True, rename="camel"):
     """A row of the plan and of the result. `status`: planned (its flag was given), not_asked, then done | skipped |
-    failed."""
+    failed. `upload_url` is where the file can be PUT; one that begins with `/` is a path of this API, and none is given
+    for a file that must be sent in parts (`POST /api/uploads/{uploadId}/parts`)."""
 
     document_id: str
     library_id: str
@@ -131,12 +137,20 @@ class Step(msgspec.Struct, kw_only=True, rename="camel"):
     status: str
     detail: str = ""
     job_id: str | None = None
+    upload_id: str = ""
+    upload_url: str = ""
+
+
+def asked_steps(possible: list[Repair], request: RepairRequest) -> list[Repair]:
+    """Those whose flag was given. What is asked back from its sender is not given up in the same run."""
+    asked = [step for step in possible if request.allows(step)]
+    return [Repair.REUPLOAD] if Repair.REUPLOAD in asked else asked
 
 
 def plan_of(examined: Examined, request: RepairRequest) -> list[Step]:
     """The document's rows of a plan: what its flags allow; without such the first thing that could be done."""
     possible = steps_for(examined)
-    asked = [step for step in possible if request.allows(step)]
+    asked = asked_steps(possible, request)
     chosen = asked[:1] or possible[:1]
     if asked[:1] == [Repair.DELETE_CHUNKS] and request.mark_deleted:
         chosen = [*chosen, Repair.MARK_DELETED]

@@ -8,11 +8,13 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query, Request
+from msgspec.structs import replace
 from starlette.responses import Response, StreamingResponse
 
 from services.gateway.composition import Gateway
 from services.gateway.health import links
 from services.gateway.health.doctor import Run, row_of
+from services.gateway.health.repairs import RepairState
 from services.gateway.health.rules import Selection
 from services.gateway.health.steps import RepairRequest
 from services.gateway.routes.documents import document_of
@@ -58,12 +60,12 @@ def routes(gateway: Gateway) -> APIRouter:
         wanted = await body_of(request, RepairRequest)
         await _check_named(gateway, wanted.document_id)
         state = await gateway.repairs.start(wanted)
-        return answer(state, 200 if state.finished else 202)
+        return answer(_absolute(state, request), 200 if state.finished else 202)
 
     @router.get("/repairs/{handle}", summary="State of a repair")
-    async def repair_state(handle: str) -> Response:
+    async def repair_state(handle: str, request: Request) -> Response:
         """The plan, what was done so far, and what is left."""
-        return answer(gateway.repairs.state(handle))
+        return answer(_absolute(gateway.repairs.state(handle), request))
 
     @router.get("/repairs/{handle}/left", summary="Diagnosis of a repair's documents, now")
     async def left(handle: str, request: Request) -> Response:
@@ -113,6 +115,14 @@ def routes(gateway: Gateway) -> APIRouter:
         return answer({"name": name, "stored": written}, 201 if written else 200)
 
     return router
+
+
+def _absolute(state: RepairState, request: Request) -> RepairState:
+    """The state with whole addresses, as the caller knows this gateway."""
+    base = str(request.base_url).rstrip("/")
+    steps = [replace(step, upload_url=base + step.upload_url) if step.upload_url[:1] == "/" else step for step in
+             state.actions]  # fmt: skip
+    return replace(state, actions=steps)
 
 
 async def _check_named(gateway: Gateway, document_id: str | None) -> None:

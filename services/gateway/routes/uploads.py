@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
@@ -16,14 +16,13 @@ from services.gateway.bodies import Announcement, Wanted
 from services.gateway.composition import Gateway
 from services.gateway.creation import JobRequest
 from services.gateway.direct_here import GatewayDirect
+from services.gateway.retrying import request_of
 from services.gateway.routes.options import parameters_of
-from services.gateway.signatures import Signature
-from services.gateway.web import answer, body_of, bounded
+from services.gateway.web import answer, body_of
 from shared.direct_upload import DirectStatus, DirectUpload
 from shared.errors import RequestError
 
 LONGEST_SECONDS = 24 * 3600
-EVENT_BYTES = 4 << 20
 ADDRESSES_MOST = 100
 """Addresses of parts in one answer."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -48,8 +47,7 @@ def routes(gateway: Gateway) -> APIRouter:
             raise RequestError("bad_request", "sha256 must have 64 hexadecimal digits.")
         name, size = asked.filename, asked.size
         upload = await gateway.direct.begin(name, size, sha256, job, seconds=seconds, parts=asked.multipart)
-        numbers = list(range(1, min(upload.part_count, ADDRESSES_MOST) + 1)) or [0]
-        return answer(await _with_addresses(gateway, request, upload, numbers), 201)
+        return answer(await _announced(gateway, request, upload), 201)
 
     @router.post("/uploads/{uploadId}/parts", summary="Addresses of parts, and which have arrived")
     async def parts(uploadId: str, request: Request) -> Response:
@@ -74,6 +72,13 @@ def routes(gateway: Gateway) -> APIRouter:
         SHA-256, first bytes, quota."""
         upload = await gateway.direct.complete(uploadId)
         return answer({**upload.answer, "uploadId": uploadId}, 202 if upload.answer.get("jobId") else 200)
+
+    @router.post("/uploads/{uploadId}/retry", status_code=202, summary="Try a failed upload again")
+    async def retry(uploadId: str, request: Request) -> Response:
+        """A direct one is announced again with its name, size and job, and answered as `POST /api/uploads` (201); one
+        that came by `sourceUrl` is fetched again and answered as `POST /api/jobs`. A password must be given anew. 409
+        for one that has not failed, and for others: their bytes are not kept, send the file again."""
+        return await _again(gateway, request, uploadId)
 
     @router.get("/uploads/{uploadId}", summary="A direct upload")
     async def show(uploadId: str) -> Response:
@@ -103,20 +108,25 @@ def routes(gateway: Gateway) -> APIRouter:
         size = await here.receive(upload, part, _body(request))
         return answer({"uploadId": uploadId, "part": part, "size": size})
 
-    @router.post("/storage-events", status_code=202, summary="Storage tells what has arrived")
-    async def storage_events(
-        request: Request,
-        webhookId: Annotated[str, Header(alias="webhook-id")] = "",
-        webhookTimestamp: Annotated[str, Header(alias="webhook-timestamp")] = "",
-        webhookSignature: Annotated[str, Header(alias="webhook-signature")] = "",
-    ) -> Response:
-        """S3's notification (`Records`), or `{events: [{key, bucket?, metadata?}]}`; signed as callbacks are, with
-        SHADOWTWIN_STORAGE_EVENTS_SECRET_FILE. Only announced uploads are completed by it, each once."""
-        body = await bounded(request, EVENT_BYTES)
-        signature = Signature(webhookId, webhookTimestamp, webhookSignature, body)
-        return answer({"events": await gateway.storage_events.hear(signature)}, 202)
-
     return router
+
+
+async def _again(gateway: Gateway, request: Request, upload_id: str) -> Response:
+    try:
+        announced = await gateway.direct.again(upload_id)
+    except RequestError as error:
+        if error.code != "not_found":
+            raise
+        return await _fetched_again(gateway, upload_id)
+    return answer(await _announced(gateway, request, announced), 201)
+
+
+async def _fetched_again(gateway: Gateway, upload_id: str) -> Response:
+    upload = await gateway.upload_log.one(upload_id)
+    request = request_of(upload.fields, upload.library_id)
+    await gateway.check_named(upload.library_id, request.parameters)
+    accepted = await gateway.sources.again(upload, request)
+    return answer(accepted, 202 if accepted.job_id else 200)
 
 
 def shown(upload: DirectUpload) -> dict[str, Any]:
@@ -136,6 +146,12 @@ def shown(upload: DirectUpload) -> dict[str, Any]:
     if upload.status == DirectStatus.FAILED:
         body |= {"code": upload.code, "message": upload.message, "hint": upload.hint}
     return body | {name: upload.answer[name] for name in ("documentId", "jobId") if name in upload.answer}
+
+
+async def _announced(gateway: Gateway, request: Request, upload: DirectUpload) -> dict[str, Any]:
+    """A new upload with its first addresses."""
+    numbers = list(range(1, min(upload.part_count, ADDRESSES_MOST) + 1)) or [0]
+    return await _with_addresses(gateway, request, upload, numbers)
 
 
 async def _with_addresses(
