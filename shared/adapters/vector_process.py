@@ -93,6 +93,8 @@ class VectorProcess:
             reply = await answer
         finally:
             self._waiting.pop(number, None)
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # asked for here, because writing may have failed first
         if reply.error is not None:
             raise _error(*reply.error)
         result: T = msgspec.msgpack.decode(reply.value, type=kind)
@@ -134,7 +136,7 @@ class VectorProcess:
     async def _read(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, process: asyncio.subprocess.Process
     ) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+        with contextlib.suppress(asyncio.IncompleteReadError, OSError, msgspec.MsgspecError):
             while True:
                 reply = msgspec.msgpack.decode(await read_frame(reader), type=Reply)
                 answer = self._waiting.get(reply.number)
