@@ -56,6 +56,7 @@ from shared.adapters.nats_bus import NatsBus
 from shared.adapters.nats_roll_call import Present
 from shared.adapters.storage_choice import choose_direct, opened_bucket, opened_storage
 from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_vectors
+from shared.adapters.vector_process import VectorProcess
 from shared.commands import Advance
 from shared.direct_ports import DirectStorage, DirectUploadStore
 from shared.errors import RequestError, TransientError
@@ -275,9 +276,10 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
     jobs, documents, uploads, direct, alerts = stores(settings)
     chosen = VectorSettings()
     limits = choose_limits(None if reading else settings.nats_url)
-    embedder = choose_embedder(chosen, limits)
-    vectors = choose_vectors(chosen, settings.data_dir, embedder, upkeep=False)
-    images = choose_images(ImageSettings(), chosen, settings.data_dir, embedder, limits, upkeep=False)
+    away = None if reading else VectorProcess()
+    embedder = choose_embedder(chosen, limits, away=away)
+    vectors = choose_vectors(chosen, settings.data_dir, embedder, upkeep=False, away=away)
+    images = choose_images(ImageSettings(), chosen, settings.data_dir, embedder, limits, upkeep=False, away=away)
     bus = None if reading else NatsBus(settings.nats_url, "gateway", owner=True, stream_bytes=settings.stream_bytes)
     credentials = {} if reading else service_credentials(settings.service_credentials_file)
     internal = "" if reading else internal_token(settings.internal_token_file)
@@ -322,5 +324,7 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
             await images[0].close()
         await limits.close()
         await vectors.close()
+        if away is not None:
+            await away.close()
         await jobs.close()
         await places.aclose()

@@ -51,7 +51,9 @@ class PlaceBox(msgspec.Struct, frozen=True, rename="camel"):
 class SearchHit(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """One passage with its place. `score` orders hits of one answer only; `confidence` is the share, 0 to 1, of what
     was asked that the passage holds, `confident` whether that is enough. `highlights` are characters of `text`;
-    `chunk_ids` are all windows that the text is from, `context` the text of the large chunk around the best one."""
+    `chunk_ids` are all windows that the text is from, `context` the text of the large chunk around the best one.
+    `chunk_type` is ocr where any of the best one was recognised in a picture of its page, with the lowest
+    `ocr_confidence`, 0 to 1, of these pages; else text."""
 
     chunk_id: str
     chunk_ids: list[str]
@@ -70,6 +72,8 @@ class SearchHit(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     confidence: float
     confident: bool
     context: str = ""
+    chunk_type: str = "text"
+    ocr_confidence: float | None = None
 
 
 class Search:
@@ -211,6 +215,8 @@ def _hit(query: str, passage: Passage, document: Document, contexts: dict[str, s
         confidence=round(passage.confidence, 3),
         confident=passage.confidence >= ranking.CONFIDENT,
         context=contexts.get(str(row.extra.get("parentId", "")), ""),
+        chunk_type=str(row.extra.get("chunkType", "text")),
+        ocr_confidence=row.extra.get("ocrConfidence"),
     )
 
 

@@ -18,6 +18,8 @@ from shared.errors import ShadowtwinError
 
 MOST_BOXES = 32
 """Boxes of one chunk; where there are more, those of a page become one around them."""
+RECOGNISED = "ocr"
+"""The method of pages whose text was recognised in their picture."""
 _PICTURES = frozenset({"image"})
 
 Bbox = tuple[float, float, float, float]
@@ -42,6 +44,8 @@ class _Block(msgspec.Struct):
 class _Row(msgspec.Struct):
     number: int
     chars: int = 0
+    method: str = ""
+    confidence: float = 1.0
     blocks: list[_Block] = []
 
 
@@ -49,11 +53,15 @@ _ROW = msgspec.json.Decoder(_Row)
 
 
 class PageBoxes:
-    """The boxes of a document's pages."""
+    """The boxes of a document's pages; `recognised` holds the confidence (0-1) of those whose text was recognised."""
 
-    def __init__(self, boxes: dict[int, list[Box]]) -> None:
-        self._boxes = boxes
+    def __init__(self, boxes: dict[int, list[Box]], recognised: dict[int, float] | None = None) -> None:
+        self._boxes, self._recognised = boxes, recognised or {}
         self._starts = {page: [box.start for box in own] for page, own in boxes.items()}
+
+    def confidence(self, parts: Sequence[Part]) -> float | None:
+        """The lowest confidence of the recognised pages among those of the stretches; None where none is."""
+        return min((self._recognised[part.page] for part in parts if part.page in self._recognised), default=None)
 
     def of(self, parts: Sequence[Part]) -> list[Box]:
         """The boxes that the stretches touch, in the order of the text, at most about MOST_BOXES."""
@@ -71,11 +79,14 @@ def page_boxes(lines: Iterable[bytes], pages: Sequence[PageText]) -> PageBoxes:
     """The boxes of rows of pages.jsonl, placed in the body that was split into `pages`; unreadable ones give none."""
     texts = {page.number: page for page in pages}
     boxes: dict[int, list[Box]] = {}
+    recognised: dict[int, float] = {}
     for line in lines:
         try:
             row = _ROW.decode(line)
         except (msgspec.DecodeError, ShadowtwinError):
             continue
+        if row.method == RECOGNISED:
+            recognised[row.number] = row.confidence
         page = texts.get(row.number)
         if page is None or not row.blocks or not _same(page.text, row.blocks):
             continue
@@ -85,7 +96,7 @@ def page_boxes(lines: Iterable[bytes], pages: Sequence[PageText]) -> PageBoxes:
             if block.kind not in _PICTURES and block.end > block.start >= 0
         ]
         boxes[row.number] = sorted(own, key=lambda box: (box.start, box.end))
-    return PageBoxes(boxes)
+    return PageBoxes(boxes, recognised)
 
 
 def _same(text: str, blocks: Sequence[_Block]) -> bool:

@@ -37,6 +37,8 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     `position` counts chunks of the scale in the document; `large_position` and `parent_id` are those of the large
     chunk with this core (a large chunk is its own). `boxes` are the blocks of the pages that the text touches.
     `header` (document title, chapter path, and what else the text stands under) is embedded with it, but not text.
+    `chunk_type` is ocr where any of the text was recognised in a picture of its page (checklist A0.36), with the lowest
+    `ocr_confidence` (0-1) of these pages, else text.
     """
 
     chunk_id: str
@@ -55,6 +57,8 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     core_start: int
     core_end: int
     tokens: int
+    chunk_type: str = "text"
+    ocr_confidence: float | None = None
 
     @property
     def embedding_text(self) -> str:
@@ -165,6 +169,7 @@ class _Maker:
         parts = _within(segment.parts, *place)
         text = "\n\n".join([self.body[part.start : part.end] for part in parts])
         name = chunk_id(self.document_id, scale, position, text)
+        confidence = self.boxes.confidence(parts)
         return Chunk(
             chunk_id=name,
             scale=scale,
@@ -182,6 +187,8 @@ class _Maker:
             core_start=core[0],
             core_end=core[1],
             tokens=tokens,
+            chunk_type="text" if confidence is None else "ocr",
+            ocr_confidence=confidence,
         )
 
 

@@ -30,7 +30,7 @@ from shared.phase import Report
 from shared.ports import Embedder, ImageEmbedder, Storage, VectorStore
 from shared.ticket import Outcome, Ticket
 
-ROWS = "rows-4"
+ROWS = "rows-5"
 """Which kinds of rows an ingestion writes, and how; raise it when that changes, so that vectors are made anew."""
 CHUNKS_PERCENT, ALL_PERCENT = 58.0, 94.0
 """Of the step's progress: where chunks end and pictures begin, and where pictures end. Neither is a mark of the

@@ -39,6 +39,8 @@ def chunk_row(document: Document, generation: str, chunk: Chunk, vector: list[fl
             "parentId": chunk.parent_id,
             "name": document.name,
             "header": chunk.header,
+            "chunkType": chunk.chunk_type,
+            "ocrConfidence": chunk.ocr_confidence,
             "start": chunk.start,
             "end": chunk.end,
             "parts": [list(part) for part in chunk.parts],

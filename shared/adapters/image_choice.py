@@ -14,6 +14,7 @@ from shared.adapters.model_limits import ModelLimits
 from shared.adapters.model_prices import Prices
 from shared.adapters.open_on_use import OpenOnUse
 from shared.adapters.vector_choice import VectorSettings, named_store
+from shared.adapters.vector_process import VectorProcess
 from shared.child import Children
 from shared.errors import ConfigurationError
 from shared.image_index import ImageIndex
@@ -55,6 +56,7 @@ def choose_images(
     limits: ModelLimits | None = None,
     *,
     upkeep: bool = True,
+    away: VectorProcess | None = None,
 ) -> tuple[ImageIndex, ImageEmbedder] | None:
     """Index and embedder of pictures; None where they are switched off or the store has no place for them. Raises
     ConfigurationError for an incomplete setting."""
@@ -65,8 +67,8 @@ def choose_images(
         return None
     measured = DescriptorImages(embedder, lambda: Children(PRELOAD), memory_bytes=settings.image_memory_bytes)
     made = _clip(settings, chosen, measured, limits) if settings.image_embedder == "clip" else measured
-    narrow = _store(settings, chosen, data_dir, made.name, wide=False, upkeep=upkeep)
-    wide = _store(settings, chosen, data_dir, made.name, wide=True, upkeep=upkeep)
+    narrow = _store(settings, chosen, data_dir, made.name, wide=False, upkeep=upkeep, away=away)
+    wide = _store(settings, chosen, data_dir, made.name, wide=True, upkeep=upkeep, away=away)
     return ImageIndex(OpenOnUse(narrow), OpenOnUse(wide)), made
 
 
@@ -94,9 +96,16 @@ def _clip(
 
 
 def _store(
-    settings: ImageSettings, chosen: VectorSettings, data_dir: Path, name: str, *, wide: bool, upkeep: bool
+    settings: ImageSettings,
+    chosen: VectorSettings,
+    data_dir: Path,
+    name: str,
+    *,
+    wide: bool,
+    upkeep: bool,
+    away: VectorProcess | None,
 ) -> VectorStore:
     made_by = IndexIdentity(name, SPACES[WIDE] if wide else NARROW, FIRST_VERSION)
     suffix = "_multimodal" if wide else "_images"
     host = settings.pinecone_multimodal_host if wide else settings.pinecone_image_host
-    return named_store(chosen, data_dir, made_by, suffix=suffix, host=host, upkeep=upkeep)
+    return named_store(chosen, data_dir, made_by, suffix=suffix, host=host, upkeep=upkeep, away=away)

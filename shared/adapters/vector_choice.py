@@ -11,6 +11,7 @@ from shared.adapters.index_identity import IndexIdentity
 from shared.adapters.model_limits import ModelLimits
 from shared.adapters.model_prices import Prices
 from shared.adapters.open_on_use import OpenOnUse
+from shared.adapters.vector_process import AwayEmbedder, AwayVectors, VectorProcess
 from shared.errors import ConfigurationError
 from shared.ports import FIRST_VERSION, Embedder, VectorStore
 from shared.settings import read_optional_secret, read_secret
@@ -45,12 +46,18 @@ class VectorSettings(BaseSettings):
     model_open_seconds_most: float = 300.0
 
 
-def choose_embedder(settings: VectorSettings, limits: ModelLimits | None = None) -> Embedder:
-    """The embedder; one that calls an endpoint takes its turns from `limits`. Raises ConfigurationError for an
+def choose_embedder(
+    settings: VectorSettings, limits: ModelLimits | None = None, *, away: VectorProcess | None = None
+) -> Embedder:
+    """The embedder; one that calls an endpoint takes its turns from `limits`. With `away` WordLlama works in that
+    process. Raises ConfigurationError for an
     incomplete setting."""
     if settings.embedder == "wordllama":
         from shared.adapters.wordllama_embedder import WordLlamaEmbedder
 
+        if away is not None:
+            own = WordLlamaEmbedder
+            return AwayEmbedder(away, own.name, own.dimension, own.version)
         return WordLlamaEmbedder()
     if settings.embedder == "fastembed":
         from shared.adapters.fastembed_embedder import FastembedEmbedder
@@ -86,22 +93,39 @@ def choose_embedder(settings: VectorSettings, limits: ModelLimits | None = None)
     )
 
 
-def choose_vectors(settings: VectorSettings, data_dir: Path, embedder: Embedder, *, upkeep: bool = True) -> VectorStore:
-    """The vector store, opened at its first use; `upkeep` says whether this process compacts it when idle."""
+def choose_vectors(
+    settings: VectorSettings,
+    data_dir: Path,
+    embedder: Embedder,
+    *,
+    upkeep: bool = True,
+    away: VectorProcess | None = None,
+) -> VectorStore:
+    """The vector store, opened at its first use; `upkeep` says whether this process compacts it when idle. With `away`
+    LanceDB is opened in that process."""
     identity = IndexIdentity(embedder.name, embedder.dimension, embedder.version)
-    return OpenOnUse(named_store(settings, data_dir, identity, host=settings.pinecone_host, upkeep=upkeep))
+    return OpenOnUse(named_store(settings, data_dir, identity, host=settings.pinecone_host, upkeep=upkeep, away=away))
 
 
 def named_store(
-    settings: VectorSettings, data_dir: Path, made_by: IndexIdentity, *, suffix: str = "", host: str, upkeep: bool
+    settings: VectorSettings,
+    data_dir: Path,
+    made_by: IndexIdentity,
+    *,
+    suffix: str = "",
+    host: str,
+    upkeep: bool,
+    away: VectorProcess | None = None,
 ) -> VectorStore:
     """A store of the kind that the settings name, for vectors of that embedder. `suffix` makes it another table or
     collection, `host` is its index at Pinecone. Raises ConfigurationError for an incomplete setting."""
     name, dimension, version = made_by
     if settings.vector_store == "lancedb":
+        table = f"{settings.vector_index or 'vectors'}{suffix}"
+        if away is not None:
+            return AwayVectors(away, str((data_dir / "vectors").absolute()), table, made_by, upkeep=upkeep)
         from shared.adapters.lancedb_vectors import LanceVectors
 
-        table = f"{settings.vector_index or 'vectors'}{suffix}"
         return LanceVectors(data_dir / "vectors", name, dimension, table=table, version=version, upkeep=upkeep)
     if settings.vector_store == "milvus":
         if not settings.milvus_uri:

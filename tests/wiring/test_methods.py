@@ -10,6 +10,7 @@ import pytest
 
 from shared.job import Job
 from tests.support.gateway import PDF, World, world
+from tests.support.pdfs import text_pdf
 from tests.support.phases import Route
 from tests.unit.extractor.scans import ENGLISH, scanned
 
@@ -39,6 +40,22 @@ async def test_auto_recognises_a_scan_and_tells_why_in_the_page_and_in_the_log(g
     (entry,) = [entry for entry in job.logs if entry.get("to") == "ocr"]
     told = {name: entry[name] for name in ("phase", "page", "from", "to", "reason", "kept")}
     assert told == {"phase": "running", "page": 1, "from": "fast", "to": "ocr", "reason": "no_text", "kept": True}
+
+
+async def test_chunks_and_hits_of_a_scan_say_that_their_text_was_recognised_and_how_surely(gateway: World):
+    page, job = await extracted(gateway, Route(gateway))
+    document = (await gateway.http.get(f"/api/documents/{job.document_id}")).json()
+    rows = (await gateway.storage.read(document["artefacts"]["chunks"]["key"])).splitlines()
+    chunks = [json.loads(row) for row in rows]
+    assert {(chunk["chunk_type"], chunk["ocr_confidence"]) for chunk in chunks} == {("ocr", page["confidence"])}
+    hits = (await gateway.http.post("/api/search", json={"query": chunks[0]["text"][:50]})).json()["hits"]
+    assert (hits[0]["chunkType"], hits[0]["ocrConfidence"], hits[0]["pages"]) == ("ocr", page["confidence"], [1])
+    accepted = await gateway.upload(text_pdf("A page with a text of its own, which nobody had to recognise."))
+    await Route(gateway).run()
+    found = await gateway.http.post(
+        "/api/search", json={"query": "text of its own", "documentId": accepted["documentId"]}
+    )
+    assert [(hit["chunkType"], hit["ocrConfidence"]) for hit in found.json()["hits"]] == [("text", None)]
 
 
 async def test_fast_leaves_the_scan_alone_and_another_method_reads_it_again(gateway: World):

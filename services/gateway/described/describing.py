@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from services.gateway.access import EXTERNAL, INTERNAL, OPEN, SIGNED, scope_of
-from services.gateway.described.shapes import Problem
+from services.gateway.described.job_shapes import Problem
 from services.gateway.described.table import TABLE, Content, Media, Row
 from shared.errors import CATALOGUE
 

@@ -17,7 +17,7 @@ from services.gateway.bodies import (
     Wanted,
 )
 from services.gateway.bulk import BatchRequest, BulkRequeue, Handle
-from services.gateway.described import shapes
+from services.gateway.described import job_shapes, shapes
 from services.gateway.health.repairs import RepairState
 from services.gateway.health.steps import RepairRequest
 from services.gateway.image_search import ImageQuery
@@ -62,21 +62,21 @@ _WORKER = (409, 422)
 
 TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/api/jobs"): Row({200: (Accepted, Plan), 202: Accepted}, errors=(404, 409, 413, 415, 422, 429, 507)),
-    ("GET", "/api/jobs"): Row({200: shapes.Jobs}),
-    ("GET", "/api/jobs/{jobId}"): Row({200: shapes.ShownJob}),
-    ("GET", "/api/jobs/{jobId}/logs"): Row({200: shapes.Logs}),
-    ("POST", "/api/jobs/{jobId}/requeue"): Row({202: shapes.ShownJob}, RequeueRequest, (409,)),
-    ("POST", "/api/jobs/{jobId}/cancel"): Row({200: shapes.ShownJob}, errors=(409,)),
+    ("GET", "/api/jobs"): Row({200: job_shapes.Jobs}),
+    ("GET", "/api/jobs/{jobId}"): Row({200: job_shapes.ShownJob}),
+    ("GET", "/api/jobs/{jobId}/logs"): Row({200: job_shapes.Logs}),
+    ("POST", "/api/jobs/{jobId}/requeue"): Row({202: job_shapes.ShownJob}, RequeueRequest, (409,)),
+    ("POST", "/api/jobs/{jobId}/cancel"): Row({200: job_shapes.ShownJob}, errors=(409,)),
     ("GET", "/api/jobs/{jobId}/events"): Row({200: Media(("text/event-stream",))}),
-    ("GET", "/api/jobs/{jobId}/timeline"): Row({200: shapes.Timeline}),
-    ("GET", "/api/jobs/{jobId}/diagnosis"): Row({200: shapes.WhyNot}),
-    ("GET", "/api/status/{jobId}"): Row({200: shapes.ShortStatus}),
-    ("POST", "/api/batches"): Row({202: shapes.Batch}, BatchRequest, (404, 422)),
-    ("GET", "/api/batches/{batchId}"): Row({200: shapes.BatchCounts}),
+    ("GET", "/api/jobs/{jobId}/timeline"): Row({200: job_shapes.Timeline}),
+    ("GET", "/api/jobs/{jobId}/diagnosis"): Row({200: job_shapes.WhyNot}),
+    ("GET", "/api/status/{jobId}"): Row({200: job_shapes.ShortStatus}),
+    ("POST", "/api/batches"): Row({202: job_shapes.Batch}, BatchRequest, (404, 422)),
+    ("GET", "/api/batches/{batchId}"): Row({200: job_shapes.BatchCounts}),
     ("POST", "/api/jobs/requeue"): Row({200: Handle, 202: Handle}, BulkRequeue, (404,)),
     ("GET", "/api/jobs/requeue/{handle}"): Row({200: Handle}),
-    ("POST", "/api/ingest/{docHash}/retry"): Row({202: shapes.Retried}, errors=(409, 429)),
-    ("POST", "/api/system/rebuild-broker"): Row({200: shapes.Told}),
+    ("POST", "/api/ingest/{docHash}/retry"): Row({202: job_shapes.Retried}, errors=(409, 429)),
+    ("POST", "/api/system/rebuild-broker"): Row({200: job_shapes.Told}),
     ("POST", "/api/system/rebuild"): Row({202: Rebuild}, RebuildRequest, (404,)),
     ("POST", "/api/system/reembed"): Row({202: Rebuild}, RebuildRequest, (404,)),
     ("GET", "/api/system/rebuild/{handle}"): Row({200: Rebuild}),

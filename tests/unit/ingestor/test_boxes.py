@@ -55,3 +55,21 @@ def test_many_blocks_become_one_box_a_page() -> None:
     assert len(boxes.of([Part(1, page.start, page.start + 10)])) == 5
     assert MOST_BOXES < 100
     assert [box.bbox for box in boxes.of([Part(1, page.start, page.end)])] == [(0, 0, 100, 100)]
+
+
+def test_a_chunk_with_recognised_text_says_so_with_the_lowest_confidence() -> None:
+    body = body_of("aa bb", "ee ff", "gg hh")
+    rows = [row(1, (0, 5))]
+    for page, confidence in ((2, 0.9), (3, 0.4)):
+        rows.append(json.dumps({"number": page, "method": "ocr", "confidence": confidence, "blocks": []}).encode())
+    boxes = page_boxes(rows, split_pages(body)[1])
+    found = make_chunks(
+        body, {}, "d", tokenizer=WordTokenizer(), small=Shape(2, 0, 0), large=Shape(6, 0, 0), boxes=boxes
+    )
+    seen = [(chunk.scale, chunk.pages, chunk.chunk_type, chunk.ocr_confidence) for chunk in found]
+    assert seen == [
+        ("large", [1, 2, 3], "ocr", 0.4),
+        ("small", [1], "text", None),
+        ("small", [2], "ocr", 0.9),
+        ("small", [3], "ocr", 0.4),
+    ]
