@@ -27,6 +27,9 @@ _key: ContextVar[Key | None] = ContextVar("key", default=None)
 OPEN = frozenset({"/live", "/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"})
 """What needs no key: signs of life, and the description of the API."""
 
+CONSOLE = re.compile(r"/|/console(?:/.*)?")
+"""Files of the console, the same for everybody; what they show, they ask for with the user's key (ADR 40)."""
+
 INTERNAL, EXTERNAL = "/api/internal/", "/api/external/"
 """Doors of workers, who have credentials of their own; the callback route answers unknown jobs with 404 (ADR 35)."""
 
@@ -59,7 +62,7 @@ class Door:
         self._app, self._keys = app, keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN or scope["path"].startswith(EXTERNAL):
+        if scope["type"] != "http" or _open(scope["method"], scope["path"]):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -78,6 +81,12 @@ class Door:
                 await self._app(_with_library(scope, key), receive, send)
             finally:
                 _key.reset(held)
+
+
+def _open(method: str, path: str) -> bool:
+    if method in ("GET", "HEAD") and CONSOLE.fullmatch(path):
+        return True
+    return path in OPEN or path.startswith(EXTERNAL)
 
 
 def _token(headers: Headers) -> str:
@@ -99,6 +108,11 @@ def _with_library(scope: Scope, key: Key) -> Scope:
         return scope
     named = b"library=" + key.libraries[0].encode()
     return {**scope, "query_string": b"&".join(filter(None, [scope["query_string"], named]))}
+
+
+def current() -> Key | None:
+    """The key that the request has shown; None where keys are not asked for."""
+    return _key.get()
 
 
 def bound() -> tuple[str, ...] | None:

@@ -13,11 +13,13 @@ from services.gateway.composition import Gateway
 from services.gateway.routes import (
     batches,
     catalogue,
+    console,
     documents,
     external,
     health,
     inspection,
     jobs,
+    pages,
     pictures,
     records,
     system,
@@ -43,9 +45,10 @@ def create_app(gateway: Gateway | None) -> FastAPI:
         if gateway.keys is not None:
             app.add_middleware(Door, keys=gateway.keys)
     seen = [Depends(guard(gateway.jobs.get))] if gateway is not None else []
-    read = (documents, catalogue, health, pictures, records, templates, system)
+    read = (documents, catalogue, health, pages, pictures, records, templates, system)
     for module in (batches, jobs, inspection, workers, external, *read):
         app.include_router(module.routes(gateway), dependencies=seen)
+    app.include_router(console.routes(gateway))
     return app
 
 
