@@ -35,7 +35,7 @@ function Frame() {
   useEffect(() => {
     document.title = `${t(`nav.${name}`)} – Shadowtwin`;
     // A change of view is told to who does not see it, by moving to it; not when the page has just been opened.
-    if (!first.current) main.current?.focus();
+    if (!first.current) (main.current?.querySelector("[autofocus]") || main.current)?.focus();
     first.current = false;
   }, [name, path[1]]);
   return html`<div class="frame">

@@ -134,7 +134,8 @@ export function Picture({ path, alt, ...rest }) {
     );
     return () => {
       control.abort();
-      if (url) URL.revokeObjectURL(url);
+      // A picture that is just being decoded still needs its address, though nobody will see it.
+      if (url) setTimeout(() => URL.revokeObjectURL(url), 5000);
     };
   }, [path, near]);
   if (source.path !== path) return html`<span ref=${place} class="picture waiting" ...${rest}></span>`;

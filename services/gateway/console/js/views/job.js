@@ -83,7 +83,7 @@ function Gates({ job, entries }) {
       return { name: word("phase", phase), runs: verdict === "plan", why: entry.message };
     });
   const stages = job.steps
-    .filter((step) => step.reason)
+    .filter((step) => step.reason && step.status !== "failed")
     .map((step) => ({ name: word("step", step.name), runs: !step.skipped, why: word("reason", step.reason) }));
   const rows = [...said, ...stages];
   if (!rows.length) return html`<${Empty}>${t("job.no_gates")}<//>`;
