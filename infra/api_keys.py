@@ -63,6 +63,11 @@ def own(folder: Path) -> str:
         return ""
 
 
+def place_of_own(data_dir: Path) -> Path:
+    """Where the stack's own user finds that key; the key itself is printed nowhere."""
+    return data_dir / "secrets" / OWN
+
+
 def note_stack(url: str, data_dir: Path) -> None:
     """Remember which data folder the stack at this address has; without a place for it, nothing is remembered."""
     with contextlib.suppress(OSError):

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 
+from infra import api_keys
 from infra.cli.failure import CliError
 from infra.cli.parser import DEFAULT_DATA
 from infra.stack import Stack, StackError
@@ -20,6 +21,9 @@ def up(arguments: argparse.Namespace) -> int:
     try:
         with Stack(arguments.data_dir or DEFAULT_DATA, arguments.port) as stack:
             print(f"gateway  {stack.api_url}   (API description: {stack.api_url}/docs)", file=sys.stderr)
+            print(
+                f"console  {stack.api_url}/console/   (key: {api_keys.place_of_own(stack.data_dir)})", file=sys.stderr
+            )
             print(f"data     {stack.data_dir}\nCtrl-C ends it.", file=sys.stderr)
             stop.wait()
             print("stopping", file=sys.stderr)

@@ -27,6 +27,9 @@ _key: ContextVar[Key | None] = ContextVar("key", default=None)
 OPEN = frozenset({"/live", "/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"})
 """What needs no key: signs of life, and the description of the API."""
 
+CONSOLE = re.compile(r"/|/console(?:/.*)?")
+"""Files of the console, the same for everybody; what they show, they ask for with the user's key (ADR 41)."""
+
 INTERNAL, EXTERNAL = "/api/internal/", "/api/external/"
 """Doors of workers, who have credentials of their own; the callback route answers unknown jobs with 404 (ADR 35)."""
 
@@ -91,6 +94,8 @@ class Door:
 
 def _opened_otherwise(method: str, path: str) -> bool:
     """Whether a route needs no key: it is open, or asks for a credential of its own."""
+    if method in ("GET", "HEAD") and CONSOLE.fullmatch(path):
+        return True
     return path in OPEN or path.startswith(EXTERNAL) or SIGNED.fullmatch(f"{method} {path}") is not None
 
 
@@ -113,6 +118,11 @@ def _with_library(scope: Scope, key: Key) -> Scope:
         return scope
     named = b"library=" + key.libraries[0].encode()
     return {**scope, "query_string": b"&".join(filter(None, [scope["query_string"], named]))}
+
+
+def current() -> Key | None:
+    """The key that the request has shown; None where keys are not asked for."""
+    return _key.get()
 
 
 def bound() -> tuple[str, ...] | None:

@@ -15,11 +15,13 @@ from services.gateway.routes import (
     alerts,
     batches,
     catalogue,
+    console,
     documents,
     external,
     health,
     inspection,
     jobs,
+    pages,
     pictures,
     records,
     storage_events,
@@ -48,9 +50,10 @@ def create_app(gateway: Gateway | None) -> FastAPI:
         if gateway.keys is not None:
             app.add_middleware(Door, keys=gateway.keys)
     seen = [Depends(guard(gateway.jobs.get))] if gateway is not None else []
-    read = (alerts, documents, catalogue, health, pictures, records, templates, system)
+    read = (alerts, documents, catalogue, health, pages, pictures, records, templates, system)
     for module in (batches, jobs, inspection, workers, external, uploads, storage_events, *read):
         app.include_router(module.routes(gateway), dependencies=seen)
+    app.include_router(console.routes(gateway))
     return app
 
 

@@ -33,6 +33,7 @@ from services.gateway.health.rounds import Rounds
 from services.gateway.image_search import ImageSearch
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator, Publisher
+from services.gateway.page_pictures import PagePictures
 from services.gateway.planning import Planner
 from services.gateway.quota import Quota
 from services.gateway.rebuilding import Rebuilding
@@ -113,6 +114,7 @@ class Gateway:
         self.vectors, self.images, self._bus, self._embedder = vectors, images, bus, embedder
         self.shelf, self.schemas = Shelf(storage), SchemaShelf(storage)
         self.record_book = RecordBook(self.documents, storage)
+        self.page_pictures = PagePictures(storage)
         index = images[0] if images else None
         self.delivery = delivery = Delivery(jobs, documents, storage, vectors, embedder.dimension, index)
         self.deletion = Deletion(jobs, documents, storage, vectors, index)
@@ -317,6 +319,7 @@ async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncI
         await made.direct.stop()
         await made.orchestrator.stop()
         await made.external.close()
+        await made.page_pictures.close()
         if bus is not None:
             await bus.stop()
         if images:

@@ -89,7 +89,7 @@ async def test_what_is_no_image_is_a_download_that_no_browser_runs(gateway: Worl
 
 
 @pytest.mark.parametrize(
-    "path", ["images/9_9.png", "previews/1", "images/..%2fsource.pdf", "images/%2e%2e%2fsource.pdf", "images/.hidden"]
+    "path", ["images/9_9.png", "images/..%2fsource.pdf", "images/%2e%2e%2fsource.pdf", "images/.hidden"]
 )
 async def test_nothing_else_of_the_twin_can_be_fetched(gateway: World, path: str):
     answer = await gateway.http.get(f"/api/documents/{await _document(gateway)}/{path}")

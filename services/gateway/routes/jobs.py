@@ -14,6 +14,7 @@ from services.gateway import access
 from services.gateway.composition import Gateway
 from services.gateway.creation import JobRequest
 from services.gateway.foreign_payload import expanded
+from services.gateway.job_listing import matching
 from services.gateway.receiving import Incoming
 from services.gateway.requeue import RequeueRequest, cancel, requeue
 from services.gateway.routes.options import options_of, parameters_of
@@ -85,14 +86,15 @@ def routes(gateway: Gateway) -> APIRouter:
         library: Annotated[str | None, Query()] = None,
         batch: Annotated[str | None, Query()] = None,
         document: Annotated[str | None, Query()] = None,
+        text: Annotated[str, Query(max_length=200, description="part of name, item, id, batch or error code")] = "",
         cursor: Annotated[str | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> Response:
-        """One page of jobs, without their logs."""
+        """One page of jobs, without their logs. With `text` it may hold fewer jobs and have a cursor."""
         query = JobQuery(
             status=status, library_id=library, batch_id=batch, document_id=document, cursor=cursor, limit=limit
         )
-        page = await gateway.jobs.find(query)
+        page = await (matching(gateway.jobs, query, text) if text else gateway.jobs.find(query))
         shown = [{k: v for k, v in shown_job(job).items() if k != "logs"} for job in page.jobs]
         return answer({"jobs": shown, "cursor": page.cursor})
 

@@ -60,8 +60,9 @@ def routes(gateway: Gateway) -> APIRouter:
 
     @router.get("/documents/{documentId}/previews/{page}", summary="A picture of a page")
     async def preview(documentId: str, page: int, library: Annotated[str, Query()] = "default") -> Response:
-        """JPEG; there when the job was asked for `previews`."""
-        return await _file(gateway, await document_of(gateway, documentId, library), "previews", f"{page}.jpg")
+        """JPEG: the one that the job was asked for (`previews`), else drawn from the stored PDF and kept."""
+        key = await gateway.page_pictures.key_of(await document_of(gateway, documentId, library), page)
+        return await _stored(gateway, key, f"{page}.jpg")
 
     return router
 
@@ -70,7 +71,10 @@ async def _file(gateway: Gateway, document: Document, folder: str, name: str) ->
     """Stream one file of the twin; never as anything a browser would run."""
     if not _NAME.fullmatch(name):
         raise RequestError("not_found", "There is no such picture.")
-    key = f"{twin.folder(document.library_id, document.document_id)}/{folder}/{name}"
+    return await _stored(gateway, f"{twin.folder(document.library_id, document.document_id)}/{folder}/{name}", name)
+
+
+async def _stored(gateway: Gateway, key: str, name: str) -> Response:
     size = await gateway.storage.stat(key)
     if size is None:
         raise RequestError("not_found", "There is no such picture.")

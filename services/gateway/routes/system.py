@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from services.gateway import fleet
+from services.gateway import access, fleet
+from services.gateway.api_keys import ALL, Scope
 from services.gateway.composition import Gateway
 from services.gateway.web import answer
 from shared.errors import TransientError
+from shared.ports import JobQuery
 
 
 def routes(gateway: Gateway) -> APIRouter:
@@ -36,5 +40,20 @@ def routes(gateway: Gateway) -> APIRouter:
     async def status() -> Response:
         """Services with versions and free workers, queue depths, the oldest wait, every open job that the key sees."""
         return answer(await fleet.status(gateway))
+
+    @router.get("/api/key", summary="What the key of this request opens")
+    async def key() -> Response:
+        """Scopes and libraries (`*`: all of them); what needs another scope is refused with 403."""
+        shown = access.current()
+        if shown is None:
+            return answer({"id": "", "scopes": list(get_args(Scope)), "libraries": [ALL], "note": ""})
+        return answer({name: getattr(shown, name) for name in ("id", "scopes", "libraries", "note")})
+
+    @router.get("/api/libraries", summary="Libraries, and their jobs by status")
+    async def libraries() -> Response:
+        """Those that hold a document and that the key reaches."""
+        names = [name async for name in gateway.storage.names("") if access.visible(name)]
+        rows = [{"libraryId": name, "jobs": await gateway.jobs.counts(JobQuery(library_id=name))} for name in names]
+        return answer({"libraries": [row for row in rows if row["jobs"]]})
 
     return router
