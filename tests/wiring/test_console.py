@@ -64,7 +64,8 @@ async def test_nothing_else_is_served(gateway: World, path: str):
 
 def test_the_vendored_parts_are_those_that_were_fetched_and_have_their_licences():
     folder = FOLDER / "vendor"
-    listed = dict(reversed(line.split()) for line in (folder / "SHA256SUMS").read_text().splitlines())  # type: ignore[misc]
+    rows = [line.split() for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    listed = {name: digest for digest, name in rows}
     present = {f"./{path.name}" for path in folder.iterdir() if path.name != "SHA256SUMS"}
     assert set(listed) == present
     for name, wanted in listed.items():

@@ -316,3 +316,39 @@ class StorageEventsHeard(TypedDict):
     """Each event with what it led to."""
 
     events: list[Row]
+
+
+class Pages(TypedDict):
+    """Rows of pages.jsonl; `cursor` is the `after` of the next ones."""
+
+    pages: list[Row]
+    cursor: int | None
+
+
+class Chunks(TypedDict):
+    """Rows of chunks.jsonl; `cursor` is the `after` of the next ones."""
+
+    chunks: list[Row]
+    cursor: int | None
+
+
+class OpenedBy(TypedDict):
+    """What a key opens."""
+
+    id: str
+    scopes: list[str]
+    libraries: list[str]
+    note: str
+
+
+class LibraryJobs(TypedDict):
+    """A library and its jobs by status."""
+
+    libraryId: str
+    jobs: dict[str, int]
+
+
+class Libraries(TypedDict):
+    """Those that the key reaches."""
+
+    libraries: list[LibraryJobs]

@@ -105,7 +105,9 @@ TABLE: dict[tuple[str, str], Row] = {
     ("PUT", "/api/documents/{documentId}/images/{name}"): Row(
         {200: shapes.PutImage, 201: shapes.PutImage}, ANY_FILE, (409, 422, 507)
     ),
-    ("GET", "/api/documents/{documentId}/previews/{page}"): Row({200: PICTURES}),
+    ("GET", "/api/documents/{documentId}/previews/{page}"): Row({200: PICTURES}, errors=(422, 507)),
+    ("GET", "/api/documents/{documentId}/pages"): Row({200: shapes.Pages}),
+    ("GET", "/api/documents/{documentId}/chunks"): Row({200: shapes.Chunks}),
     ("GET", "/api/documents/{documentId}/links"): Row({200: shapes.Links}),
     ("GET", "/api/documents/{documentId}/source"): Row({200: PDF}),
     ("GET", "/api/documents/{documentId}/missing-images"): Row({200: shapes.MissingImages}),
@@ -145,6 +147,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("DELETE", "/api/templates/{name}"): Row({204: None}),
     ("GET", "/live"): Row({200: shapes.Live}),
     ("GET", "/ready"): Row({200: shapes.Ready, 503: shapes.Ready}),
+    ("GET", "/api/key"): Row({200: shapes.OpenedBy}),
+    ("GET", "/api/libraries"): Row({200: shapes.Libraries}),
     ("GET", "/api/system/status"): Row({200: shapes.Fleet}),
     ("POST", "/warmup"): Row({200: shapes.Warmed}, errors=(409, 502, 504)),
     ("POST", "/warmup/mineru"): Row({200: shapes.Warmed}, errors=(404, 502, 504)),
