@@ -52,13 +52,8 @@ class DirectSweep:
         while page := await self._store.unsettled(after, PAGE):
             for upload in page:
                 count += 1
-                try:
+                if self._rests.get(upload.upload_id, 0.0) <= time.monotonic():
                     await self._look_at(upload)
-                except TransientError:
-                    raise
-                except Exception as error:  # of one upload, which must not be in the way of all others
-                    level = logging.INFO if isinstance(error, ShadowtwinError) else logging.ERROR
-                    logger.log(level, "left for later", extra={"upload": upload.upload_id}, exc_info=error)
             after = page[-1].upload_id
         return count
 
@@ -74,15 +69,18 @@ class DirectSweep:
                 await self._storage.delete(f"{FOLDER}/{name}")
 
     async def _look_at(self, upload: DirectUpload) -> None:
-        if upload.status != DirectStatus.OPEN:
-            await self._uploads.settle(upload)
-            return
-        if self._rests.get(upload.upload_id, 0.0) > time.monotonic():
-            return
+        """Whatever is wrong with one is not in the way of the others: it rests, also because one that waits for
+        something else is read whole at each look. Raises TransientError, which concerns all."""
         try:
-            await self._uploads.complete(upload.upload_id)
-        except (RequestError, DocumentError, QueueFull) as error:
-            # Not there yet, or ended for good, which stands in its record. What is there and waits for something else
-            # is read whole at each look, so that it is not looked at all the time.
-            if error.code != "upload_incomplete":
-                self._rests[upload.upload_id] = time.monotonic() + REST_SECONDS
+            if upload.status == DirectStatus.OPEN:
+                await self._uploads.complete(upload.upload_id)
+            else:
+                await self._uploads.settle(upload)
+        except Exception as error:
+            if isinstance(error, ShadowtwinError) and error.code == "upload_incomplete":
+                return
+            self._rests[upload.upload_id] = time.monotonic() + REST_SECONDS
+            if isinstance(error, TransientError) and not isinstance(error, QueueFull):
+                raise
+            if not isinstance(error, RequestError | DocumentError | QueueFull):  # those stand in its record
+                logger.exception("left for later", extra={"upload": upload.upload_id})

@@ -134,8 +134,11 @@ class DirectUploads:
         return await self.begin(*what, seconds=seconds, parts=bool(former.part_size))
 
     async def abort(self, upload_id: str) -> DirectUpload:
-        """End it without a document, and remove what has arrived. Raises RequestError conflict when it is decided."""
+        """End it without a document, and remove what has arrived. Raises RequestError conflict when it is decided, or
+        is just being completed."""
         upload = await self.get(upload_id)
+        if upload_id in self._running:
+            raise RequestError("conflict", "The upload is just being completed.")
         if upload.status == DirectStatus.OPEN:
             upload = await self._close(upload, replace(upload, status=DirectStatus.ABORTED))
         if upload.status != DirectStatus.ABORTED:
@@ -194,11 +197,12 @@ class DirectUploads:
         if now is not None and now.status != DirectStatus.OPEN:
             return now
         moment = await self._jobs.now()
-        waits = isinstance(error, TransientError) or error.category not in ("request", "document")
+        waits = error.code in WAITING and moment <= upload.expires_at + LATEST
         if error.code == "upload_incomplete" and moment > upload.expires_at:
             error = RequestError("upload_url_expired")
             waits = moment <= upload.expires_at + self._grace  # it may still be on its way
-        if (waits or error.code in WAITING) and moment <= upload.expires_at + LATEST:
+        # What is wrong with us, now or for long, is never a reason to give up a file that may lie there.
+        if waits or isinstance(error, TransientError) or error.category not in ("request", "document"):
             raise error
         said = {"code": error.code, "message": error.message, "hint": error.hint}
         return await self._close(upload, replace(upload, status=DirectStatus.FAILED, **said))

@@ -316,6 +316,48 @@ async def test_one_upload_that_cannot_be_looked_at_is_not_in_the_way_of_others(h
     assert [(await show(here, upload))["status"] for upload in uploads] == ["open", "completed"]
 
 
+async def test_a_storage_that_is_away_gives_no_upload_up(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload, later = sorted([await begin(here), await begin(here)], key=lambda row: str(row["uploadId"]))
+    await put(here, upload["url"], PDF)
+    await put(here, later["url"], PDF)
+    age(here, upload, timedelta(days=9))
+    stat = here.storage.stat
+
+    async def away(key: str) -> int | None:
+        if key.endswith(upload["uploadId"]):
+            raise TransientError("unavailable")
+        return await stat(key)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(here.storage, "stat", away)
+        with pytest.raises(TransientError):
+            await here.gateway.direct_sweep.sweep()
+        await here.gateway.direct_sweep.sweep()  # that one rests: the others are looked at
+    assert [(await show(here, row))["status"] for row in (upload, later)] == ["open", "completed"]
+    here.gateway.direct_sweep._rests.clear()
+    await here.gateway.direct_sweep.sweep()
+    assert (await show(here, upload))["status"] == "completed"
+
+
+async def test_what_is_being_completed_cannot_be_aborted(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload = await begin(here)
+    await put(here, upload["url"], PDF)
+    go = asyncio.Event()
+    copy = here.storage.copy
+
+    async def slow(source: str, target: str) -> None:
+        await go.wait()
+        await copy(source, target)
+
+    monkeypatch.setattr(here.storage, "copy", slow)
+    completing = asyncio.create_task(complete(here, upload))
+    while not here.gateway.direct._running:
+        await asyncio.sleep(0)
+    assert (await here.http.delete(f"/api/uploads/{upload['uploadId']}")).status_code == 409
+    go.set()
+    assert (await completing).status_code == 202
+
+
 async def test_what_waits_is_not_read_at_every_look(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await here.upload(itemId="shelf/7", libraryId="lib")
     changed = PDF + b"% changed"
