@@ -12,7 +12,7 @@ from shared.job import Job, JobStatus
 from shared.ports import DocumentStore, JobQuery, JobStore, UploadStore
 
 PAGE = 200
-MOST_JOBS = 5_000
+MOST_JOBS = 2_000
 """Jobs of one state that are looked at in one round, the newest."""
 NAMED = 20
 """Documents, uploads or jobs that an alert names; it counts all."""

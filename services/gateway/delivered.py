@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from services.gateway.creation import request_fingerprint
-from services.gateway.durations import milliseconds_of
+from services.gateway.durations import content_of
 from shared.document import Document, DocumentStatus
 from shared.job import QUALITY_PASS, Artefact, Job, Policy, StepName, utc_now
 from shared.ports import VectorRow
@@ -78,7 +78,7 @@ def with_generation(
         generation=facts["generation"],
         chunk_count=int(facts["chunkCount"]),
         chapters_count=int(facts["chaptersCount"]),
-        counts={**old.counts, **job.counts, **milliseconds_of(job, utc_now())},
+        counts={**old.counts, **content_of(job.counts)},
     )
 
 

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
 
 from shared.job import Job, StepName
+
+TIMES = ("chunkingMs", "embeddingMs")
+"""Counts of a job that are times."""
 
 
 class Durations(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,24 +24,22 @@ class Durations(msgspec.Struct, frozen=True, kw_only=True):
     total: float | None
 
 
-def durations_of(job: Job, now: datetime | None = None) -> Durations:
-    """Of the job's present run; with `now`, of one that is about to end."""
+def durations_of(job: Job) -> Durations:
+    """Of the job's present run."""
     extract = job.step(StepName.EXTRACT) if any(row.name == StepName.EXTRACT for row in job.steps) else None
-    ended = now or (None if job.open else job.updated_at)
+    ended = None if job.open else job.updated_at
     ran = extract is not None and not extract.skipped
     return Durations(
         ocr=_between(extract.started_at, extract.ended_at) if extract is not None and ran else None,
-        chunking=_seconds(job.counts.get("chunkingMs")),
-        embedding=_seconds(job.counts.get("embeddingMs")),
+        chunking=_seconds(job.counts.get(TIMES[0])),
+        embedding=_seconds(job.counts.get(TIMES[1])),
         total=_between(min((row.started_at for row in job.steps if row.started_at), default=None), ended),
     )
 
 
-def milliseconds_of(job: Job, now: datetime) -> dict[str, int]:
-    """The same as a document keeps it among its counts."""
-    durations = durations_of(job, now)
-    known = {"ocrMs": durations.ocr, "totalMs": durations.total}
-    return {name: round(seconds * 1000) for name, seconds in known.items() if seconds is not None}
+def content_of(counts: Mapping[str, int]) -> dict[str, int]:
+    """The counts without the times among them: a document's counts follow from its bytes alone."""
+    return {name: count for name, count in counts.items() if name not in TIMES}
 
 
 def _between(start: datetime | None, end: datetime | None) -> float | None:

@@ -14,8 +14,13 @@ import pytest
 
 from infra.stack import Stack
 
-QUICK = {"SHADOWTWIN_HEARTBEAT_SECONDS": "0.5", "SHADOWTWIN_LEASE_SECONDS": "2", "SHADOWTWIN_SWEEP_SECONDS": "0.5"}
-"""A crash is found sooner than by default, so that tests do not wait for it."""
+QUICK = {
+    "SHADOWTWIN_HEARTBEAT_SECONDS": "0.5",
+    "SHADOWTWIN_LEASE_SECONDS": "2",
+    "SHADOWTWIN_SWEEP_SECONDS": "0.5",
+    "SHADOWTWIN_WATCH_SECONDS": "1",
+}
+"""Crashes and causes of alerts are found sooner than by default, so that tests do not wait for them."""
 
 
 class Running:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import NotRequired, TypedDict
 
 from services.gateway.described.job_shapes import Row
+from services.gateway.durations import Durations
 from services.gateway.image_search import ImageHit
 from services.gateway.searching import SearchHit
 from shared.alert import Alert
@@ -18,6 +19,12 @@ from shared.job import JobStatus
 from shared.links import Link
 from shared.records import Shown as ShownRecord
 from shared.upload import Upload
+
+
+class ShownDocument(Document, frozen=True, kw_only=True):
+    """The document record; `durations` are those of its last job."""
+
+    durations: Durations | None
 
 
 class Documents(TypedDict):

@@ -28,7 +28,6 @@ from services.gateway.record_book import RecordChange
 from services.gateway.requeue import RequeueRequest
 from services.gateway.searching import SearchRequest
 from shared.alert import Alert
-from shared.document import Document
 from shared.records import Shown as ShownRecord
 from shared.ticket import Callback, ClaimRequest, Ticket
 
@@ -95,7 +94,7 @@ TABLE: dict[tuple[str, str], Row] = {
         {200: Accepted, 201: shapes.DirectAddresses, 202: Accepted}, errors=(404, 409, 410, 413, 415, 422, 429, 507)
     ),
     ("GET", "/api/documents"): Row({200: shapes.Documents}),
-    ("GET", "/api/documents/{documentId}"): Row({200: Document}),
+    ("GET", "/api/documents/{documentId}"): Row({200: shapes.ShownDocument}),
     ("DELETE", "/api/documents/{documentId}"): Row({200: shapes.Deleted, 202: shapes.Deleted}, errors=(409,)),
     ("GET", "/api/documents/{documentId}/twin"): Row({200: Media(("text/markdown",))}),
     ("GET", "/api/documents/{documentId}/products"): Row({200: shapes.Products}),

@@ -10,11 +10,13 @@ from starlette.responses import Response, StreamingResponse
 
 from services.gateway.composition import Gateway
 from services.gateway.document_state import shown
+from services.gateway.durations import durations_of
 from services.gateway.searching import SearchRequest
 from services.gateway.web import answer, body_of
 from shared import reading
 from shared.document import Document, document_id_for
 from shared.errors import RequestError
+from shared.job import to_document
 
 
 def routes(gateway: Gateway) -> APIRouter:
@@ -48,8 +50,10 @@ def routes(gateway: Gateway) -> APIRouter:
 
     @router.get("/documents/{documentId}", summary="A document by id or SHA-256")
     async def show(documentId: str, library: Annotated[str, Query()] = "default") -> Response:
-        """The document record."""
-        return answer((await shown(gateway.jobs, [await document_of(gateway, documentId, library)]))[0])
+        """The document record, and how long the stages of its last job took."""
+        document = (await shown(gateway.jobs, [await document_of(gateway, documentId, library)]))[0]
+        last = await gateway.jobs.get(document.last_job_id) if document.last_job_id else None
+        return answer({**to_document(document), "durations": durations_of(last) if last else None})
 
     @router.delete("/documents/{documentId}", summary="Delete a document by id or SHA-256 (seed 004)")
     async def remove(documentId: str, library: Annotated[str, Query()] = "default") -> Response:
