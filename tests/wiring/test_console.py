@@ -12,8 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from infra import api_keys
+from services.gateway import job_listing
 from services.gateway.api_keys import KeyRing
-from services.gateway.job_listing import LOOKED_AT
 from services.gateway.routes.console import FOLDER
 from shared.job import Artefact
 from tests.support.gateway import World, world
@@ -91,6 +91,12 @@ def test_no_page_of_the_console_loads_anything_from_elsewhere():
     assert not re.search(r"<script(?![^>]*\ssrc=)|\son\w+=|style=", (FOLDER / "index.html").read_text())
 
 
+def test_every_module_is_fetched_at_once():
+    listed = re.findall(r'rel="modulepreload" href="([^"]+)"', (FOLDER / "index.html").read_text())
+    modules = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.js")} - {"js/main.js"}
+    assert (set(listed), len(listed)) == (modules, len(modules))
+
+
 def test_every_text_is_in_both_languages_with_the_same_parts():
     languages = {name: dictionary(FOLDER / "js" / "lang" / f"{name}.js") for name in ("en", "de")}
     english, german = languages["en"], languages["de"]
@@ -147,8 +153,10 @@ async def test_jobs_are_found_by_text_in_pages_that_miss_none(gateway: World):
     assert found == [f"job-{number:03}" for number in range(19, 9, -1)]
 
 
-async def test_a_search_for_a_rare_text_ends_and_can_be_gone_on_with(gateway: World):
-    for number in range(LOOKED_AT + 5):
+async def test_a_search_for_a_rare_text_ends_and_can_be_gone_on_with(gateway: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(job_listing, "LOOKED_AT", 20)
+    monkeypatch.setattr(job_listing, "PAGE", 10)
+    for number in range(25):
         await gateway.jobs.create(make_job(f"{number:04}", at=number))
     first, cursor = await listed(gateway, text="item-0001")
     assert (first, cursor is not None) == ([], True)

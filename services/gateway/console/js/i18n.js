@@ -20,9 +20,18 @@ export function word(group, value) {
   return String(value ?? "").replaceAll("_", " ").replace(/([a-z])([A-Z])/g, (_, before, after) => `${before} ${after.toLowerCase()}`);
 }
 
+const formats = new Map();
+
+/** A formatter of Intl; making one takes far longer than using it, and long lists use thousands. */
+function format(kind, options) {
+  const name = `${language.get()} ${kind} ${JSON.stringify(options)}`;
+  if (!formats.has(name)) formats.set(name, new Intl[kind](language.get(), options));
+  return formats.get(name);
+}
+
 export function number(value, digits = 0) {
   if (value === null || value === undefined) return "–";
-  return new Intl.NumberFormat(language.get(), { maximumFractionDigits: digits }).format(value);
+  return format("NumberFormat", { maximumFractionDigits: digits }).format(value);
 }
 
 export function bytes(value) {
@@ -31,12 +40,12 @@ export function bytes(value) {
   let size = value || 0;
   for (; size >= 1000 && at < units.length - 1; at += 1) size /= 1000;
   const style = { style: "unit", unit: units[at], unitDisplay: at ? "short" : "long", maximumFractionDigits: at && size < 10 ? 1 : 0 };
-  return new Intl.NumberFormat(language.get(), style).format(size);
+  return format("NumberFormat", style).format(size);
 }
 
 export function money(value) {
   const style = { style: "currency", currency: "USD", minimumFractionDigits: 2, maximumFractionDigits: 4 };
-  return new Intl.NumberFormat(language.get(), style).format(value);
+  return format("NumberFormat", style).format(value);
 }
 
 /** A duration of so many seconds, short. */
@@ -50,20 +59,20 @@ export function duration(seconds) {
 }
 
 export function moment(value) {
-  return value ? new Date(value).toLocaleString(language.get(), { dateStyle: "medium", timeStyle: "medium" }) : "–";
+  return value ? format("DateTimeFormat", { dateStyle: "medium", timeStyle: "medium" }).format(new Date(value)) : "–";
 }
 
 export function clock(value) {
-  return value ? new Date(value).toLocaleTimeString(language.get()) : "–";
+  return value ? format("DateTimeFormat", { timeStyle: "medium" }).format(new Date(value)) : "–";
 }
 
 /** How long ago, in words. */
 export function ago(value) {
   const seconds = (new Date(value) - Date.now()) / 1000;
-  const format = new Intl.RelativeTimeFormat(language.get(), { numeric: "auto" });
+  const words = format("RelativeTimeFormat", { numeric: "auto" });
   const steps = [["day", 86400], ["hour", 3600], ["minute", 60]];
   for (const [unit, size] of steps) {
-    if (Math.abs(seconds) >= size) return format.format(Math.trunc(seconds / size), unit);
+    if (Math.abs(seconds) >= size) return words.format(Math.trunc(seconds / size), unit);
   }
-  return format.format(Math.min(0, Math.trunc(seconds)), "second");
+  return words.format(Math.min(0, Math.trunc(seconds)), "second");
 }

@@ -1,6 +1,6 @@
 // The jobs: filters in the address, newest first, kept up to date while they are looked at.
 import { get } from "../api.js";
-import { html, useEffect, useState } from "../html.js";
+import { html, useEffect, useRef, useState } from "../html.js";
 import { duration, t, word } from "../i18n.js";
 import { LibraryFilter } from "../libraries.js";
 import { useEvery, useLoaded, useSettled } from "../loading.js";
@@ -39,10 +39,17 @@ export function JobTable({ filter }) {
   const first = useLoaded((signal) => load("", signal), wants);
   const [rest, setRest] = useState({ jobs: [], cursor: null, loading: false, error: null });
   useEffect(() => setRest({ jobs: [], cursor: null, loading: false, error: null }), wants);
-  useEvery(first.error ? null : SOON, first.again);
+  useEvery(SOON, first.again);
   const head = first.data?.jobs || [];
-  const known = new Set(head.map((job) => job.jobId));
-  const rows = [...head, ...rest.jobs.filter((job) => !known.has(job.jobId))];
+  const former = useRef([]);
+  useEffect(() => {
+    // New jobs push others from the first page to behind it, where nobody asks for them again.
+    const last = head.at(-1);
+    const pushed = rest.looked && last ? former.current.filter((job) => newestFirst(last, job) < 0) : [];
+    if (pushed.length) setRest((before) => ({ ...before, jobs: [...pushed, ...before.jobs] }));
+    former.current = head;
+  }, [first.data]);
+  const rows = [...new Map([...rest.jobs, ...head].map((job) => [job.jobId, job])).values()].sort(newestFirst);
   const cursor = rest.jobs.length || rest.looked ? rest.cursor : first.data?.cursor;
   const more = async () => {
     setRest({ ...rest, loading: true, error: null });
@@ -58,6 +65,11 @@ export function JobTable({ filter }) {
     ${first.data && !rows.length && !cursor && html`<${Empty}>${t("jobs.none")} <a href=${link(["upload"])}>${t("nav.upload")}</a><//>`}
     ${rows.length > 0 && html`<${Table} caption=${t("nav.jobs")} columns=${columns()} rows=${rows} identity=${(job) => job.jobId} />`}
     <${More} cursor=${cursor} onMore=${more} loading=${rest.loading} />`;
+}
+
+/** As the gateway sorts them. */
+function newestFirst(one, other) {
+  return new Date(other.createdAt) - new Date(one.createdAt) || (one.jobId < other.jobId ? 1 : -1);
 }
 
 function columns() {

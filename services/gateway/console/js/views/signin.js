@@ -36,9 +36,9 @@ export function SignIn({ settings }) {
       </form>
       <h2>${t("signin.where")}</h2>
       <p>${t("signin.local")}</p>
-      <pre tabindex="0"><code>cat .shadowtwin/data/secrets/client.token</code></pre>
+      <pre class="wrapped"><code>cat .shadowtwin/data/secrets/client.token</code></pre>
       <p>${t("signin.other")}</p>
-      <pre tabindex="0"><code>./shadowtwin keys make --scope read --library NAME</code></pre>
+      <pre class="wrapped"><code>./shadowtwin keys make --scope read --library NAME</code></pre>
       <p class="quiet">${t("signin.kept")}</p>
       ${settings}
     </main>
