@@ -45,7 +45,7 @@ class PagePictures:
         if await self._storage.stat(key) is None:
             if key not in self._flights:
                 self._flights[key] = task = asyncio.create_task(self._make(key, source.key, page))
-                task.add_done_callback(lambda _: self._flights.pop(key, None))
+                task.add_done_callback(lambda done: self._landed(key, done))
             # shielded: who goes away must not take the picture from the others who wait for it
             await asyncio.shield(self._flights[key])
         return key
@@ -58,6 +58,11 @@ class PagePictures:
         if self._children is not None:
             await self._children.close()
 
+    def _landed(self, key: str, task: asyncio.Task[None]) -> None:
+        self._flights.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # looked at, should nobody be waiting any more
+
     async def _make(self, key: str, source: str, page: int) -> None:
         async with self._turns:
             if self._children is None:
@@ -66,6 +71,8 @@ class PagePictures:
                 path = await self._storage.local_path(source, folder)
                 content = await self._drawn(self._children, {"path": path, "page": page})
         await self._storage.write(key, content)
+        if await self._storage.stat(source) is None:
+            await self._storage.delete(key)  # the document was deleted meanwhile: nothing of it may stay
 
     async def _drawn(self, children: Children, args: dict[str, Any]) -> bytes:
         try:

@@ -235,7 +235,9 @@ def test_a_library_of_a_thousand_jobs_is_there_in_a_second_and_paged_to_its_end(
         page.reload()
         page.locator("tbody tr").nth(99).wait_for(state="attached")
         took.append(page.evaluate("performance.now()"))
-    assert min(took) < SECOND, took
+        if took[-1] < SECOND:
+            break  # the others are for a machine that was busy with something else
+    assert took[-1] < SECOND, took
     while page.get_by_role("button", name="Show more").count():
         before = page.locator("tbody tr").count()
         page.get_by_role("button", name="Show more").click()

@@ -218,3 +218,16 @@ async def test_pages_and_chunks_are_listed_by_page_and_in_parts(gateway: World):
     assert [row["chunk_id"] for row in on_three] == ["c2", "c3"]
     small = (await ask(f"{home}/chunks", params={"page": 3, "scale": "small"})).json()["chunks"]
     assert [row["chunk_id"] for row in small] == ["c3"]
+
+
+async def test_a_page_drawn_while_its_document_is_deleted_leaves_nothing(gateway: World):
+    identity = await stored(gateway, text_pdf("soon gone"))
+    write = gateway.storage.write
+
+    async def deleted_first(key: str, content: Any) -> Artefact:
+        await gateway.storage.delete_prefix(f"default/{identity}")
+        return await write(key, content)
+
+    gateway.storage.write = deleted_first  # type: ignore[method-assign]
+    assert (await gateway.http.get(f"/api/documents/{identity}/previews/1")).status_code == 404
+    assert [key async for key in gateway.storage.keys(f"default/{identity}")] == []

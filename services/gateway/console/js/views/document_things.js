@@ -58,7 +58,7 @@ export function Products({ document, page, turn, light, picture }) {
   return html`<${Trouble} error=${found.error} /><ul class="plain">
     ${found.rows.map((row) => html`<li key=${row.productId} class="product">
       <h2>${row.name}</h2>
-      <p class="quiet">${t("products.sure", { percent: Math.round(100 * row.confidence) })} ·
+      <p class="quiet">${t("products.sure", { percent: Math.round(100 * row.confidence) })}${" ·"}
         ${row.pages.map((number_) => html` <button type="button" class="linklike" onClick=${() => turn(number_)}>${t("page")} ${number_}</button>`)}</p>
       <${Facts} rows=${Object.entries({ ...row.labels }).map(([name, value]) => [name, shown(value)])} />
       <ul class="gallery small">

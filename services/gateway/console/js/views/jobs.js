@@ -7,7 +7,8 @@ import { useEvery, useLoaded, useSettled } from "../loading.js";
 import { go, link } from "../router.js";
 import { Badge, Bar, Busy, Choice, Empty, Field, More, Table, Trouble, When } from "../ui.js";
 
-const PAGE = 100;
+const FIRST = 100;
+const FURTHER = 200;
 const STATUSES = ["queued", "running", "completed", "failed"];
 export const SOON = 2000;
 
@@ -35,7 +36,7 @@ export function Jobs({ query }) {
 /** Jobs that fit the filter. The first page is asked for again and again; what was loaded behind it stays. */
 export function JobTable({ filter }) {
   const wants = Object.values(filter).map((value) => value || "");
-  const load = (cursor, signal) => get("/api/jobs", { ...filter, cursor, limit: PAGE }, signal);
+  const load = (cursor, signal) => get("/api/jobs", { ...filter, cursor, limit: cursor ? FURTHER : FIRST }, signal);
   const first = useLoaded((signal) => load("", signal), wants);
   const [rest, setRest] = useState({ jobs: [], cursor: null, loading: false, error: null });
   useEffect(() => setRest({ jobs: [], cursor: null, loading: false, error: null }), wants);

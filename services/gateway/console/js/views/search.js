@@ -43,7 +43,7 @@ function Hit({ hit }) {
   const place = link(["documents", hit.documentId], { library: hit.libraryId, page, box: boxes.join(";") });
   return html`<article class="hit">
     <h2><a href=${place}>${hit.name}${page ? `, ${t("page")} ${page}` : ""}</a></h2>
-    <p class="quiet">${hit.libraryId}${hit.chapter && ` · ${hit.chapter}`} ·
+    <p class="quiet">${hit.libraryId}${hit.chapter && ` · ${hit.chapter}`}${" · "}
       <span class=${hit.confident ? "sure" : ""}>${t("search.sure", { percent: number(100 * hit.confidence) })}</span></p>
     <p class="passage">${marked(hit.text, hit.highlights)}</p>
     ${hit.context && html`<details><summary>${t("search.context")}</summary><p class="passage">${hit.context}</p></details>`}
