@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 from fastapi import Depends, FastAPI
 
-from services.gateway import composition
 from services.gateway.access import Door, guard
 from services.gateway.composition import Gateway
 from services.gateway.described import describing
+from services.gateway.opened import opened
 from services.gateway.routes import (
     alerts,
     batches,
@@ -60,5 +60,5 @@ def create_app(gateway: Gateway | None) -> FastAPI:
 @contextlib.asynccontextmanager
 async def application(settings: GatewaySettings, *, reading: bool = False) -> AsyncIterator[FastAPI]:
     """The application with everything it needs opened."""
-    async with composition.gateway(settings, reading=reading) as made:
+    async with opened(settings, reading=reading) as made:
         yield create_app(made)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 from services.gateway.admission import Admission
 from services.gateway.alerts import AlertBook
 from services.gateway.api_keys import KeyRing
 from services.gateway.archives import ArchiveLimits
 from services.gateway.audit import AuditLog
-from services.gateway.background import supervised
 from services.gateway.bulk import Bulk
 from services.gateway.callbacks import Callbacks
 from services.gateway.catalogue import Catalogue
-from services.gateway.dead_letters import DeadLetters
 from services.gateway.deletion import Deletion
 from services.gateway.delivery import Delivery
 from services.gateway.direct_here import GatewayDirect
@@ -40,24 +36,18 @@ from services.gateway.rebuilding import Rebuilding
 from services.gateway.record_book import RecordBook
 from services.gateway.scoped_stores import ScopedDocuments, ScopedJobs
 from services.gateway.searching import Search
-from services.gateway.secrets import hash_of, internal_token, new_token, service_credentials
+from services.gateway.secrets import hash_of, new_token
 from services.gateway.settings import GatewaySettings
 from services.gateway.sourcing import REDIRECTS, Sources
 from services.gateway.storage_events import StorageEvents
-from services.gateway.stores import stores
 from services.gateway.sweeper import Sweeper
 from services.gateway.twin_records import TwinRecords
 from services.gateway.upload_log import UploadLog
 from services.gateway.watch import Watch
 from shared import route
 from shared.adapters.external_service import ExternalService
-from shared.adapters.image_choice import ImageSettings, choose_images
-from shared.adapters.model_choice import choose_limits
 from shared.adapters.nats_bus import NatsBus
 from shared.adapters.nats_roll_call import Present
-from shared.adapters.storage_choice import choose_direct, opened_bucket, opened_storage
-from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_vectors
-from shared.adapters.vector_process import VectorProcess
 from shared.commands import Advance
 from shared.direct_ports import DirectStorage, DirectUploadStore
 from shared.errors import RequestError, TransientError
@@ -270,64 +260,3 @@ class Gateway:
         await self._bus.ensure()
         self._bus.subscribe(route.leg_of(route.TEMPLATE_DONE), self.on_template_done, workers=4)
         await self._bus.start()
-
-
-@contextlib.asynccontextmanager
-async def gateway(settings: GatewaySettings, *, reading: bool = False) -> AsyncIterator[Gateway]:
-    """The gateway with everything opened, closed in the reverse order."""
-    jobs, documents, uploads, direct, alerts = stores(settings)
-    chosen = VectorSettings()
-    limits = choose_limits(None if reading else settings.nats_url)
-    away = None if reading else VectorProcess()
-    embedder = choose_embedder(chosen, limits, away=away)
-    vectors = choose_vectors(chosen, settings.data_dir, embedder, upkeep=False, away=away)
-    images = choose_images(ImageSettings(), chosen, settings.data_dir, embedder, limits, upkeep=False, away=away)
-    bus = None if reading else NatsBus(settings.nats_url, "gateway", owner=True, stream_bytes=settings.stream_bytes)
-    credentials = {} if reading else service_credentials(settings.service_credentials_file)
-    internal = "" if reading else internal_token(settings.internal_token_file)
-    keys = None if reading else KeyRing(settings.api_keys_file)
-    places = contextlib.AsyncExitStack()
-    storage = await places.enter_async_context(opened_storage(settings.data_dir))
-    buckets = {name: await places.enter_async_context(opened_bucket(name)) for name in settings.other_buckets}
-    parts = (storage, vectors, embedder, bus, credentials, internal, buckets, images, keys, uploads)
-    made = Gateway(
-        settings, jobs, documents, *parts, direct=direct, direct_storage=choose_direct(storage), alerts=alerts
-    )
-    await jobs.open()
-    tasks: list[asyncio.Task[None]] = []
-    try:
-        if not reading:
-            assert bus is not None
-            dead_letters = DeadLetters(made.orchestrator, bus)
-            work = (
-                made.intake.sweep_uploads,
-                made.upload_log.forget_old,
-                made.serve_bus,
-                made.sweeper.run,
-                made.direct_sweep.run,
-                made.admission.run,
-                made.watch.run,
-                dead_letters.run,
-                vectors.open,
-            )
-            tasks = [asyncio.create_task(supervised(each)) for each in work]
-        yield made
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await made.direct.stop()
-        await made.orchestrator.stop()
-        await made.external.close()
-        await made.page_pictures.close()
-        if bus is not None:
-            await bus.stop()
-        if images:
-            await images[1].close()
-            await images[0].close()
-        await limits.close()
-        await vectors.close()
-        if away is not None:
-            await away.close()
-        await jobs.close()
-        await places.aclose()

@@ -13,7 +13,6 @@ from services.gateway.durations import Durations
 from services.gateway.image_search import ImageHit
 from services.gateway.searching import SearchHit
 from shared.alert import Alert
-from shared.direct_upload import DirectStatus
 from shared.document import Document, DocumentStatus
 from shared.job import JobStatus
 from shared.links import Link
@@ -272,57 +271,6 @@ class ServiceUnauthorized(TypedDict):
 
     code: str
     reason: str
-
-
-class DirectUploadShown(TypedDict):
-    """A direct upload; with `code`, `message` and `hint` when it has failed, `documentId` when it is completed."""
-
-    uploadId: str
-    status: DirectStatus
-    libraryId: str
-    name: str
-    size: int
-    sha256: str
-    partSize: int
-    partCount: int
-    createdAt: datetime
-    expiresAt: datetime
-    code: NotRequired[str]
-    message: NotRequired[str]
-    hint: NotRequired[str]
-    documentId: NotRequired[str]
-    jobId: NotRequired[str | None]
-
-
-class DirectPart(TypedDict):
-    """Where a part of `size` bytes is sent to."""
-
-    number: int
-    size: int
-    url: str
-
-
-class DirectAddresses(DirectUploadShown):
-    """The same with where to send it: `url`, or `parts`; `missing` counts the parts that have not arrived."""
-
-    method: str
-    url: NotRequired[str]
-    parts: NotRequired[list[DirectPart]]
-    missing: NotRequired[int]
-
-
-class DirectReceived(TypedDict):
-    """What this address has taken; part 0 is the whole file."""
-
-    uploadId: str
-    part: int
-    size: int
-
-
-class StorageEventsHeard(TypedDict):
-    """Each event with what it led to."""
-
-    events: list[Row]
 
 
 class Pages(TypedDict):

@@ -17,7 +17,7 @@ from services.gateway.bodies import (
     Wanted,
 )
 from services.gateway.bulk import BatchRequest, BulkRequeue, Handle
-from services.gateway.described import job_shapes, shapes
+from services.gateway.described import job_shapes, shapes, upload_shapes
 from services.gateway.health.repairs import RepairState
 from services.gateway.health.steps import RepairRequest
 from services.gateway.image_search import ImageQuery
@@ -81,17 +81,22 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/api/system/rebuild/{handle}"): Row({200: Rebuild}),
     ("POST", "/api/search"): Row({200: shapes.Hits}, SearchRequest, (404, 409)),
     ("GET", "/api/uploads"): Row({200: shapes.Uploads}),
-    ("POST", "/api/uploads"): Row({201: shapes.DirectAddresses}, Announcement, (404, 413, 422, 429, 507)),
-    ("GET", "/api/uploads/{uploadId}"): Row({200: shapes.DirectUploadShown}),
-    ("DELETE", "/api/uploads/{uploadId}"): Row({200: shapes.DirectUploadShown}, errors=(409,)),
-    ("POST", "/api/uploads/{uploadId}/parts"): Row({200: shapes.DirectAddresses}, Wanted, (409, 410)),
+    ("POST", "/api/uploads"): Row({201: upload_shapes.DirectAddresses}, Announcement, (404, 413, 422, 429, 507)),
+    ("GET", "/api/uploads/{uploadId}"): Row({200: upload_shapes.DirectUploadShown}),
+    ("DELETE", "/api/uploads/{uploadId}"): Row({200: upload_shapes.DirectUploadShown}, errors=(409,)),
+    ("POST", "/api/uploads/{uploadId}/parts"): Row({200: upload_shapes.DirectAddresses}, Wanted, (409, 410)),
     ("POST", "/api/uploads/{uploadId}/complete"): Row(
         {200: Accepted, 202: Accepted}, errors=(409, 410, 413, 415, 422, 429, 507)
     ),
-    ("PUT", "/api/uploads/{uploadId}/content"): Row({200: shapes.DirectReceived}, ANY_FILE, (409, 410, 422, 507)),
-    ("POST", "/api/storage-events"): Row({202: shapes.StorageEventsHeard}, Media(("application/json",)), (404, 422)),
+    ("PUT", "/api/uploads/{uploadId}/content"): Row(
+        {200: upload_shapes.DirectReceived}, ANY_FILE, (409, 410, 422, 507)
+    ),
+    ("POST", "/api/storage-events"): Row(
+        {202: upload_shapes.StorageEventsHeard}, Media(("application/json",)), (404, 422)
+    ),
     ("POST", "/api/uploads/{uploadId}/retry"): Row(
-        {200: Accepted, 201: shapes.DirectAddresses, 202: Accepted}, errors=(404, 409, 410, 413, 415, 422, 429, 507)
+        {200: Accepted, 201: upload_shapes.DirectAddresses, 202: Accepted},
+        errors=(404, 409, 410, 413, 415, 422, 429, 507),
     ),
     ("GET", "/api/documents"): Row({200: shapes.Documents}),
     ("GET", "/api/documents/{documentId}"): Row({200: shapes.ShownDocument}),
