@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from shared.adapters.storage_choice import StorageSettings
 from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -78,7 +79,7 @@ def test_the_build_is_sent_all_that_the_image_copies() -> None:
 
 
 def test_common_settings_are_ones_that_the_services_read() -> None:
-    known = {f"SHADOWTWIN_{name.upper()}" for name in Settings.model_fields}
+    known = {f"SHADOWTWIN_{name.upper()}" for name in (*Settings.model_fields, *StorageSettings.model_fields)}
     assert set(COMPOSE["x-environment"]) <= known
 
 
