@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
+from services.gateway.walking import every_document
 from shared.errors import RequestError
 from shared.ports import DocumentStore
 
@@ -46,9 +47,7 @@ class Quota:
         return ""
 
     async def _count(self, library: str) -> _Use:
-        count, size, cursor = 0, 0, None
-        while True:
-            page, cursor = await self._documents.find(library, cursor, PAGE)
-            count, size = count + len(page), size + sum(document.size for document in page)
-            if cursor is None:
-                return _Use(count, size, time.monotonic())
+        count = size = 0
+        async for document in every_document(self._documents, library, PAGE):
+            count, size = count + 1, size + document.size
+        return _Use(count, size, time.monotonic())

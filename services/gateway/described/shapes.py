@@ -14,7 +14,6 @@ from services.gateway.image_search import ImageHit
 from services.gateway.searching import SearchHit
 from shared.alert import Alert
 from shared.document import Document, DocumentStatus
-from shared.job import JobStatus
 from shared.links import Link
 from shared.records import Shown as ShownRecord
 from shared.upload import Upload
@@ -228,49 +227,6 @@ class Warmed(TypedDict):
 
     status: str
     services: dict[str, Row]
-
-
-class Alive(TypedDict):
-    """The attempt counts; `reports` it has made so far."""
-
-    alive: bool
-    reports: int
-
-
-class Removed(TypedDict):
-    """Whether files of the attempt were removed."""
-
-    removed: bool
-
-
-class Requeued(TypedDict):
-    """The new run."""
-
-    jobId: str
-    processId: str
-
-
-class Applied(TypedDict):
-    """Whether the report changed anything; else `reason`."""
-
-    applied: bool
-    reason: NotRequired[str]
-    status: NotRequired[JobStatus]
-    revision: NotRequired[int]
-
-
-class NotGranted(TypedDict):
-    """The step was not given to this worker."""
-
-    granted: bool
-    reason: str
-
-
-class ServiceUnauthorized(TypedDict):
-    """The credential is not that of the step's service."""
-
-    code: str
-    reason: str
 
 
 class Pages(TypedDict):

@@ -17,7 +17,7 @@ from services.gateway.bodies import (
     Wanted,
 )
 from services.gateway.bulk import BatchRequest, BulkRequeue, Handle
-from services.gateway.described import job_shapes, shapes, upload_shapes
+from services.gateway.described import job_shapes, shapes, upload_shapes, worker_shapes
 from services.gateway.health.repairs import RepairState
 from services.gateway.health.steps import RepairRequest
 from services.gateway.image_search import ImageQuery
@@ -157,11 +157,11 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/warmup"): Row({200: shapes.Warmed}, errors=(409, 502, 504)),
     ("POST", "/warmup/mineru"): Row({200: shapes.Warmed}, errors=(404, 502, 504)),
     ("POST", "/api/internal/jobs/{jobId}/claim"): Row(
-        {200: Ticket, 401: shapes.ServiceUnauthorized, 409: shapes.NotGranted}, ClaimRequest, _WORKER
+        {200: Ticket, 401: worker_shapes.ServiceUnauthorized, 409: worker_shapes.NotGranted}, ClaimRequest, _WORKER
     ),
-    ("POST", "/api/internal/jobs/{jobId}/heartbeat"): Row({200: shapes.Alive}, HeartbeatRequest, _WORKER),
-    ("POST", "/api/internal/jobs/{jobId}/left"): Row({200: shapes.Removed}, LeftRequest, _WORKER),
-    ("POST", "/api/internal/jobs/{jobId}/requeue"): Row({202: shapes.Requeued}, RequeueRequest, _WORKER),
-    ("POST", "/api/external/jobs/{jobId}"): Row({200: shapes.Applied}, Callback, _WORKER),
+    ("POST", "/api/internal/jobs/{jobId}/heartbeat"): Row({200: worker_shapes.Alive}, HeartbeatRequest, _WORKER),
+    ("POST", "/api/internal/jobs/{jobId}/left"): Row({200: worker_shapes.Removed}, LeftRequest, _WORKER),
+    ("POST", "/api/internal/jobs/{jobId}/requeue"): Row({202: worker_shapes.Requeued}, RequeueRequest, _WORKER),
+    ("POST", "/api/external/jobs/{jobId}"): Row({200: worker_shapes.Applied}, Callback, _WORKER),
     ("GET", "/api/external/jobs/{jobId}/source"): Row({200: PDF}, errors=(409,)),
 }

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
 from services.gateway.alerts import Cause
 from services.gateway.health.facts import Examined, Examiner
 from services.gateway.health.rules import State
-from services.gateway.walking import every_document
+from services.gateway.walking import pages_of_documents
 from shared.alert import AlertKind
-from shared.document import Document, DocumentStatus
+from shared.document import DocumentStatus
 from shared.ports import DocumentStore
 
 PAGE = 50
@@ -51,7 +51,7 @@ class Rounds:
         it has said no: then nothing is known."""
         found: dict[str, _Library] = {}
         finder = self._examiner.finder()
-        async with aclosing(self._pages()) as pages:
+        async with aclosing(pages_of_documents(self._documents, None, PAGE)) as pages:
             async for page in pages:
                 if not await go_on():
                     return None
@@ -61,16 +61,6 @@ class Rounds:
                         found.setdefault(examined.document.library_id, _Library()).take(examined)
                 await asyncio.sleep(PAUSE)
         return [_cause(library, seen) for library, seen in found.items()]
-
-    async def _pages(self) -> AsyncGenerator[Sequence[Document]]:
-        page: list[Document] = []
-        async for document in every_document(self._documents, None, PAGE):
-            page.append(document)
-            if len(page) == PAGE:
-                yield page
-                page = []
-        if page:
-            yield page
 
 
 def _well(examined: Examined) -> bool:

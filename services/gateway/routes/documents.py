@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -128,9 +129,15 @@ def routes(gateway: Gateway) -> APIRouter:
 
 
 async def rows_of(
-    gateway: Gateway, document: Document, role: str, after: int, limit: int
+    gateway: Gateway,
+    document: Document,
+    role: str,
+    after: int,
+    limit: int,
+    wanted: Callable[[bytes], bool] = lambda line: True,
 ) -> tuple[list[Any], int | None]:
-    """Some rows of a document's .jsonl artefact, and the cursor of the next ones; none when it has no such file."""
+    """Some rows of a document's .jsonl artefact whose lines are wanted, and the cursor of the next ones; none when it
+    has no such file."""
     artefact = document.artefacts.get(role)
     rows: list[Any] = []
     seen = 0
@@ -140,7 +147,7 @@ async def rows_of(
         if len(rows) == limit:
             return rows, seen
         seen += 1
-        if seen > after:
+        if seen > after and wanted(line):
             rows.append(msgspec.json.decode(line))
     return rows, None
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from services.gateway.composition import Gateway
-from services.gateway.routes.documents import document_of
+from services.gateway.routes.documents import document_of, rows_of
 from services.gateway.web import answer
-from shared import reading
-from shared.document import Document
 
 _PAGE = Annotated[int | None, Query(ge=1, description="only this page")]
 _AFTER = Annotated[int, Query(ge=0, description="rows to leave out: the cursor of the answer before")]
@@ -45,7 +42,11 @@ def routes(gateway: Gateway) -> APIRouter:
     ) -> Response:
         """Rows of pages.jsonl: size in points, printed number, method, how well it could be read, and its blocks."""
         document = await document_of(gateway, documentId, library)
-        rows, cursor = await _rows(gateway, document, "pages", after, limit, lambda row: page in (None, row.number))
+
+        def wanted(line: bytes) -> bool:
+            return page is None or _PLACE.decode(line).number == page
+
+        rows, cursor = await rows_of(gateway, document, "pages", after, limit, wanted)
         return answer({"pages": rows, "cursor": cursor})
 
     @router.get("/chunks", summary="A document's chunks")
@@ -60,33 +61,11 @@ def routes(gateway: Gateway) -> APIRouter:
         """Rows of chunks.jsonl with chapter, text and boxes (points from the sheet's top left)."""
         document = await document_of(gateway, documentId, library)
 
-        def wanted(row: _Place) -> bool:
+        def wanted(line: bytes) -> bool:
+            row = _PLACE.decode(line)
             return scale in (None, row.scale) and (page is None or page in row.pages)
 
-        rows, cursor = await _rows(gateway, document, "chunks", after, limit, wanted)
+        rows, cursor = await rows_of(gateway, document, "chunks", after, limit, wanted)
         return answer({"chunks": rows, "cursor": cursor})
 
     return router
-
-
-async def _rows(
-    gateway: Gateway,
-    document: Document,
-    role: str,
-    after: int,
-    limit: int,
-    wanted: Callable[[_Place], bool],
-) -> tuple[list[dict[str, Any]], int | None]:
-    """Some rows of a .jsonl artefact that are wanted, and the cursor of the next ones."""
-    artefact = document.artefacts.get(role)
-    found: list[dict[str, Any]] = []
-    passed = 0
-    if artefact is None:
-        return found, None
-    async for line in reading.lines(gateway.storage, artefact.key):
-        if len(found) == limit:
-            return found, passed
-        passed += 1
-        if passed > after and wanted(_PLACE.decode(line)):
-            found.append(msgspec.json.decode(line))
-    return found, None
