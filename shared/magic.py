@@ -63,3 +63,21 @@ def _kind(head: bytes) -> str | None:
     if b"<svg" in text:
         return "an SVG image"
     return "an XML file" if text.startswith(b"<?xml") else None
+
+
+class Opening:
+    """The first bytes of a file that comes in pieces, checked as soon as there are enough of them, or at its end."""
+
+    def __init__(self) -> None:
+        self._head = b""
+
+    def take(self, piece: bytes | bytearray) -> None:
+        """What has come next. Raises as check_magic does."""
+        if len(self._head) < MAGIC_WITHIN:
+            self._head += piece[: MAGIC_WITHIN - len(self._head)]
+            if len(self._head) == MAGIC_WITHIN:
+                check_magic(self._head)
+
+    def end(self) -> None:
+        """Nothing more comes; a short or empty file is checked now."""
+        check_magic(self._head)

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from services.gateway.secrets import Unauthorized
 from shared.direct_upload import DirectUpload
 from shared.errors import RequestError
-from shared.magic import MAGIC_WITHIN, check_magic
+from shared.magic import Opening
 from shared.ports import Storage
 
 _PURPOSE = b"shadowtwin: addresses of direct uploads, version 1"
@@ -98,17 +98,15 @@ def _folder(upload: DirectUpload) -> str:
 
 async def _checked(content: AsyncIterator[bytes], size: int, *, first: bool) -> AsyncIterator[bytes]:
     """What comes, as long as it is what was announced."""
-    head, arrived = b"", 0
+    opening, arrived = Opening(), 0
     async for piece in content:
         arrived += len(piece)
         if arrived > size:
             raise RequestError("upload_mismatch", f"More than the announced {size} bytes were sent.")
-        if first and len(head) < MAGIC_WITHIN:
-            head += piece[: MAGIC_WITHIN - len(head)]
-            if len(head) == MAGIC_WITHIN:
-                check_magic(head)
+        if first:
+            opening.take(piece)
         yield piece
     if arrived != size:
         raise RequestError("upload_mismatch", f"{arrived} bytes were sent, {size} were announced.")
     if first:
-        check_magic(head)
+        opening.end()

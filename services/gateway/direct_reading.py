@@ -9,7 +9,7 @@ from shared.direct_ports import DirectStorage
 from shared.direct_upload import DirectUpload
 from shared.errors import RequestError
 from shared.job import Artefact
-from shared.magic import MAGIC_WITHIN, check_magic
+from shared.magic import Opening
 from shared.ports import Storage
 
 
@@ -24,13 +24,11 @@ async def received(upload: DirectUpload, storage: Storage, direct: DirectStorage
         raise RequestError("upload_incomplete")
     if size != upload.size:
         raise RequestError("upload_mismatch", f"{size} bytes have arrived, {upload.size} were announced.")
-    head, digest = b"", hashlib.sha256()
+    opening, digest = Opening(), hashlib.sha256()
     async for piece in storage.stream(upload.key):
-        if len(head) < MAGIC_WITHIN:
-            head += piece[: MAGIC_WITHIN - len(head)]
-            if len(head) == min(MAGIC_WITHIN, size):
-                check_magic(head)
+        opening.take(piece)
         await asyncio.to_thread(digest.update, piece)
+    opening.end()
     sha256 = digest.hexdigest()
     if upload.sha256 not in ("", sha256):
         raise RequestError("upload_mismatch", "The SHA-256 of what has arrived is not the announced one.")

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from services.gateway.received import UPLOADS, place
 from shared.errors import DocumentError
 from shared.job import Artefact
-from shared.magic import MAGIC_WITHIN, check_magic
+from shared.magic import Opening
 from shared.ports import Storage
 
 PIECE = 1 << 20
@@ -27,7 +27,7 @@ class Incoming:
 
     def __init__(self, storage: Storage, key: str, max_bytes: int) -> None:
         self._storage, self._key, self._max_bytes = storage, key, max_bytes
-        self._head, self._piece = b"", bytearray()
+        self._opening, self._piece = Opening(), bytearray()
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(WAITING)
         self._storing: asyncio.Task[Artefact] | None = None
         self._ended = False
@@ -38,10 +38,7 @@ class Incoming:
         self.size += len(data)
         if self.size > self._max_bytes:
             raise DocumentError("pdf_too_large", f"The file is larger than {self._max_bytes >> 20} MB.")
-        if len(self._head) < MAGIC_WITHIN:
-            self._head += data[: MAGIC_WITHIN - len(self._head)]
-            if len(self._head) == MAGIC_WITHIN:
-                check_magic(self._head)
+        self._opening.take(data)
         self._piece += data
         if len(self._piece) >= PIECE:
             await self._hand(bytes(self._piece))
@@ -51,7 +48,7 @@ class Incoming:
         """Everything has arrived: key, size and hash of what is stored. Raises DocumentError pdf_empty, pdf_not_a_pdf;
         a second call gives the same."""
         if not self._ended:
-            check_magic(self._head)
+            self._opening.end()
             self._ended = True
             await self._hand(bytes(self._piece))
             self._piece.clear()
