@@ -7,10 +7,12 @@ processes) -> call -> parse and validate, one second try -> store -> charge -> a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import logging
 import random
 import sys
+from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -138,22 +140,23 @@ class _Question:
         more: list[dict[str, Any]] = []
         tokens, enlarged = self._tokens, False
         while True:
-            reply = await self._call(more, tokens, flight)
-            if reply.refused:
-                await self._useless("model_refused")
-            if reply.truncated:
-                if enlarged or tokens >= self._endpoint.output_tokens_most:
-                    await self._useless("model_truncated")
-                tokens, enlarged = min(tokens * 3, self._endpoint.output_tokens_most), True
-                continue
-            try:
-                value = await self._read(reply.text)
+            async with self._call(more, tokens, flight) as reply:
+                if reply.refused:
+                    await self._useless("model_refused")
+                if reply.truncated:
+                    if enlarged or tokens >= self._endpoint.output_tokens_most:
+                        await self._useless("model_truncated")
+                    tokens, enlarged = min(tokens * 3, self._endpoint.output_tokens_most), True
+                    continue
+                try:
+                    value = await self._read(reply.text)
+                except Unfit as unfit:
+                    if more:
+                        await self._useless("model_answer_invalid", unfit.problems[0])
+                    more = _once_more(reply.text, unfit.problems)
+                    continue
+                await self._cache.write(self._account.folder, self._stored(value=value))
                 break
-            except Unfit as unfit:
-                if more:
-                    await self._useless("model_answer_invalid", unfit.problems[0])
-                more = _once_more(reply.text, unfit.problems)
-        await self._cache.write(self._account.folder, self._stored(value=value))
         usd = [charge.usd for charge in self._charges if charge.usd is not None]
         return ModelAnswer(
             value=value,
@@ -188,8 +191,10 @@ class _Question:
             **content,
         )
 
-    async def _call(self, more: list[dict[str, Any]], tokens: int, flight: Flight[ModelAnswer]) -> Reply:
-        """One paid call, tried again as long as that is sensible. Raises what `ask` raises."""
+    @contextlib.asynccontextmanager
+    async def _call(self, more: list[dict[str, Any]], tokens: int, flight: Flight[ModelAnswer]) -> AsyncIterator[Reply]:
+        """One paid call, tried again as long as that is sensible. Raises what `ask` raises. Its turn lasts until the
+        caller has stored the reply: whoever is killed pays again for no more calls than were allowed at once."""
         read = self._prompt.tokens + sum(estimate_tokens(message["content"]) for message in more)
         ceiling = self._prices.ceiling(
             self._model, read, tokens, self._account, self._prompt.purpose, self._endpoint.budget_usd
@@ -202,10 +207,11 @@ class _Question:
                     flight.depart()
                     quirks = sorted({*grant.quirks, *tried})
                     reply, trouble = await self._send(more, quirks, read, tokens, grant)
-                if reply is not None:
-                    for learnt in set(tried) - set(grant.quirks):
-                        await self._limits.learn(self._lane, learnt)
-                    return reply
+                    if reply is not None:
+                        for learnt in set(tried) - set(grant.quirks):
+                            await self._limits.learn(self._lane, learnt)
+                        yield reply
+                        return
                 assert trouble is not None
                 different = model_dialect.next_quirk(self._prompt, quirks, trouble.status, trouble.detail)
                 if different is not None:

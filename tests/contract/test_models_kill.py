@@ -20,6 +20,13 @@ def numbered(asked: Asked) -> dict[str, int]:
 async def test_a_killed_process_repeats_at_most_what_was_in_flight_and_counts_every_call_once(tmp_path: Path) -> None:
     broker = Broker(tmp_path)
     await asyncio.to_thread(broker.start)
+    try:
+        await killed_and_resumed(broker, tmp_path)
+    finally:
+        broker.kill()
+
+
+async def killed_and_resumed(broker: Broker, tmp_path: Path) -> None:
     rates = {429: 0.10, 500: 0.05}
     async with ModelServer(numbered, latency={"*": 0.15}, rates=rates) as server:
         where = [server.url, broker.url, str(tmp_path / "twins"), str(COUNT)]
@@ -40,4 +47,3 @@ async def test_a_killed_process_repeats_at_most_what_was_in_flight_and_counts_ev
         assert len(server.completed) == COUNT
         assert server.repeated <= IN_FLIGHT
         assert server.most_in_flight <= IN_FLIGHT
-    broker.kill()
