@@ -29,8 +29,9 @@ class DirectUpload(Record, frozen=True, kw_only=True):
     """One direct upload, guarded by `revision`. Sizes in bytes.
 
     `request` is the job that was asked for, until it is decided; `answer` what the completion has answered. `part_size`
-    is 0 for an upload in one piece, `multipart_id` the storage's own name of one in parts. `settled`: nothing is left
-    to do about it.
+    is 0 for an upload in one piece, `multipart_id` the storage's own name of one in parts. `takers`: how many
+    gateways are making it a document just now, so that it cannot be aborted (one that was killed still counts).
+    `settled`: nothing is left to do about it.
     """
 
     upload_id: str
@@ -42,6 +43,7 @@ class DirectUpload(Record, frozen=True, kw_only=True):
     multipart_id: str = ""
     request: dict[str, Any] = {}
     status: DirectStatus = DirectStatus.OPEN
+    takers: int = 0
     answer: dict[str, Any] = {}
     code: str = ""
     message: str = ""

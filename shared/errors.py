@@ -94,6 +94,7 @@ CATALOGUE: dict[str, Entry] = {
     "upload_url_expired": Entry(
         410, "The address of this upload has expired.", "Announce the file again (POST /api/uploads) and send it there."
     ),
+    "link_expired": Entry(410, "This address has expired.", "List the pictures again: the answer holds new addresses."),
     "upload_incomplete": Entry(
         409, "The file has not arrived.", "Send it, or its missing parts, to the signed addresses, then complete again."
     ),

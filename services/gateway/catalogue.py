@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from services.gateway.picture_links import PictureLinks
 from services.gateway.walking import every_document
 from shared import links as linking
 from shared import reading
@@ -57,8 +58,8 @@ class Listed(NamedTuple):
 class Catalogue:
     """Lists products and pictures with their links."""
 
-    def __init__(self, documents: DocumentStore, storage: Storage) -> None:
-        self._documents, self._storage = documents, storage
+    def __init__(self, documents: DocumentStore, storage: Storage, links: PictureLinks) -> None:
+        self._documents, self._storage, self._addresses = documents, storage, links
 
     async def products(self, wanted: Wanted, cursor: str | None, limit: int) -> Listed:
         """Rows of products.jsonl, each with its document and its pictures (by descending relevancy)."""
@@ -153,7 +154,7 @@ class Catalogue:
                         **row,
                         **_place(document),
                         "imageId": image_id(document.document_id, str(row.get("sha256") or "")),
-                        "url": f"/api/documents/{document.document_id}/images/{file}",
+                        "url": self._addresses.to(document, str(file)),
                         "products": products,
                     }
                 )

@@ -30,6 +30,7 @@ from services.gateway.image_search import ImageSearch
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator, Publisher
 from services.gateway.page_pictures import PagePictures
+from services.gateway.picture_links import PictureLinks
 from services.gateway.planning import Planner
 from services.gateway.quota import Quota
 from services.gateway.rebuilding import Rebuilding
@@ -110,9 +111,12 @@ class Gateway:
         self.deletion = Deletion(jobs, documents, storage, vectors, index)
         self.orchestrator = Orchestrator(jobs, delivery, bus, self.deletion.resume)
         self.sweeper = Sweeper(jobs, self.orchestrator, settings)
-        self.catalogue = Catalogue(self.documents, storage)
-        self.search = Search(self.documents, vectors, embedder, storage, self.catalogue)
-        self.image_search = ImageSearch(self.documents, storage, self.catalogue, images)
+        # Without a shared credential (a gateway that only reads) addresses of another process are nobody's.
+        shared_secret = credentials.get("extractor") or new_token()
+        self.picture_links = PictureLinks(shared_secret)
+        self.catalogue = Catalogue(self.documents, storage, self.picture_links)
+        self.search = Search(self.documents, vectors, embedder, storage, self.catalogue, self.picture_links)
+        self.image_search = ImageSearch(self.documents, storage, self.catalogue, images, self.picture_links)
         self.admission = Admission(jobs, self.orchestrator, settings)
         self.orchestrator.on_change = self.admission.notice
         self.planner = Planner(bus if isinstance(bus, NatsBus) else None)
@@ -127,8 +131,7 @@ class Gateway:
             settings.max_upload_bytes,
             Quota(documents, settings.max_library_documents, settings.max_library_bytes),
         )
-        # Without a shared credential (a gateway that only reads) addresses of another process are nobody's.
-        here = GatewayDirect(storage, credentials.get("extractor") or new_token())
+        here = GatewayDirect(storage, shared_secret)
         self.direct = DirectUploads(
             direct,
             direct_storage or here,

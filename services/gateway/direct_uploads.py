@@ -137,10 +137,10 @@ class DirectUploads:
         """End it without a document, and remove what has arrived. Raises RequestError conflict when it is decided, or
         is just being completed."""
         upload = await self.get(upload_id)
-        if upload_id in self._running:
-            raise RequestError("conflict", "The upload is just being completed.")
-        if upload.status == DirectStatus.OPEN:
+        if upload.status == DirectStatus.OPEN and not upload.takers and upload_id not in self._running:
             upload = await self._close(upload, replace(upload, status=DirectStatus.ABORTED))
+        if upload.status == DirectStatus.OPEN:
+            raise RequestError("conflict", "The upload is just being completed.")
         if upload.status != DirectStatus.ABORTED:
             raise RequestError("conflict", f"The upload is {upload.status} already.")
         return upload
@@ -178,18 +178,32 @@ class DirectUploads:
             logger.log(level, "direct upload not completed", extra={"upload": name, "reason": str(error)})
 
     async def _complete(self, upload: DirectUpload) -> DirectUpload:
+        counted = False
         try:
             self._intake.check_room()
             file = await received(upload, self._storage, self.direct)
             request = msgspec.convert(upload.request, JobRequest)
             if request.idempotency_key is None:
                 request = replace(request, idempotency_key=f"upload:{upload.upload_id}")
+            upload = await self._counted(upload, 1)
+            if upload.status != DirectStatus.OPEN:
+                return upload
+            counted = True
             accepted = await self._intake.take_over(upload.name, file, request)
         except ShadowtwinError as error:
-            return await self._stopped(upload, error)
+            return await self._stopped(await self._counted(upload, -1) if counted else upload, error)
         answer = msgspec.to_builtins(accepted)
         completed = replace(upload, status=DirectStatus.COMPLETED, sha256=file.sha256, answer=answer)
         return await self._close(upload, completed)
+
+    async def _counted(self, upload: DirectUpload, by: int) -> DirectUpload:
+        """The record with one taker more or less; as it stands when it is decided."""
+        while upload.status == DirectStatus.OPEN and upload.takers + by >= 0:
+            changed = replace(upload, takers=upload.takers + by)
+            if await self._store.swap(upload, changed):
+                return replace(changed, revision=upload.revision + 1)
+            upload = await self.get(upload.upload_id)
+        return upload
 
     async def _stopped(self, upload: DirectUpload, error: ShadowtwinError) -> DirectUpload:
         """What an error means: another gateway was quicker, wait, or the upload has failed for good."""

@@ -8,6 +8,7 @@ import msgspec
 
 from services.gateway import access
 from services.gateway.catalogue import Catalogue, Wanted
+from services.gateway.picture_links import PictureLinks
 from shared import imaging, twin
 from shared.document import Document
 from shared.errors import RequestError, ShadowtwinError
@@ -65,8 +66,10 @@ class ImageSearch:
         storage: Storage,
         catalogue: Catalogue,
         images: tuple[ImageIndex, ImageEmbedder] | None,
+        links: PictureLinks,
     ) -> None:
         self._documents, self._storage, self._catalogue, self._images = documents, storage, catalogue, images
+        self._links = links
 
     async def find(self, request: ImageQuery, upload: bytes | None = None) -> list[ImageHit]:
         """The nearest pictures; the one that was asked with is not among them. Raises RequestError bad_request,
@@ -101,7 +104,7 @@ class ImageSearch:
             wanted = request.product is None or _linked(request.product, extra["products"])
             if asked or not wanted or (extra["decoration"] and not request.decoration):
                 continue
-            shown.append(_hit(hit, document))
+            shown.append(_hit(hit, document, self._links))
         return shown
 
     async def _stored(self, picture: str) -> bytes | None:
@@ -147,7 +150,7 @@ def _linked(product: str, products: list[dict[str, Any]]) -> bool:
     return any(row["productId"] == product or row["name"].casefold() == wanted for row in products)
 
 
-def _hit(hit: Hit, document: Document) -> ImageHit:
+def _hit(hit: Hit, document: Document, links: PictureLinks) -> ImageHit:
     row, extra = hit.row, hit.row.extra
     return ImageHit(
         image_id=extra["imageId"],
@@ -155,7 +158,7 @@ def _hit(hit: Hit, document: Document) -> ImageHit:
         library_id=document.library_id,
         name=document.name,
         image=extra["image"],
-        url=f"/api/documents/{document.document_id}/images/{extra['file']}",
+        url=links.to(document, str(extra["file"])),
         page=extra["page"],
         pages=row.pages,
         bbox=extra["bbox"],

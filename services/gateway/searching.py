@@ -9,6 +9,7 @@ import msgspec
 
 from services.gateway import access, ranking
 from services.gateway.catalogue import Catalogue
+from services.gateway.picture_links import PictureLinks
 from services.gateway.product_scope import ProductScope, scope_of
 from services.gateway.ranking import Passage
 from shared import reading
@@ -53,7 +54,8 @@ class SearchHit(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     was asked that the passage holds, `confident` whether that is enough. `highlights` are characters of `text`;
     `chunk_ids` are all windows that the text is from, `context` the text of the large chunk around the best one.
     `chunk_type` is ocr where any of the best one was recognised in a picture of its page, with the lowest
-    `ocr_confidence`, 0 to 1, of these pages; else text."""
+    `ocr_confidence`, 0 to 1, of these pages; else text. `image_index`, `image_key` (below the document's folder),
+    `image_size` (WxH, pixels) and `image_url` (opens for an hour) are of the picture it was recognised in."""
 
     chunk_id: str
     chunk_ids: list[str]
@@ -74,6 +76,10 @@ class SearchHit(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     context: str = ""
     chunk_type: str = "text"
     ocr_confidence: float | None = None
+    image_index: int | None = None
+    image_key: str = ""
+    image_size: str = ""
+    image_url: str = ""
 
 
 class Search:
@@ -85,10 +91,11 @@ class Search:
         vectors: VectorStore,
         embedder: Embedder,
         storage: Storage,
-        catalogue: Catalogue | None = None,
+        catalogue: Catalogue,
+        links: PictureLinks,
     ) -> None:
         self._documents, self._vectors, self._embedder, self._storage = documents, vectors, embedder, storage
-        self._catalogue = catalogue or Catalogue(documents, storage)
+        self._catalogue, self._links = catalogue, links
 
     async def find(self, request: SearchRequest) -> list[SearchHit]:
         """The best passages. Rows of a generation that is not the document's current one are never shown; if that
@@ -119,8 +126,9 @@ class Search:
                 break
         shown = passages[: request.top]
         contexts = await self._contexts(shown, documents) if request.expand else {}
+        by_page, links = request.collapse == "page", self._links
         return [
-            _hit(query, passage, documents[passage.rows[0].document_id], contexts, by_page=request.collapse == "page")
+            _hit(query, passage, documents[passage.rows[0].document_id], contexts, links, by_page=by_page)
             for passage in shown
         ]
 
@@ -192,11 +200,14 @@ def _current(hit: Hit, documents: dict[str, Document]) -> bool:
     return document is not None and document.generation == hit.row.generation
 
 
-def _hit(query: str, passage: Passage, document: Document, contexts: dict[str, str], *, by_page: bool) -> SearchHit:
+def _hit(
+    query: str, passage: Passage, document: Document, contexts: dict[str, str], links: PictureLinks, *, by_page: bool
+) -> SearchHit:
     row = passage.rows[0]
     text = passage.text
     pages = [passage.page] if by_page and passage.page and row.kind == "chunk" else row.pages
     ids = [str(row.extra.get("chunkId") or row.row_id) for row in passage.rows]
+    picture = str(row.extra.get("imageKey") or "")
     return SearchHit(
         chunk_id=ids[0],
         chunk_ids=list(dict.fromkeys(ids)),
@@ -217,6 +228,10 @@ def _hit(query: str, passage: Passage, document: Document, contexts: dict[str, s
         context=contexts.get(str(row.extra.get("parentId", "")), ""),
         chunk_type=str(row.extra.get("chunkType", "text")),
         ocr_confidence=row.extra.get("ocrConfidence"),
+        image_index=row.extra.get("imageIndex"),
+        image_key=picture,
+        image_size=str(row.extra.get("imageSize") or ""),
+        image_url=links.to(document, picture.rpartition("/")[2]) if picture else "",
     )
 
 

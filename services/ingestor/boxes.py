@@ -52,16 +52,50 @@ class _Row(msgspec.Struct):
 _ROW = msgspec.json.Decoder(_Row)
 
 
-class PageBoxes:
-    """The boxes of a document's pages; `recognised` holds the confidence (0-1) of those whose text was recognised."""
+class PagePicture(NamedTuple):
+    """The picture that a page's text was recognised in: its number on the page (from 0), its file below the document's
+    folder, its width and height in pixels."""
 
-    def __init__(self, boxes: dict[int, list[Box]], recognised: dict[int, float] | None = None) -> None:
-        self._boxes, self._recognised = boxes, recognised or {}
+    number: int
+    key: str
+    width: int
+    height: int
+
+
+class _Picture(msgspec.Struct):
+    page: int
+    index: int
+    name: str
+    bbox: Bbox
+    width: int = 0
+    height: int = 0
+    duplicate_of: str = ""
+
+
+_PICTURE = msgspec.json.Decoder(_Picture)
+
+
+class PageBoxes:
+    """The boxes of a document's pages; `recognised` holds the confidence (0-1) of those whose text was recognised, and
+    `pictures` what they were recognised in, where that is stored."""
+
+    def __init__(
+        self,
+        boxes: dict[int, list[Box]],
+        recognised: dict[int, float] | None = None,
+        pictures: dict[int, PagePicture] | None = None,
+    ) -> None:
+        self._boxes, self._recognised, self._pictures = boxes, recognised or {}, pictures or {}
         self._starts = {page: [box.start for box in own] for page, own in boxes.items()}
 
     def confidence(self, parts: Sequence[Part]) -> float | None:
         """The lowest confidence of the recognised pages among those of the stretches; None where none is."""
         return min((self._recognised[part.page] for part in parts if part.page in self._recognised), default=None)
+
+    def picture(self, parts: Sequence[Part]) -> PagePicture | None:
+        """What the first recognised page of the stretches shows; None where no page was, or nothing is stored."""
+        pages = [part.page for part in parts if part.page in self._recognised]
+        return self._pictures.get(pages[0]) if pages else None
 
     def of(self, parts: Sequence[Part]) -> list[Box]:
         """The boxes that the stretches touch, in the order of the text, at most about MOST_BOXES."""
@@ -75,8 +109,9 @@ class PageBoxes:
         return found if len(found) <= MOST_BOXES else _merged(found)[:MOST_BOXES]
 
 
-def page_boxes(lines: Iterable[bytes], pages: Sequence[PageText]) -> PageBoxes:
-    """The boxes of rows of pages.jsonl, placed in the body that was split into `pages`; unreadable ones give none."""
+def page_boxes(lines: Iterable[bytes], pages: Sequence[PageText], pictures: Iterable[bytes] = ()) -> PageBoxes:
+    """The boxes of rows of pages.jsonl, placed in the body that was split into `pages`, and the pages' pictures of rows
+    of images.jsonl; unreadable ones give none."""
     texts = {page.number: page for page in pages}
     boxes: dict[int, list[Box]] = {}
     recognised: dict[int, float] = {}
@@ -96,7 +131,24 @@ def page_boxes(lines: Iterable[bytes], pages: Sequence[PageText]) -> PageBoxes:
             if block.kind not in _PICTURES and block.end > block.start >= 0
         ]
         boxes[row.number] = sorted(own, key=lambda box: (box.start, box.end))
-    return PageBoxes(boxes, recognised)
+    return PageBoxes(boxes, recognised, _largest(pictures) if recognised else {})
+
+
+def _largest(lines: Iterable[bytes]) -> dict[int, PagePicture]:
+    """By page the picture that takes most of it: on a scanned sheet, the scan."""
+    areas: dict[int, float] = {}
+    found: dict[int, PagePicture] = {}
+    for line in lines:
+        try:
+            row = _PICTURE.decode(line)
+        except (msgspec.DecodeError, ShadowtwinError):
+            continue
+        x0, y0, x1, y1 = row.bbox
+        area = (x1 - x0) * (y1 - y0)
+        if area > areas.get(row.page, 0.0):
+            areas[row.page] = area
+            found[row.page] = PagePicture(row.index, f"images/{row.duplicate_of or row.name}", row.width, row.height)
+    return found
 
 
 def _same(text: str, blocks: Sequence[_Block]) -> bool:

@@ -38,7 +38,8 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     chunk with this core (a large chunk is its own). `boxes` are the blocks of the pages that the text touches.
     `header` (document title, chapter path, and what else the text stands under) is embedded with it, but not text.
     `chunk_type` is ocr where any of the text was recognised in a picture of its page (checklist A0.36), with the lowest
-    `ocr_confidence` (0-1) of these pages, else text.
+    `ocr_confidence` (0-1) of these pages, else text; `image_index`, `image_key` (below the document's folder) and
+    `image_size` (WxH in pixels) name the picture that the first of these pages was recognised in, if it is stored.
     """
 
     chunk_id: str
@@ -59,6 +60,9 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
     chunk_type: str = "text"
     ocr_confidence: float | None = None
+    image_index: int | None = None
+    image_key: str = ""
+    image_size: str = ""
 
     @property
     def embedding_text(self) -> str:
@@ -169,7 +173,7 @@ class _Maker:
         parts = _within(segment.parts, *place)
         text = "\n\n".join([self.body[part.start : part.end] for part in parts])
         name = chunk_id(self.document_id, scale, position, text)
-        confidence = self.boxes.confidence(parts)
+        confidence, picture = self.boxes.confidence(parts), self.boxes.picture(parts)
         return Chunk(
             chunk_id=name,
             scale=scale,
@@ -189,6 +193,9 @@ class _Maker:
             tokens=tokens,
             chunk_type="text" if confidence is None else "ocr",
             ocr_confidence=confidence,
+            image_index=picture.number if picture else None,
+            image_key=picture.key if picture else "",
+            image_size=f"{picture.width}x{picture.height}" if picture else "",
         )
 
 

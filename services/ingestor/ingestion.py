@@ -30,7 +30,7 @@ from shared.phase import Report
 from shared.ports import Embedder, ImageEmbedder, Storage, VectorStore
 from shared.ticket import Outcome, Ticket
 
-ROWS = "rows-5"
+ROWS = "rows-6"
 """Which kinds of rows an ingestion writes, and how; raise it when that changes, so that vectors are made anew."""
 CHUNKS_PERCENT, ALL_PERCENT = 58.0, 94.0
 """Of the step's progress: where chunks end and pictures begin, and where pictures end. Neither is a mark of the
@@ -82,7 +82,8 @@ class Ingestion:
         generation = fingerprint(*self._vector_parts(ticket), body, meta.get("title"), meta.get("chapters"), analyses)
         contents = await read_inputs(self._storage, document)
         pages = (await asyncio.to_thread(split_pages, body))[1]
-        boxes = await asyncio.to_thread(page_boxes, contents["pages"].splitlines(), pages)
+        rows, pictures = contents["pages"].splitlines(), contents["images"].splitlines()
+        boxes = await asyncio.to_thread(page_boxes, rows, pages, pictures)
         linking = await asyncio.to_thread(gathered, document, pages, contents)
         percent = CHUNKS_PERCENT if linking.materials.images and self._images else ALL_PERCENT
         embedder = KeptVectors(self._storage, self._parts.embedder, report.account, time.time())
@@ -98,11 +99,11 @@ class Ingestion:
         await self._read_back(run, document.document_id)
         if linking.materials.products:
             report.mark("CHUNKS_CREATED", f"{run.made['small']} chunks of {len(run.pages)} pages", **run.counts())
-        pictures = await self._pictures(run, linking, document, report)
+        made = await self._pictures(run, linking, document, report)
         if linking.wanted:
-            await self._link(linking, outputs, pictures, report)
+            await self._link(linking, outputs, made, report)
         await run.embedder.tidy()
-        return self._outcome(run, linking, pictures, ticket, await outputs.seal())
+        return self._outcome(run, linking, made, ticket, await outputs.seal())
 
     async def _pictures(self, run: Run, linking: Linking, document: Document, report: Report) -> PictureRun | None:
         """Vectors of the distinct pictures; None where there are none, or no index for them."""

@@ -17,7 +17,7 @@ from services.gateway.access import EXTERNAL, OPEN, scope_of
 from services.gateway.api_keys import KeyRing
 from shared.errors import ConfigurationError
 from tests.support.gateway import PDF, World, world
-from tests.support.pdfs import text_pdf
+from tests.support.pdfs import pictured_pdf, text_pdf
 from tests.support.phases import Route
 
 OPERATIONS = [
@@ -271,3 +271,14 @@ def test_a_client_finds_the_key_of_a_stack_on_this_machine(tmp_path: Path, keys:
     monkeypatch.delitem(os.environ, "SHADOWTWIN_API_KEY")
     api_keys.forget_stack("http://127.0.0.1:1234")
     assert api_keys.key_for("http://127.0.0.1:1234") == ""
+
+
+async def test_a_listed_picture_opens_without_a_key_until_its_address_is_changed(gateway: World, keys: Path):
+    document = (await post(gateway, api_keys.own(keys), "default", pictured_pdf(1))).json()["documentId"]
+    await Route(gateway).run()
+    listed = await gateway.http.get(f"/api/documents/{document}/images", headers=shown(api_keys.own(keys)))
+    url = listed.json()["images"][0]["url"]
+    assert (await gateway.http.get(url)).status_code == 200
+    bare = url.partition("?")[0]
+    assert [(await gateway.http.get(path)).status_code for path in (bare, url[:-1], f"{bare}?signature=")] == [401] * 3
+    assert (await gateway.http.put(url, content=b"x")).status_code == 401

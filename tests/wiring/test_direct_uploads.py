@@ -358,6 +358,26 @@ async def test_what_is_being_completed_cannot_be_aborted(here: World, monkeypatc
     assert (await completing).status_code == 202
 
 
+async def test_what_another_gateway_is_completing_cannot_be_aborted(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = await begin(here)
+    await put(here, upload["url"], PDF)
+    other, take_over = here.gateway.direct, here.gateway.intake.take_over
+    refused: list[int] = []
+
+    async def slow(*arguments: Any) -> Any:
+        running, other._running = other._running, {}  # as in a gateway that does not know of it
+        refused.append((await here.http.delete(f"/api/uploads/{upload['uploadId']}")).status_code)
+        other._running = running
+        return await take_over(*arguments)
+
+    monkeypatch.setattr(here.gateway.intake, "take_over", slow)
+    assert (await complete(here, upload)).status_code == 202
+    assert refused == [409]
+    assert (await show(here, upload))["status"] == "completed"
+
+
 async def test_what_waits_is_not_read_at_every_look(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await here.upload(itemId="shelf/7", libraryId="lib")
     changed = PDF + b"% changed"

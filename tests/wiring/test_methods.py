@@ -50,12 +50,20 @@ async def test_chunks_and_hits_of_a_scan_say_that_their_text_was_recognised_and_
     assert {(chunk["chunk_type"], chunk["ocr_confidence"]) for chunk in chunks} == {("ocr", page["confidence"])}
     hits = (await gateway.http.post("/api/search", json={"query": chunks[0]["text"][:50]})).json()["hits"]
     assert (hits[0]["chunkType"], hits[0]["ocrConfidence"], hits[0]["pages"]) == ("ocr", page["confidence"], [1])
+    picture = (await gateway.http.get(f"/api/documents/{job.document_id}/images")).json()["images"][0]
+    size = f"{picture['width']}x{picture['height']}"
+    named = (picture["index"], f"images/{picture['name']}", size)
+    assert {(chunk["image_index"], chunk["image_key"], chunk["image_size"]) for chunk in chunks} == {named}
+    assert (hits[0]["imageIndex"], hits[0]["imageKey"], hits[0]["imageSize"]) == named
+    shown = await gateway.http.get(hits[0]["imageUrl"])
+    assert (shown.status_code, len(shown.content)) == (200, picture["size"])
     accepted = await gateway.upload(text_pdf("A page with a text of its own, which nobody had to recognise."))
     await Route(gateway).run()
     found = await gateway.http.post(
         "/api/search", json={"query": "text of its own", "documentId": accepted["documentId"]}
     )
-    assert [(hit["chunkType"], hit["ocrConfidence"]) for hit in found.json()["hits"]] == [("text", None)]
+    (hit,) = found.json()["hits"]
+    assert (hit["chunkType"], hit["ocrConfidence"], hit["imageIndex"], hit["imageUrl"]) == ("text", None, None, "")
 
 
 async def test_fast_leaves_the_scan_alone_and_another_method_reads_it_again(gateway: World):

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import msgspec
 import pytest
 from msgspec.structs import replace
 
+from services.gateway.picture_links import PictureLinks
+from services.gateway.secrets import Unauthorized
+from shared.errors import RequestError
 from shared.job import Artefact
 from tests.support.gateway import World, world
+from tests.support.records import make_document
 
 
 @pytest.fixture
@@ -50,8 +57,42 @@ async def test_images_are_listed_with_their_places_and_addresses(gateway: World)
     body = (await gateway.http.get(f"/api/documents/{identity}/images")).json()
     assert [image["name"] for image in body["images"]] == ["1_0.jpg", "1_1.png", "2_0.png"]
     assert body["images"][0]["bbox"] == [1, 2, 3, 4]
-    assert body["images"][2]["url"] == f"/api/documents/{identity}/images/1_1.png"
+    assert body["images"][2]["url"].startswith(f"/api/documents/{identity}/images/1_1.png?")
     assert (await gateway.http.get(body["images"][2]["url"])).content == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "code"),
+    [
+        ({"signature": "0" * 64}, 401, "unauthorized"),
+        ({"signature": ""}, 401, "unauthorized"),
+        ({"expires": "9999999999"}, 401, "unauthorized"),
+        ({"library": "other"}, 401, "unauthorized"),
+    ],
+)
+async def test_a_changed_address_opens_nothing(gateway: World, changed: dict[str, str], status: int, code: str):
+    identity = await _document(gateway)
+    url = httpx.URL((await gateway.http.get(f"/api/documents/{identity}/images")).json()["images"][0]["url"])
+    refused = await gateway.http.get(url.copy_merge_params(changed))
+    assert (refused.status_code, refused.json()["code"]) == (status, code)
+
+
+def test_an_address_opens_one_file_of_one_document_for_an_hour() -> None:
+    document, links = make_document(), PictureLinks("what all gateways share")
+    query = parse_qs(urlsplit(links.to(document, "1_0.jpg")).query)
+    library, expires, signature = query["library"][0], int(query["expires"][0]), query["signature"][0]
+    assert 3590 < expires - time.time() <= 3600
+    links.check(library, document.document_id, "1_0.jpg", expires, signature)
+    for other in ((library, document.document_id, "1_1.jpg"), (library, "other", "1_0.jpg")):
+        with pytest.raises(Unauthorized):
+            links.check(*other, expires, signature)
+    with pytest.raises(Unauthorized):
+        PictureLinks("another secret").check(library, document.document_id, "1_0.jpg", expires, signature)
+    past = PictureLinks("what all gateways share", lambda: time.time() - 3601)
+    old = parse_qs(urlsplit(past.to(document, "1_0.jpg")).query)
+    with pytest.raises(RequestError) as expired:
+        links.check(library, document.document_id, "1_0.jpg", int(old["expires"][0]), old["signature"][0])
+    assert expired.value.code == "link_expired"
 
 
 async def test_the_list_comes_in_pages_and_by_page(gateway: World):

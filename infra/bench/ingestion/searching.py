@@ -125,7 +125,7 @@ async def _filled(store: LanceVectors, source: Source, rows: int) -> tuple[Any, 
 
 async def _latencies(store: LanceVectors, source: Source, vectors: Any) -> dict[str, float]:
     given = _Given()
-    answers: Any = Search(_Documents(), store, given, None)  # type: ignore[arg-type]
+    answers: Any = Search(_Documents(), store, given, None, None, None)  # type: ignore[arg-type]
     took: dict[str, list[float]] = {"vector": [], "hybrid": [], "answer": []}
     asked: list[tuple[Any, set[int]]] = []
 

@@ -10,6 +10,7 @@ import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
+from services.gateway import access
 from services.gateway.composition import Gateway
 from services.gateway.routes.documents import document_of
 from services.gateway.web import answer
@@ -37,7 +38,8 @@ def routes(gateway: Gateway) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
         page: Annotated[int | None, Query(ge=1, description="only this page")] = None,
     ) -> Response:
-        """Rows of images.jsonl in page order, each with the `url` of its bytes; repeats point to the first."""
+        """Rows of images.jsonl in page order, each with the `url` of its bytes; repeats point to the first. An `url`
+        opens without a key for an hour."""
         document = await document_of(gateway, documentId, library)
         rows: list[dict[str, Any]] = []
         seen = 0
@@ -48,14 +50,22 @@ def routes(gateway: Gateway) -> APIRouter:
             row = msgspec.json.decode(line)
             if page in (None, row["page"]):
                 name = row["duplicate_of"] or row["name"]
-                rows.append({**row, "url": f"/api/documents/{document.document_id}/images/{name}"})
+                rows.append({**row, "url": gateway.picture_links.to(document, name)})
             if len(rows) == limit:
                 return answer({"images": rows, "cursor": seen})
         return answer({"images": rows, "cursor": None})
 
     @router.get("/documents/{documentId}/images/{name}", summary="An image's or a figure's bytes")
-    async def image(documentId: str, name: str, library: Annotated[str, Query()] = "default") -> Response:
+    async def image(
+        documentId: str,
+        name: str,
+        library: Annotated[str, Query()] = "default",
+        expires: Annotated[int, Query(description="from a listed `url`")] = 0,
+        signature: Annotated[str | None, Query(description="from a listed `url`; stands for a key")] = None,
+    ) -> Response:
         """The file as it is stored: original bytes where the PDF allows."""
+        if signature is not None and access.current() is None:
+            gateway.picture_links.check(library, documentId, name, expires, signature)
         return await _file(gateway, await document_of(gateway, documentId, library), "images", name)
 
     @router.get("/documents/{documentId}/previews/{page}", summary="A picture of a page")

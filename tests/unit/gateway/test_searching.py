@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from services.gateway.catalogue import Catalogue
+from services.gateway.picture_links import PictureLinks
 from services.gateway.searching import Search, SearchRequest
 from shared.errors import RequestError
 from shared.job import Artefact
@@ -40,7 +42,9 @@ async def searched(**wanted: Any) -> list[Any]:
                            "end": parts[-1][2], "parts": parts, "boxes": boxes},
                 )
             ])  # fmt: skip
-    found = await Search(documents, vectors, embedder, storage).find(SearchRequest(**({"query": "frogs"} | wanted)))
+    links = PictureLinks("s")
+    search = Search(documents, vectors, embedder, storage, Catalogue(documents, storage, links), links)
+    found = await search.find(SearchRequest(**({"query": "frogs"} | wanted)))
     return list(found)
 
 
