@@ -15,8 +15,6 @@ import importlib, sys
 importlib.import_module(sys.argv[1])
 print(*{name.split(".")[0] for name in sys.modules})
 """
-    "import importlib, sys; importlib.import_module(sys.argv[1]); print(*{name.split('.')[0] for name in sys.modules})"
-)
 
 
 @pytest.mark.parametrize("service", ["gateway", "extractor", "transformer", "ingestor"])
