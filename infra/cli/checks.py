@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
 PYTHON_FOLDERS = ["shared", "services", "infra", "tests"]
+
+HALVES = (["contract", "e2e", "faults"], ["conformance", "unit", "wiring"])
+"""Folders of tests that run beside each other: the first half mostly waits for processes, the second computes."""
 
 CHECKS: list[tuple[str, list[str]]] = [
     ("format", ["ruff", "format", "--check", "."]),
@@ -35,7 +39,29 @@ def test(arguments: list[str]) -> int:
     from infra.nats_binary import find_or_install
 
     environment = {**os.environ, "SHADOWTWIN_NATS_SERVER": str(find_or_install())}
-    tested = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=REPO, env=environment)
+    tested = _pytest(arguments, environment) if arguments else _halves(environment)
     if failed:
         print(f"checks failed: {', '.join(failed)}", file=sys.stderr)
-    return tested.returncode or (1 if failed else 0)
+    return tested or (1 if failed else 0)
+
+
+def _pytest(arguments: list[str], environment: dict[str, str]) -> int:
+    return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=REPO, env=environment).returncode
+
+
+def _halves(environment: dict[str, str]) -> int:
+    """All tests; what the second half says is shown when the first one has ended."""
+    shown, hidden = ([str(Path("tests", name)) for name in half] for half in HALVES)
+    with tempfile.TemporaryFile() as said:
+        command = [sys.executable, "-m", "pytest", *hidden]
+        beside = subprocess.Popen(command, cwd=REPO, env=environment, stdout=said, stderr=subprocess.STDOUT)
+        try:
+            first = _pytest(shown, environment)
+            second = beside.wait()
+        except BaseException:
+            beside.terminate()
+            beside.wait()
+            raise
+        said.seek(0)
+        print(said.read().decode(errors="replace"), flush=True)
+    return first or second
