@@ -101,7 +101,8 @@ class Process:
 
 
 class Stack:
-    """`with Stack(folder) as stack: stack.api_url`. `overrides` are settings of single services, by their names."""
+    """`with Stack(folder) as stack: stack.api_url`. `overrides` are settings of single services, by their
+    names; `broker_config` is a configuration of the broker's users."""
 
     def __init__(
         self,
@@ -109,9 +110,11 @@ class Stack:
         port: int = 0,
         settings: dict[str, str] | None = None,
         overrides: dict[str, dict[str, str]] | None = None,
+        broker_config: Path | None = None,
     ) -> None:
         self.data_dir, self._port, self._settings = data_dir.resolve(), port, settings or {}
         self._overrides = overrides or {}
+        self._broker_config = ["-c", str(broker_config)] if broker_config else []
         self.processes: dict[str, Process] = {}
         self.api_url = ""
         self._lock: IO[str] | None = None
@@ -217,6 +220,7 @@ class Stack:
             stale.unlink()
         server = [
             str(find_or_install()),
+            *self._broker_config,
             "--addr",
             "127.0.0.1",
             "--port",

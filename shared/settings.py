@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.broker_login import ANYBODY, BrokerLogin
 from shared.errors import ConfigurationError
 
 
@@ -18,6 +19,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", extra="ignore")
 
     nats_url: str = "nats://127.0.0.1:4222"
+    nats_user: str = ""
+    """This service's user at the broker (infra/nats-users.conf); empty where the broker asks for none."""
+    nats_password_file: Path | None = None
     gateway_url: str = "http://127.0.0.1:8080"
     data_dir: Path = Path(".shadowtwin/data")
     host: str = "127.0.0.1"
@@ -25,6 +29,12 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     service_token_file: Path | None = None
     owner: str = Field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+
+    def nats_login(self) -> BrokerLogin:
+        """This service's user at the broker; raises ConfigurationError for a user without a password."""
+        if not self.nats_user:
+            return ANYBODY
+        return BrokerLogin(self.nats_user, read_secret(self.nats_password_file, "SHADOWTWIN_NATS_PASSWORD_FILE"))
 
     def service_token(self) -> str:
         """This service's own credential at the gateway."""

@@ -53,7 +53,7 @@ async def run(
     async with _health(settings, ready), phase_of() as opened:
         phases = opened if isinstance(opened, Sequence) else [opened]
         gateway = HttpGateway(settings.gateway_url, settings.service_token())
-        bus = NatsBus(settings.nats_url, service)
+        bus = NatsBus(settings.nats_url, service, settings.nats_login())
         answered_by(bus.broker, service, settings.owner)
         aside = Aside(waits)
         serving = asyncio.create_task(_serve(bus, phases, gateway, settings.owner, concurrency, ready, aside))

@@ -19,6 +19,7 @@ from shared.adapters.nats_bus import NatsBus
 from shared.adapters.storage_choice import choose_direct, opened_bucket, opened_storage
 from shared.adapters.vector_choice import VectorSettings, choose_embedder, choose_vectors
 from shared.adapters.vector_process import VectorProcess
+from shared.broker_login import ANYBODY
 
 
 @contextlib.asynccontextmanager
@@ -26,12 +27,14 @@ async def opened(settings: GatewaySettings, *, reading: bool = False) -> AsyncIt
     """The gateway with everything opened, closed in the reverse order."""
     jobs, documents, uploads, direct, alerts = stores(settings)
     chosen = VectorSettings()
-    limits = choose_limits(None if reading else settings.nats_url)
+    login = ANYBODY if reading else settings.nats_login()
+    limits = choose_limits(None if reading else settings.nats_url, login)
     away = None if reading else VectorProcess()
     embedder = choose_embedder(chosen, limits, away=away)
     vectors = choose_vectors(chosen, settings.data_dir, embedder, upkeep=False, away=away)
     images = choose_images(ImageSettings(), chosen, settings.data_dir, embedder, limits, upkeep=False, away=away)
-    bus = None if reading else NatsBus(settings.nats_url, "gateway", owner=True, stream_bytes=settings.stream_bytes)
+    streams = {"stream_bytes": settings.stream_bytes, "replicas": settings.stream_replicas}
+    bus = None if reading else NatsBus(settings.nats_url, "gateway", login, owner=True, **streams)
     credentials = {} if reading else service_credentials(settings.service_credentials_file)
     internal = "" if reading else internal_token(settings.internal_token_file)
     keys = None if reading else KeyRing(settings.api_keys_file)

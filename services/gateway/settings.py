@@ -41,6 +41,8 @@ class GatewaySettings(ExternalSettings):
     outbox_seconds: float = 5.0
     step_deadline_seconds: float = 3600.0
     stream_bytes: int = 512 << 20
+    stream_replicas: int = 1
+    """On how many servers of a cluster the broker keeps its streams: 3 outlives the loss of one."""
     max_attempts: int = 5
     max_admitted: int = 64
     max_admitted_per_library: int = 16

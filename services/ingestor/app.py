@@ -22,7 +22,7 @@ async def serve() -> None:
     @contextlib.asynccontextmanager
     async def opened() -> AsyncIterator[Ingestion]:
         chosen = VectorSettings()
-        limits = choose_limits(settings.nats_url)
+        limits = choose_limits(settings.nats_url, settings.nats_login())
         embedder = choose_embedder(chosen, limits)
         vectors = choose_vectors(chosen, settings.data_dir, embedder)
         images = choose_images(ImageSettings(), chosen, settings.data_dir, embedder, limits)

@@ -40,8 +40,9 @@ async def serve() -> None:
 
     @contextlib.asynccontextmanager
     async def parts(storage: Storage) -> AsyncIterator[tuple[Transformation, QualityPass]]:
-        models = choose_models(ModelSettings(), storage, settings.nats_url)
-        limits = choose_limits(settings.nats_url)
+        login = settings.nats_login()
+        models = choose_models(ModelSettings(), storage, settings.nats_url, login)
+        limits = choose_limits(settings.nats_url, login)
         # one for all jobs, made when the first job asks: most never do
         embedder = functools.cache(lambda: choose_embedder(VectorSettings(), limits))
         children = Children(PRELOAD)

@@ -11,6 +11,7 @@ from shared.adapters.model_endpoint import ModelEndpoint
 from shared.adapters.model_limits import MemoryLanes, ModelLimits
 from shared.adapters.model_prices import Prices
 from shared.adapters.openai_models import OpenAIModels
+from shared.broker_login import ANYBODY, BrokerLogin
 from shared.errors import ConfigurationError
 from shared.models import Models
 from shared.ports import Storage
@@ -44,16 +45,18 @@ class ModelSettings(BaseSettings):
     model_budget_usd: float | None = None
 
 
-def choose_limits(nats_url: str | None) -> ModelLimits:
+def choose_limits(nats_url: str | None, login: BrokerLogin = ANYBODY) -> ModelLimits:
     """Limits shared over the broker, or of this process alone without one."""
     if not nats_url:
         return ModelLimits(MemoryLanes())
     from shared.adapters.nats_lanes import NatsLanes
 
-    return ModelLimits(NatsLanes(nats_url))
+    return ModelLimits(NatsLanes(nats_url, login=login))
 
 
-def choose_models(settings: ModelSettings, storage: Storage | None, nats_url: str | None) -> Models | None:
+def choose_models(
+    settings: ModelSettings, storage: Storage | None, nats_url: str | None, login: BrokerLogin = ANYBODY
+) -> Models | None:
     """The model client; None with the offline analyzer. Raises ConfigurationError for an incomplete setting."""
     if settings.analyzer == "offline":
         return None
@@ -75,4 +78,4 @@ def choose_models(settings: ModelSettings, storage: Storage | None, nats_url: st
         open_seconds_most=settings.model_open_seconds_most,
         budget_usd=settings.model_budget_usd,
     )
-    return OpenAIModels(endpoint, choose_limits(nats_url), storage, Prices(settings.model_prices))
+    return OpenAIModels(endpoint, choose_limits(nats_url, login), storage, Prices(settings.model_prices))

@@ -10,23 +10,26 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import msgspec
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
 from faststream.nats.annotations import NatsMessage
+from faststream.security import SASLPlaintext
 from nats.errors import Error as NatsError
 from nats.js.errors import NoStreamResponseError
 
 from shared import route
 from shared.adapters import nats_roll_call
-from shared.adapters.nats_streams import ACK_WAIT, STREAM_BYTES, durable_name, make_right
+from shared.adapters.nats_handling import Handler, acknowledging
+from shared.adapters.nats_streams import STREAM_BYTES, durable_name, make_right
+from shared.broker_login import ANYBODY, BrokerLogin
 from shared.errors import TransientError
 from shared.events import Event, JobEvent, decode, encode
 from shared.gates import Verdict
-from shared.phase import Ack, Disposition, Phase
+from shared.phase import Phase
 from shared.ticket import Ticket
 
 logger = logging.getLogger("bus")
@@ -36,8 +39,6 @@ STOP_SECONDS = 20.0
 
 GATE_SECONDS = 3.0
 """How long the gateway waits for a service's verdict."""
-
-Handler = Callable[[JobEvent], Awaitable[Disposition]]
 
 
 class _Advisory(msgspec.Struct, frozen=True):
@@ -59,16 +60,28 @@ class DeadMessage(NamedTuple):
 class NatsBus:
     """One broker connection of a process. Reconnects for ever; if the client gives up, the process ends."""
 
-    def __init__(self, url: str, name: str, *, owner: bool = False, stream_bytes: int = STREAM_BYTES) -> None:
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        login: BrokerLogin = ANYBODY,
+        *,
+        owner: bool = False,
+        stream_bytes: int = STREAM_BYTES,
+        replicas: int = 1,
+    ) -> None:
         self.connected = asyncio.Event()
         self.ready = asyncio.Event()
         """Set while streams and consumers are known to be right (owner only)."""
-        self._owner, self._stream_bytes = owner, stream_bytes
+        self._owner, self._stream_bytes, self._replicas = owner, stream_bytes, replicas
         self._ensuring: asyncio.Task[None] | None = None
         self._closing = False
+        self._pull_inbox = f"{login.inbox_prefix}.".encode()  # FastStream does not take it from the connection
         self.broker = NatsBroker(
             url,
             name=name,
+            security=SASLPlaintext(login.user, login.password, use_ssl=False) if login.user else None,
+            inbox_prefix=login.inbox_prefix,
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             connect_timeout=5,
@@ -105,7 +118,8 @@ class NatsBus:
                 pull_sub=PullSub(batch_size=1, timeout=1.0),
                 ack_policy=AckPolicy.MANUAL,
                 no_reply=True,
-            )(_acknowledging(handler))
+                inbox_prefix=self._pull_inbox,
+            )(acknowledging(handler))
 
     def answer_gates(self, phase: Phase) -> None:
         """Answer the gateway's questions about this phase's gate; before `start`."""
@@ -158,7 +172,7 @@ class NatsBus:
         when what the server runs is not what we want."""
         while True:
             try:
-                await make_right(self._connection.jetstream(), self._stream_bytes)
+                await make_right(self._connection.jetstream(), self._stream_bytes, self._replicas)
             except (NatsError, OSError, TimeoutError) as error:
                 logger.warning("streams are not ready yet", extra={"reason": type(error).__name__})
                 await asyncio.sleep(0.5)
@@ -251,48 +265,3 @@ class NatsBus:
     @property
     def _connection(self) -> Any:
         return self.broker.connection
-
-
-def _acknowledging(handler: Handler) -> Callable[[NatsMessage], Awaitable[None]]:
-    """Every way a handler can end leads to exactly one answer to the broker; nothing is lost, nothing spins."""
-
-    async def take(message: NatsMessage) -> None:
-        try:
-            event = decode(message.body)
-        except msgspec.MsgspecError:
-            logger.error("undecodable message dropped", extra={"bytes": len(message.body)})
-            await message.reject()
-            return
-        async with _in_progress(message):
-            try:
-                disposition = await handler(event)
-            except asyncio.CancelledError:
-                await asyncio.shield(message.nack(delay=0))
-                raise
-            except Exception:
-                logger.exception("handler failed", extra={"job": event.job_id})
-                await message.nack(delay=5)
-                return
-        if isinstance(disposition, Ack):
-            await message.ack()
-        else:
-            await message.nack(delay=disposition.delay)
-
-    return take
-
-
-@contextlib.asynccontextmanager
-async def _in_progress(message: NatsMessage) -> AsyncIterator[None]:
-    async def extend() -> None:
-        while True:
-            await asyncio.sleep(ACK_WAIT / 3)
-            with contextlib.suppress(NatsError, OSError):
-                await message.in_progress()
-
-    extending = asyncio.create_task(extend())
-    try:
-        yield
-    finally:
-        extending.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await extending

@@ -29,6 +29,7 @@ from nats.js.errors import (
 
 from shared.adapters.model_lane import Lane, LaneRecord
 from shared.adapters.model_limits import Change
+from shared.broker_login import ANYBODY, BrokerLogin
 
 logger = logging.getLogger("models")
 
@@ -46,8 +47,8 @@ RACES_MOST = 200
 class NatsLanes:
     """See `LaneStore`. Connects at the first use."""
 
-    def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
-        self._url, self._clock = url, clock
+    def __init__(self, url: str, clock: Callable[[], float] = time.time, login: BrokerLogin = ANYBODY) -> None:
+        self._url, self._clock, self._login = url, clock, login
         self._opening = asyncio.Lock()
         self._client: Any = None
         self._bucket: Any = None
@@ -126,6 +127,9 @@ class NatsLanes:
                 self._client = await nats.connect(
                     self._url,
                     name="models",
+                    user=self._login.user or None,
+                    password=self._login.password or None,
+                    inbox_prefix=self._login.inbox_prefix,
                     connect_timeout=ANSWER_SECONDS,
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=1,
@@ -134,17 +138,19 @@ class NatsLanes:
                 )
             if self._bucket is None:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    self._bucket = await self._bucket_of(self._client.jetstream(timeout=ANSWER_SECONDS))
+                    self._bucket = await make_bucket(self._client.jetstream(timeout=ANSWER_SECONDS))
             return self._bucket
 
-    async def _bucket_of(self, stream: Any) -> Any:
-        try:
-            return await stream.key_value(BUCKET)
-        except (BucketNotFoundError, NotFoundError):
-            # limits may be forgotten with the broker: nothing else is kept here
-            return await stream.create_key_value(
-                bucket=BUCKET, history=1, storage=StorageType.MEMORY, max_bytes=BUCKET_BYTES
-            )
+
+async def make_bucket(stream: Any) -> Any:
+    """The bucket, made where it is missing. The gateway does so at its start; workers may not be allowed to."""
+    try:
+        return await stream.key_value(BUCKET)
+    except (BucketNotFoundError, NotFoundError):
+        # limits may be forgotten with the broker: nothing else is kept here
+        return await stream.create_key_value(
+            bucket=BUCKET, history=1, storage=StorageType.MEMORY, max_bytes=BUCKET_BYTES
+        )
 
 
 def _new(lane: Lane) -> LaneRecord:

@@ -12,6 +12,7 @@ from nats.js.api import ConsumerConfig, DeliverPolicy, DiscardPolicy, RetentionP
 from nats.js.errors import NotFoundError
 
 from shared import route
+from shared.adapters.nats_lanes import make_bucket
 from shared.errors import ConfigurationError
 
 ACK_WAIT = 8.0
@@ -27,14 +28,15 @@ def durable_name(leg: route.Leg) -> str:
     return f"{leg.consumer}_{leg.subject.replace('.', '_')}"
 
 
-def stream_configs(stream_bytes: int = STREAM_BYTES) -> list[StreamConfig]:
-    """The streams as they must be: on file, refusing when full, deduplicating for two minutes."""
+def stream_configs(stream_bytes: int = STREAM_BYTES, replicas: int = 1) -> list[StreamConfig]:
+    """The streams as they must be: on file of so many servers, refusing when full, deduplicating for two minutes."""
     limits: dict[str, Any] = {
         "retention": RetentionPolicy.LIMITS,
         "storage": StorageType.FILE,
         "discard": DiscardPolicy.NEW,
         "max_age": 7 * 86400,
         "max_bytes": stream_bytes,
+        "num_replicas": replicas,
     }
     advisories = ["$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"]
     return [
@@ -60,19 +62,25 @@ def consumer_config(leg: route.Leg) -> ConsumerConfig:
     )
 
 
-async def make_right(manager: Any, stream_bytes: int) -> None:
+async def make_right(manager: Any, stream_bytes: int, replicas: int = 1) -> None:
     """Create what is missing, mend what can be mended; raises ConfigurationError for a consumer that differs."""
-    for wanted in stream_configs(stream_bytes):
+    for wanted in stream_configs(stream_bytes, replicas):
         try:
             live = (await manager.stream_info(wanted.name or "")).config
         except NotFoundError:
             await manager.add_stream(wanted)
             continue
-        if set(live.subjects or []) != set(wanted.subjects or []) or live.max_bytes != wanted.max_bytes:
+        if _seen(live) != _seen(wanted):
             await manager.update_stream(wanted)
+    await make_bucket(manager)
     for leg in route.ROUTE:
         if leg.consumer:
             await _make_consumer_right(manager, leg)
+
+
+def _seen(config: StreamConfig) -> tuple[set[str], int | None, int]:
+    """What of a stream may change between two starts."""
+    return set(config.subjects or []), config.max_bytes, config.num_replicas or 1
 
 
 async def _make_consumer_right(manager: Any, leg: route.Leg) -> None:

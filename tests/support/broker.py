@@ -14,7 +14,8 @@ from infra.nats_binary import find_or_install
 class Broker:
     """Started with `start()`; `kill` leaves its files, so that `start` brings the same one back."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: Path | None = None) -> None:
+        self._config = ["-c", str(config)] if config else []
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._port = -1
@@ -27,7 +28,9 @@ class Broker:
         where = ["-a", "127.0.0.1", "-p", str(self._port), "--ports_file_dir", str(self._folder)]
         binary = find_or_install()
         self._process = subprocess.Popen(
-            [str(binary), *where, "-js", "-sd", str(self._folder)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            [str(binary), *self._config, *where, "-js", "-sd", str(self._folder)],
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
         )
         while not self.url or not self._listens():
             assert self._process.poll() is None, "nats-server ended"
