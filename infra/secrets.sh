@@ -31,9 +31,15 @@ if [ ! -s client.token ]; then
     printf '{"keys": [{"id": "%s", "hash": "%s", "scopes": ["read", "write", "operate"], "libraries": ["*"]}]}\n' \
         "$id" "${hash%% *}" >api-keys.json
 fi
+# The passwords of the broker's users: one file for the server, and one for each user.
+for user in operator gateway extractor transformer ingestor; do
+    file=nats-$user.token
+    [ -s "$file" ] || od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$file"
+    printf '%s_PASSWORD: "%s"\n' "$(printf %s "$user" | tr '[:lower:]' '[:upper:]')" "$(cat "$file")"
+done >nats-passwords.conf
 # What the foreign worker wants to be shown (docs/external-workers.md): put it in; empty means nothing.
 [ -e external.token ] || : >external.token
-# The secret of SHADOWTWIN_S3_ACCESS_KEY_ID, where storage is a bucket: put it in.
-[ -e s3.token ] || : >s3.token
+# The secret of SHADOWTWIN_S3_ACCESS_KEY_ID: of compose's own object store, or of another one: put it in.
+[ -s s3.token ] || od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >s3.token
 # Compose mounts them with this mode, and the containers run as another user: the closed folder keeps others out.
-chmod 644 ./*.token credentials.json api-keys.json
+chmod 644 ./*.token credentials.json api-keys.json nats-passwords.conf

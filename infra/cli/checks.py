@@ -20,6 +20,7 @@ CHECKS: list[tuple[str, list[str]]] = [
     ("lint", ["ruff", "check", "."]),
     ("types", ["mypy", *PYTHON_FOLDERS]),
     ("imports", ["lint-imports"]),
+    ("deployment", ["python", "-m", "infra.deployment"]),
 ]
 
 

@@ -15,6 +15,9 @@ from services.gateway.settings import GatewaySettings
 from shared.log import configure
 from shared.parent import watch
 
+REQUESTS_SECONDS = 15
+"""What requests under way are given at a stop."""
+
 STOP_SECONDS = 40.0
 """Closing takes at most so long after the last request; what is left stays in the outbox."""
 
@@ -31,7 +34,7 @@ async def main() -> None:
             port=settings.port,
             log_config=None,
             access_log=False,
-            timeout_graceful_shutdown=15,
+            timeout_graceful_shutdown=REQUESTS_SECONDS,
             server_header=False,
         )
         server = uvicorn.Server(config)

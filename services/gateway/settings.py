@@ -9,6 +9,7 @@ from pydantic import field_validator
 from pydantic_settings import NoDecode
 
 from shared.external_settings import ExternalSettings
+from shared.settings import read_secret
 
 
 class GatewaySettings(ExternalSettings):
@@ -22,6 +23,8 @@ class GatewaySettings(ExternalSettings):
     listen_fd: int | None = None
     store: Literal["sqlite", "mongo"] = "sqlite"
     mongodb_uri: str = "mongodb://127.0.0.1:27017/shadowtwin"
+    mongodb_uri_file: Path | None = None
+    """A file with the address instead, because it may hold a password."""
     service_credentials_file: Path | None = None
     api_keys_file: Path | None = None
     max_upload_bytes: int = 2 << 30
@@ -62,6 +65,12 @@ class GatewaySettings(ExternalSettings):
     callback_fetch_bytes: int = 128 << 20
     callback_fetch_seconds: float = 60.0
     callback_unpacked_bytes: int = 512 << 20
+
+    def database_address(self) -> str:
+        """Where MongoDB is; raises ConfigurationError for a file that cannot be read."""
+        if self.mongodb_uri_file is None:
+            return self.mongodb_uri
+        return read_secret(self.mongodb_uri_file, "SHADOWTWIN_MONGODB_URI_FILE")
 
     @field_validator("callback_fetch_allow", "source_allow", "other_buckets", mode="before")
     @classmethod

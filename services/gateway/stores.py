@@ -27,7 +27,7 @@ def stores(settings: GatewaySettings) -> Stores:
         from services.gateway.mongo_jobs import mongo_stores
         from services.gateway.mongo_uploads import MongoUploads
 
-        mongo = mongo_stores(settings.mongodb_uri)
+        mongo = mongo_stores(settings.database_address())
         database = mongo[0].database
         return Stores(*mongo, MongoUploads(database), MongoDirectUploads(database), MongoAlerts(database))
     from services.gateway.sqlite_alerts import SqliteAlerts

@@ -189,5 +189,5 @@ def environment_of(settings: Any, index: str) -> dict[str, str]:
     place = settings.data_dir.resolve()
     database = f"sqlite {place / 'shadowtwin.db'}"
     if settings.store == "mongo":
-        database = "mongodb " + settings.mongodb_uri.rpartition("@")[2].removeprefix("mongodb://")
+        database = "mongodb " + settings.database_address().rpartition("@")[2].removeprefix("mongodb://")
     return {"name": settings.environment, "database": database, "storage": place_of(place), "index": index}
