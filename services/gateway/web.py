@@ -24,6 +24,9 @@ logger = logging.getLogger("web")
 
 T = TypeVar("T")
 
+MOST = (1 << 53) - 1
+"""The largest number that a request may name: stores, JSON and JavaScript all hold it exactly."""
+
 
 def answer(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON answer."""

@@ -11,7 +11,7 @@ from services.gateway.catalogue import Wanted
 from services.gateway.composition import Gateway
 from services.gateway.image_search import MAX_TOP, ImageQuery
 from services.gateway.routes.documents import document_of
-from services.gateway.web import answer, body_of, bounded
+from services.gateway.web import MOST, answer, body_of, bounded
 
 UPLOAD_BYTES = 20 << 20
 """Of a picture that is searched by."""
@@ -33,7 +33,7 @@ def routes(gateway: Gateway) -> APIRouter:
     async def products(
         library: _ID = None,
         document: _ID = None,
-        page: Annotated[int | None, Query(ge=1, description="products of this sheet")] = None,
+        page: Annotated[int | None, Query(ge=1, le=MOST, description="products of this sheet")] = None,
         product: Annotated[str | None, Query(max_length=300, description="id, or the whole name")] = None,
         name: Annotated[str | None, Query(max_length=300, description="part of the name")] = None,
         cursor: _ID = None,
@@ -48,7 +48,7 @@ def routes(gateway: Gateway) -> APIRouter:
     async def images(
         library: _ID = None,
         document: _ID = None,
-        page: Annotated[int | None, Query(ge=1, description="pictures on this sheet")] = None,
+        page: Annotated[int | None, Query(ge=1, le=MOST, description="pictures on this sheet")] = None,
         product: Annotated[str | None, Query(max_length=300, description="id or whole name of a linked one")] = None,
         name: Annotated[str | None, Query(max_length=300, description="part of file name or caption")] = None,
         cursor: _ID = None,
@@ -65,7 +65,9 @@ def routes(gateway: Gateway) -> APIRouter:
         library: Annotated[str, Query()] = "default",
         kind: Annotated[str | None, Query(pattern="^(image-product|chunk-product|image-chunk)$")] = None,
         end: Annotated[str | None, Query(max_length=300, description="id of a picture, product or chunk")] = None,
-        after: Annotated[int, Query(ge=0, description="links to leave out: the cursor of the answer before")] = 0,
+        after: Annotated[
+            int, Query(ge=0, le=MOST, description="links to leave out: the cursor of the answer before")
+        ] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     ) -> Response:
         """Links of pictures, chunks and products with relevancy (0-1) and reason, in the order of links.jsonl."""

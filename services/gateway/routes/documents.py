@@ -13,7 +13,7 @@ from services.gateway.composition import Gateway
 from services.gateway.document_state import shown
 from services.gateway.durations import durations_of
 from services.gateway.searching import SearchRequest
-from services.gateway.web import answer, body_of
+from services.gateway.web import MOST, answer, body_of
 from shared import reading
 from shared.document import Document, document_id_for
 from shared.errors import RequestError
@@ -86,7 +86,9 @@ def routes(gateway: Gateway) -> APIRouter:
     async def products(
         documentId: str,
         library: Annotated[str, Query()] = "default",
-        after: Annotated[int, Query(ge=0, description="rows to leave out: the cursor of the answer before")] = 0,
+        after: Annotated[
+            int, Query(ge=0, le=MOST, description="rows to leave out: the cursor of the answer before")
+        ] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     ) -> Response:
         """Rows of products.jsonl in page order: names, page ranges, metadata and variants."""
@@ -97,7 +99,9 @@ def routes(gateway: Gateway) -> APIRouter:
     async def entities(
         documentId: str,
         library: Annotated[str, Query()] = "default",
-        after: Annotated[int, Query(ge=0, description="rows to leave out: the cursor of the answer before")] = 0,
+        after: Annotated[
+            int, Query(ge=0, le=MOST, description="rows to leave out: the cursor of the answer before")
+        ] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     ) -> Response:
         """Rows of entities.jsonl in page order: certificates, specifications, logos and claims."""

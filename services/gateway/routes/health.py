@@ -18,7 +18,7 @@ from services.gateway.health.repairs import RepairState
 from services.gateway.health.rules import Selection
 from services.gateway.health.steps import RepairRequest
 from services.gateway.routes.documents import document_of
-from services.gateway.web import answer, body_of, bounded
+from services.gateway.web import MOST, answer, body_of, bounded
 from shared.errors import RequestError, describe
 
 logger = logging.getLogger("doctor")
@@ -34,7 +34,7 @@ def routes(gateway: Gateway) -> APIRouter:
     async def diagnosis(
         request: Request,
         status: Annotated[str, Query(pattern="^(failed|stuck|all|any)$", description="any: well ones too")] = "failed",
-        limit: Annotated[int | None, Query(ge=1)] = None,
+        limit: Annotated[int | None, Query(ge=1, le=MOST)] = None,
         errorFilter: Annotated[str, Query(description="only errors with this text")] = "",
         library: Annotated[str | None, Query()] = None,
         documentId: Annotated[str | None, Query()] = None,

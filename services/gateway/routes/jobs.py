@@ -19,7 +19,7 @@ from services.gateway.receiving import Incoming
 from services.gateway.requeue import RequeueRequest, cancel, requeue
 from services.gateway.routes.options import options_of, parameters_of
 from services.gateway.upload_form import ReceivedFile, streamed
-from services.gateway.web import answer, body_of, shown_job
+from services.gateway.web import MOST, answer, body_of, shown_job
 from shared.errors import RequestError
 from shared.job import Job
 from shared.ports import JobQuery
@@ -111,7 +111,7 @@ def routes(gateway: Gateway) -> APIRouter:
     @router.get("/jobs/{jobId}/logs", summary="The job's log")
     async def logs(
         jobId: str,
-        after: Annotated[int, Query(ge=0)] = 0,
+        after: Annotated[int, Query(ge=0, le=MOST)] = 0,
         limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
         phase: Annotated[str | None, Query(description="only this log phase")] = None,
         run: Annotated[str | None, Query(description="only this processId")] = None,

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from services.gateway.composition import Gateway
 from services.gateway.routes.documents import document_of, rows_of
-from services.gateway.web import answer
+from services.gateway.web import MOST, answer
 
-_PAGE = Annotated[int | None, Query(ge=1, description="only this page")]
-_AFTER = Annotated[int, Query(ge=0, description="rows to leave out: the cursor of the answer before")]
+_PAGE = Annotated[int | None, Query(ge=1, le=MOST, description="only this page")]
+_AFTER = Annotated[int, Query(ge=0, le=MOST, description="rows to leave out: the cursor of the answer before")]
 _LIMIT = Annotated[int, Query(ge=1, le=1000)]
 
 

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from starlette.responses import Response, StreamingResponse
 
 from services.gateway import access
 from services.gateway.composition import Gateway
 from services.gateway.routes.documents import document_of
-from services.gateway.web import answer
+from services.gateway.web import MOST, answer
 from shared import reading, twin
 from shared.document import Document
 from shared.errors import RequestError
@@ -34,9 +34,11 @@ def routes(gateway: Gateway) -> APIRouter:
     async def listing(
         documentId: str,
         library: Annotated[str, Query()] = "default",
-        after: Annotated[int, Query(ge=0, description="rows to leave out: the cursor of the answer before")] = 0,
+        after: Annotated[
+            int, Query(ge=0, le=MOST, description="rows to leave out: the cursor of the answer before")
+        ] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-        page: Annotated[int | None, Query(ge=1, description="only this page")] = None,
+        page: Annotated[int | None, Query(ge=1, le=MOST, description="only this page")] = None,
     ) -> Response:
         """Rows of images.jsonl in page order, each with the `url` of its bytes; repeats point to the first. An `url`
         opens without a key for an hour."""
@@ -60,7 +62,7 @@ def routes(gateway: Gateway) -> APIRouter:
         documentId: str,
         name: str,
         library: Annotated[str, Query()] = "default",
-        expires: Annotated[int, Query(description="from a listed `url`")] = 0,
+        expires: Annotated[int, Query(ge=0, le=MOST, description="from a listed `url`")] = 0,
         signature: Annotated[str | None, Query(description="from a listed `url`; stands for a key")] = None,
     ) -> Response:
         """The file as it is stored: original bytes where the PDF allows."""
@@ -69,7 +71,9 @@ def routes(gateway: Gateway) -> APIRouter:
         return await _file(gateway, await document_of(gateway, documentId, library), "images", name)
 
     @router.get("/documents/{documentId}/previews/{page}", summary="A picture of a page")
-    async def preview(documentId: str, page: int, library: Annotated[str, Query()] = "default") -> Response:
+    async def preview(
+        documentId: str, page: Annotated[int, Path(ge=1, le=MOST)], library: Annotated[str, Query()] = "default"
+    ) -> Response:
         """JPEG: the one that the job was asked for (`previews`), else drawn from the stored PDF and kept."""
         key = await gateway.page_pictures.key_of(await document_of(gateway, documentId, library), page)
         return await _stored(gateway, key, f"{page}.jpg")

@@ -12,7 +12,7 @@ from services.gateway import access
 from services.gateway.composition import Gateway
 from services.gateway.record_book import RecordChange
 from services.gateway.routes.documents import document_of
-from services.gateway.web import answer, body_of, bounded
+from services.gateway.web import MOST, answer, body_of, bounded
 from shared import record_schema, twin
 from shared.errors import RequestError
 
@@ -59,7 +59,7 @@ def routes(gateway: Gateway) -> APIRouter:
         library: Annotated[str, Query()] = "default",
         deleted: Annotated[bool, Query(description="also those that a person has deleted")] = False,
         form: Annotated[str, Query(alias="format", pattern="^(json|csv|jsonl)$")] = "json",
-        after: Annotated[int, Query(ge=0)] = 0,
+        after: Annotated[int, Query(ge=0, le=MOST)] = 0,
         limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
     ) -> Response:
         """Records with citations, in the order in which they were found; as csv or jsonl all of them in one file."""

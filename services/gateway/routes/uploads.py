@@ -18,7 +18,7 @@ from services.gateway.creation import JobRequest
 from services.gateway.direct_here import GatewayDirect
 from services.gateway.retrying import request_of
 from services.gateway.routes.options import parameters_of
-from services.gateway.web import answer, body_of
+from services.gateway.web import MOST, answer, body_of
 from shared.direct_upload import DirectStatus, DirectUpload
 from shared.errors import RequestError
 
@@ -94,8 +94,8 @@ def routes(gateway: Gateway) -> APIRouter:
     async def content(
         uploadId: str,
         request: Request,
-        part: Annotated[int, Query(ge=0)] = 0,
-        expires: Annotated[int, Query()] = 0,
+        part: Annotated[int, Query(ge=0, le=MOST)] = 0,
+        expires: Annotated[int, Query(ge=0, le=MOST)] = 0,
         signature: Annotated[str, Query()] = "",
     ) -> Response:
         """Only at the addresses that this API gives, which need no key; where storage is a bucket they lead there."""
