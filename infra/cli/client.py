@@ -16,6 +16,8 @@ from infra.api_keys import headers, key_for
 from infra.cli.failure import CliError
 from infra.cli.local_transport import LocalTransport
 from infra.stack_files import running_stack
+from shared import frontmatter
+from shared.anchors import split_pages
 
 STREAM_SECONDS = 300.0
 """How long a stream may be silent."""
@@ -84,9 +86,9 @@ class Client:
         """One page of jobs."""
         return await self._call("GET", "/api/jobs", params={k: v for k, v in query.items() if v is not None})
 
-    async def logs(self, job_id: str, after: int = 0) -> dict[str, Any]:
+    async def logs(self, job_id: str, after: int = 0, limit: int = 1000) -> dict[str, Any]:
         """Log entries after a sequence number."""
-        return await self._call("GET", f"/api/jobs/{job_id}/logs", params={"after": after})
+        return await self._call("GET", f"/api/jobs/{job_id}/logs", params={"after": after, "limit": limit})
 
     async def document(self, document_id: str, library: str | None = None) -> dict[str, Any]:
         """The document record, by id, or by SHA-256 within a library."""
@@ -147,9 +149,26 @@ class Client:
             found, after = found + page["products"], page["cursor"]
         return found
 
-    async def search(self, query: str, top: int, library: str | None = None) -> dict[str, Any]:
+    async def page_text(self, document_id: str, page: int, library: str | None = None) -> str:
+        """A page's Markdown, from the transcript."""
+        params = {"kind": "transcript"} | ({"library": library} if library else {})
+        answer = await self._request("GET", f"/api/documents/{document_id}/twin", params=params)
+        if answer.status_code >= 400:
+            raise _refused(answer)
+        for found in split_pages(frontmatter.parse(answer.text)[1])[1]:
+            if found.number == page:
+                return found.text
+        raise CliError("not_found", f"The document has no page {page}.", "Pages are counted from 1.", 2)
+
+    async def system_status(self) -> dict[str, Any]:
+        """Services, queues, and how long the oldest job waits."""
+        return await self._call("GET", "/api/system/status")
+
+    async def search(
+        self, query: str, top: int, library: str | None = None, document: str | None = None
+    ) -> dict[str, Any]:
         """Chunk hits."""
-        body = {"query": query, "top": top, "libraryId": library}
+        body = {"query": query, "top": top, "libraryId": library, "documentId": document}
         return await self._call("POST", "/api/search", json=body, timeout=60)
 
     async def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:

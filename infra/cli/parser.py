@@ -89,6 +89,8 @@ def build() -> argparse.ArgumentParser:
     _method(extract)
     _pictures(extract)
     _password(extract)
+    agents = add("mcp", "mcp", "serve search, status, logs and requeue to agents (MCP over stdin and stdout)")
+    agents.add_argument("--read-only", action="store_true", help="leave out what changes something")
     keys = add("keys", "keys", "make, list or revoke API keys of a local stack", where=False)
     keys.add_argument("action", choices=["make", "list", "revoke"])
     keys.add_argument("id", nargs="?", help="of the key to revoke")
