@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from services.gateway.described.llms import llms
 from shared.errors import CATALOGUE
 from shared.route import ROUTE
 
@@ -26,6 +27,7 @@ def generated() -> dict[str, str]:
         "openapi.json": json.dumps(openapi(), indent=1, sort_keys=True) + "\n",
         "asyncapi.json": json.dumps(asyncapi(), indent=1) + "\n",
         "errors.md": errors(),
+        "llms.txt": llms(openapi()),
     }
 
 

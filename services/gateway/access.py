@@ -24,7 +24,7 @@ from shared.job import Job
 
 _key: ContextVar[Key | None] = ContextVar("key", default=None)
 
-OPEN = frozenset({"/live", "/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"})
+OPEN = frozenset({"/live", "/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json", "/llms.txt"})
 """What needs no key: signs of life, and the description of the API."""
 
 CONSOLE = re.compile(r"/|/console(?:/.*)?")

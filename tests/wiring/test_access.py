@@ -273,6 +273,14 @@ def test_a_client_finds_the_key_of_a_stack_on_this_machine(tmp_path: Path, keys:
     assert api_keys.key_for("http://127.0.0.1:1234") == ""
 
 
+async def test_what_language_models_read_needs_no_key_and_names_every_call(gateway: World):
+    answer = await gateway.http.get("/llms.txt")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert answer.text.startswith("# Shadowtwin\n\n> ")
+    assert "- `POST /api/search` (read): Search chunks" in answer.text
+    assert "/api/internal/" not in answer.text
+
+
 async def test_a_listed_picture_opens_without_a_key_until_its_address_is_changed(gateway: World, keys: Path):
     document = (await post(gateway, api_keys.own(keys), "default", pictured_pdf(1))).json()["documentId"]
     await Route(gateway).run()

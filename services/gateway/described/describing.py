@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.responses import PlainTextResponse
 
 from services.gateway.access import EXTERNAL, INTERNAL, OPEN, SIGNED, scope_of
 from services.gateway.described.job_shapes import Problem
+from services.gateway.described.llms import llms
 from services.gateway.described.table import TABLE, Content, Media, Row
 from shared.errors import CATALOGUE
 
@@ -25,7 +27,7 @@ KEYS = {
 
 
 def install(app: FastAPI) -> None:
-    """Have the application describe itself by the table; made at its first use."""
+    """Have the application describe itself by the table, made at its first use; to language models at /llms.txt."""
 
     def described_once() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -33,6 +35,10 @@ def install(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = described_once  # type: ignore[method-assign]
+
+    @app.get("/llms.txt", include_in_schema=False)
+    def for_models() -> PlainTextResponse:
+        return PlainTextResponse(llms(described_once()))
 
 
 def described(app: FastAPI) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def routes(gateway: Gateway) -> APIRouter:
         last = await gateway.jobs.get(document.last_job_id) if document.last_job_id else None
         return answer({**to_document(document), "durations": durations_of(last) if last else None})
 
-    @router.delete("/documents/{documentId}", summary="Delete a document by id or SHA-256 (seed 004)")
+    @router.delete("/documents/{documentId}", summary="Delete a document by id or SHA-256")
     async def remove(documentId: str, library: Annotated[str, Query()] = "default") -> Response:
         """Vectors, files, rows and jobs of it. 409 while a job of it is open: wait for it or cancel it first. 202 when
         a store is away: the deletion goes on by itself. A second call answers 404, and nothing is different."""
