@@ -50,7 +50,7 @@ def routes(gateway: Gateway) -> APIRouter:
             raise RequestError("not_found", "There is no such handle (they live as long as the gateway's process).")
         return answer(found)
 
-    @router.post("/ingest/{docHash}/retry", status_code=202, summary="Process a stored file again (seed 004)")
+    @router.post("/ingest/{docHash}/retry", status_code=202, summary="Process a stored file again")
     async def retry(docHash: str, library: Annotated[str, Query()] = "default") -> Response:
         """404 when the record or its file is missing; the display name is kept."""
         accepted = await gateway.intake.retry(library, docHash)

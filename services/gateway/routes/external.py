@@ -32,7 +32,7 @@ def routes(gateway: Gateway) -> APIRouter:
             headers={"Content-Length": str(stored.size), "ETag": f'"{stored.sha256}"', "Cache-Control": "no-store"},
         )
 
-    @router.post("/warmup", summary="Load what loads slowly (seed 004)")
+    @router.post("/warmup", summary="Load what loads slowly")
     async def warmup() -> Response:
         """Embedder and index of this gateway, and the external service, where one with the parse contract is
         configured. Workers load what they need before they say that they are ready."""
@@ -41,7 +41,7 @@ def routes(gateway: Gateway) -> APIRouter:
             return answer(await _warmed(gateway))
         return answer({"status": "ok", "services": {}})
 
-    @router.post("/warmup/mineru", summary="Warm the OCR service (seed 004)")
+    @router.post("/warmup/mineru", summary="Warm the OCR service")
     async def warmup_ocr() -> Response:
         """`POST {external}/warmup`, so that the first document does not wait for its models."""
         if gateway.settings.external_protocol != "parse" or not gateway.settings.external_url:

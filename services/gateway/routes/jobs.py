@@ -133,7 +133,7 @@ def routes(gateway: Gateway) -> APIRouter:
         """Stored as failed with the code `cancelled`; its worker stops within two heartbeats."""
         return answer(shown_job(await cancel(gateway.orchestrator, jobId)))
 
-    @router.get("/status/{jobId}", summary="A job's state in one word (seed 004)")
+    @router.get("/status/{jobId}", summary="A job's state in one word")
     async def status_of(jobId: str) -> Response:
         """queued | running | done | cancelled | error:<message>."""
         job = await _job(gateway, jobId)
