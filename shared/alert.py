@@ -22,6 +22,9 @@ class AlertKind(StrEnum):
     LIBRARY_DAMAGED = "library_damaged"
     """Documents of a library are not what their records say."""
 
+    WEBHOOK_DISABLED = "webhook_disabled"
+    """The system has disabled a webhook endpoint: its receiver said that it is gone, or took nothing for days."""
+
 
 class AlertState(StrEnum):
     """An alert of the same cause that comes again opens the same alert."""
@@ -31,9 +34,9 @@ class AlertState(StrEnum):
 
 
 class Alert(Record, frozen=True, kw_only=True):
-    """One alert. `subject` is the batch for batch_silent, else empty; `count` how many documents, uploads or jobs are
-    concerned now, `details` which (some of them) and why; `times` how often it was opened. `told` is the state that
-    was last told over the broker. Guarded by `revision`."""
+    """One alert. `subject` is the batch for batch_silent, the endpoint for webhook_disabled, else empty; `count` how
+    many documents, uploads or jobs are concerned now, `details` which (some of them) and why; `times` how often it was
+    opened. `told` is the state that was last told over the broker. Guarded by `revision`."""
 
     alert_id: str
     kind: AlertKind

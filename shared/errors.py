@@ -109,6 +109,11 @@ CATALOGUE: dict[str, Entry] = {
     "source_unreachable": Entry(
         422, "The file could not be fetched from its address.", "Open the address yourself; if it works, try again."
     ),
+    "webhook_url_refused": Entry(
+        400,
+        "The address of the webhook is not one that is told anything.",
+        "Name a public address, or have it allowed: SHADOWTWIN_WEBHOOK_ALLOW.",
+    ),
     "upload_bytes_gone": Entry(409, "The bytes of the failed upload are not kept.", "Send the file again."),
     "queue_full": Entry(429, "The queue is full.", "Try again after the time that Retry-After names."),
     # the run

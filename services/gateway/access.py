@@ -53,6 +53,7 @@ def _path(pattern: str) -> re.Pattern[str]:
 
 
 NEEDS = (
+    _Need(".*", _path(r"/api/webhooks.*"), "operate"),
     _Need("POST", _path(r"/api/search|/api/images/(search|similar)|/api/templates/validate"), "read"),
     _Need("GET", _path(r".*"), "read"),
     _Need("HEAD", _path(r".*"), "read"),

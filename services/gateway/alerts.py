@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from services.gateway import access
 from services.gateway.orchestrator import Publisher
+from services.gateway.webhooks.recording import Recorder
 from shared.alert import Alert, AlertEvent, AlertKind, AlertState, alert_id
 from shared.cursor import milliseconds
 from shared.errors import RequestError, TransientError
@@ -49,8 +50,8 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
 class AlertBook:
     """All alerts. `bus` is None where nobody can be told."""
 
-    def __init__(self, alerts: AlertStore, bus: Publisher | None) -> None:
-        self._alerts, self._bus = alerts, bus
+    def __init__(self, alerts: AlertStore, bus: Publisher | None, recorder: Recorder) -> None:
+        self._alerts, self._bus, self._recorder = alerts, bus, recorder
 
     async def settle(self, kind: AlertKind, causes: Iterable[Cause], now: datetime) -> None:
         """Open or keep an alert for each cause, and resolve every other one of that kind: its cause is gone."""
@@ -112,7 +113,14 @@ class AlertBook:
         def change(known: Alert) -> Alert:
             if known.state == AlertState.OPEN:
                 return replace(known, **seen)
-            again = {"opened_at": now, "resolved_at": None, "acknowledged_at": None, "acknowledged_by": ""}
+            # `told` is that of the former time: this one is told anew.
+            again: dict[str, Any] = {
+                "told": "",
+                "opened_at": now,
+                "resolved_at": None,
+                "acknowledged_at": None,
+                "acknowledged_by": "",
+            }
             return replace(known, **seen, **again, times=known.times + 1)
 
         if await self._change(cause.alert_id, change):
@@ -144,6 +152,7 @@ class AlertBook:
             return False
         event = AlertEvent(alert.alert_id, alert.kind, alert.library_id, alert.state)
         message_id = f"{alert.alert_id}:{alert.state}:{milliseconds(alert.opened_at)}"
+        await self._recorder.alert(alert)
         try:
             await self._bus.publish(_SUBJECTS[alert.state], event, message_id)
         except TransientError:

@@ -28,6 +28,7 @@ from services.gateway.routes import (
     system,
     templates,
     uploads,
+    webhooks,
     workers,
 )
 from services.gateway.settings import GatewaySettings
@@ -50,7 +51,7 @@ def create_app(gateway: Gateway | None) -> FastAPI:
         if gateway.keys is not None:
             app.add_middleware(Door, keys=gateway.keys)
     seen = [Depends(guard(gateway.jobs.get))] if gateway is not None else []
-    read = (alerts, documents, catalogue, health, pages, pictures, records, templates, system)
+    read = (alerts, documents, catalogue, health, pages, pictures, records, templates, system, webhooks)
     for module in (batches, jobs, inspection, workers, external, uploads, storage_events, *read):
         app.include_router(module.routes(gateway), dependencies=seen)
     app.include_router(console.routes(gateway))

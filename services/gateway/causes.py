@@ -1,4 +1,5 @@
-"""Causes of alerts among jobs and uploads: libraries whose documents fail, batches that have fallen silent."""
+"""Causes of alerts among jobs and uploads: libraries whose documents fail, batches that have fallen silent, webhooks
+that the system has disabled."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from shared.alert import AlertKind
 from shared.document import DocumentStatus
 from shared.job import Job, JobStatus
 from shared.ports import DocumentStore, JobQuery, JobStore, UploadStore
+from shared.webhook_ports import WebhookStore
 
 PAGE = 200
 MOST_JOBS = 2_000
@@ -52,6 +54,24 @@ async def silent_batches(jobs: JobStore, now: datetime, silence: timedelta) -> l
         if now - moved > silence:
             causes.append(_silent(library, batch, there, moved))
     return causes
+
+
+async def disabled_webhooks(webhooks: WebhookStore) -> list[Cause]:
+    """Endpoints that the system has disabled; what a person disables is no cause."""
+    return [
+        Cause(
+            kind=AlertKind.WEBHOOK_DISABLED,
+            library_id=endpoint.library_id,
+            subject=endpoint.endpoint_id,
+            message=f"The webhook {endpoint.endpoint_id} is disabled: its receiver "
+            + ("says that it is gone." if endpoint.disabled_reason == "gone" else "has taken nothing for days."),
+            advice="Mend the receiver and enable the endpoint (PATCH /api/webhooks/{endpointId}), or delete it.",
+            count=1,
+            details={"reason": endpoint.disabled_reason},
+        )
+        for endpoint in await webhooks.endpoints(None)
+        if endpoint.disabled_reason and not endpoint.enabled
+    ]
 
 
 async def _jobs(jobs: JobStore, state: JobStatus) -> AsyncIterator[Job]:

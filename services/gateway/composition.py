@@ -45,6 +45,12 @@ from services.gateway.sweeper import Sweeper
 from services.gateway.twin_records import TwinRecords
 from services.gateway.upload_log import UploadLog
 from services.gateway.watch import Watch
+from services.gateway.webhooks.attempts import Attempts
+from services.gateway.webhooks.dispatcher import Dispatcher
+from services.gateway.webhooks.endpoints import EndpointBook
+from services.gateway.webhooks.recording import Recorder
+from services.gateway.webhooks.schedule import Schedule
+from services.gateway.webhooks.sending import Sender
 from shared import route
 from shared.adapters.external_service import ExternalService
 from shared.adapters.nats_bus import NatsBus
@@ -71,6 +77,7 @@ from shared.sealing import Sealing
 from shared.settings import read_optional_secret
 from shared.shelf import SchemaShelf, Shelf
 from shared.transitions import Refused
+from shared.webhook_ports import WebhookStore
 
 logger = logging.getLogger("gateway")
 
@@ -97,8 +104,11 @@ class Gateway:
         direct: DirectUploadStore,
         direct_storage: DirectStorage | None = None,
         alerts: AlertStore,
+        webhooks: WebhookStore,
+        schedule: Schedule | None = None,
     ) -> None:
-        """Without `keys` nobody is asked for one. `jobs` and `documents` are what the caller's key reaches."""
+        """Without `keys` nobody is asked for one. `jobs` and `documents` are what the caller's key reaches. `schedule`
+        is that of webhooks."""
         documents = TwinRecords(documents, storage)
         self.keys, self.jobs, self.documents = keys, ScopedJobs(jobs), ScopedDocuments(documents)
         self.settings, self.storage = settings, storage
@@ -108,8 +118,10 @@ class Gateway:
         self.page_pictures = PagePictures(storage)
         index = images[0] if images else None
         self.delivery = delivery = Delivery(jobs, documents, storage, vectors, embedder.dimension, index)
-        self.deletion = Deletion(jobs, documents, storage, vectors, index)
-        self.orchestrator = Orchestrator(jobs, delivery, bus, self.deletion.resume)
+        schedule = schedule or Schedule()
+        self.recorder = recorder = Recorder(webhooks, jobs, documents, schedule)
+        self.deletion = Deletion(jobs, documents, storage, vectors, recorder, index)
+        self.orchestrator = Orchestrator(jobs, delivery, bus, self.deletion.resume, recorder)
         self.sweeper = Sweeper(jobs, self.orchestrator, settings)
         # Without a shared credential (a gateway that only reads) addresses of another process are nobody's.
         shared_secret = credentials.get("extractor") or new_token()
@@ -130,6 +142,7 @@ class Gateway:
             self.planner,
             settings.max_upload_bytes,
             Quota(documents, settings.max_library_documents, settings.max_library_bytes),
+            recorder,
         )
         here = GatewayDirect(storage, shared_secret)
         self.direct = DirectUploads(
@@ -174,9 +187,14 @@ class Gateway:
         self.actions = Actions(
             self.documents, jobs, storage, [vectors, *shown], examiner, self.intake, self.orchestrator, self.direct
         )
-        self.alerts = AlertBook(alerts, bus)
+        self.alerts = AlertBook(alerts, bus, recorder)
         owner, rounds = self.intake.receiver.place, Rounds(documents, examiner)
-        self.watch = Watch(jobs, documents, uploads, alerts, self.alerts, rounds, settings, owner)
+        self.watch = Watch(jobs, documents, uploads, alerts, self.alerts, rounds, settings, owner, webhooks)
+        sender = Sender(settings.webhook_allow, schedule.attempt)
+        self.webhooks = EndpointBook(webhooks, jobs, sender, recorder)
+        attempts = Attempts(webhooks, jobs, sender, recorder, schedule)
+        self.dispatcher = Dispatcher(webhooks, alerts, jobs, attempts, owner, schedule)
+        recorder.wake = self.dispatcher.wake
         self.repairs = Repairs(self.doctor, self.actions, environment_of(settings, vectors.name))
         self.bulk = Bulk(self.jobs, self.intake, self.orchestrator)
         self.callbacks = Callbacks(

@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from services.gateway.received import abandoned, place
+from services.gateway.webhooks.recording import Recorder
 from shared import twin
 from shared.cursor import milliseconds
 from shared.document import Document, DocumentStatus
@@ -50,12 +51,13 @@ class Deletion:
         documents: DocumentStore,
         storage: Storage,
         vectors: VectorStore,
+        recorder: Recorder,
         images: ImageIndex | None = None,
         late: tuple[float, ...] = (15.0, 120.0),
     ) -> None:
         self._jobs, self._documents, self._storage = jobs, documents, storage
         self._indexes: list[VectorStore | ImageIndex] = [vectors, *([images] if images else [])]
-        self._late, self._place = late, place()
+        self._late, self._place, self._recorder = late, place(), recorder
 
     async def delete(self, document: Document) -> bool:
         """Whether everything is gone; if not (a store is away), it goes on by itself. Raises OpenJobExists while a job
@@ -124,7 +126,10 @@ class Deletion:
         await self._storage.delete_prefix(twin.folder(job.library_id, job.document_id))
         await self._documents.delete(job.document_id)
         while rows := await self._others(JobQuery(document_id=job.document_id, limit=PAGE), job):
-            await self._jobs.delete(rows)
+            for other in rows:
+                await self._recorder.job(other)
+            await self._jobs.delete([other.job_id for other in rows])
+        await self._recorder.deleted(job)
         await self._jobs.delete([job.job_id])
         logger.info("document deleted", extra={"document": job.document_id, "library": job.library_id})
 
@@ -141,7 +146,7 @@ class Deletion:
             found = await self._others(JobQuery(document_id=job.document_id, status=status, limit=PAGE), job)
             if found:
                 await self._put(job, DocumentStatus(job.outbox[0].data["status"]))
-                return found[0]
+                return found[0].job_id
         return None
 
     async def _put(self, job: Job, status: DocumentStatus) -> None:
@@ -153,9 +158,9 @@ class Deletion:
                 return
         raise TransientError("unavailable", "The document record is changed too often at the moment.")
 
-    async def _others(self, query: JobQuery, job: Job) -> list[str]:
+    async def _others(self, query: JobQuery, job: Job) -> list[Job]:
         page = await self._jobs.find(query)
-        return [other.job_id for other in page.jobs if other.job_id != job.job_id]
+        return [other for other in page.jobs if other.job_id != job.job_id]
 
     def _look(self, job: Job) -> None:
         task = asyncio.ensure_future(self._look_again(job))

@@ -130,6 +130,29 @@ class AllowList:
         return any(address.version == network.version and address in network for network in self._networks)
 
 
+class AddressRules:
+    """Which addresses are connected to: public ones, and those of the allow-list."""
+
+    def __init__(self, allow: Sequence[str], setting: str, resolver: Resolver = resolve) -> None:
+        self._allow, self._resolve = AllowList(allow, setting), resolver
+
+    async def checked(self, where: httpx.URL) -> str:
+        """The address to connect to: the name is resolved once, and every address of the answer must be allowed.
+        Raises FetchFailed."""
+        host, port = where.raw_host.decode(), port_of(where)
+        try:
+            addresses = await self._resolve(host.strip("[]"), port)
+        except (OSError, UnicodeError) as error:
+            raise FetchFailed("unresolvable") from error
+        if not addresses:
+            raise FetchFailed("unresolvable")
+        if not self._allow.place(host.strip("[]"), port):
+            for address in addresses:
+                if not (is_public(address) or self._allow.address(address)):
+                    raise FetchFailed("address_not_allowed")
+        return addresses[0]
+
+
 class Answer(NamedTuple):
     """What a URL has answered: where it came from in the end, its headers, and its bytes as they arrive."""
 
@@ -154,9 +177,8 @@ class Fetcher:
         setting: str = "SHADOWTWIN_CALLBACK_FETCH_ALLOW",
     ) -> None:
         """`redirects` that are followed at most, each address checked anew; `setting` is the allow-list's name."""
-        self._allow, self._max_bytes, self._seconds = AllowList(allow, setting), max_bytes, seconds
-        self._redirects = redirects
-        self._resolve, self._tls, self._worker = resolver, tls, worker
+        self._rules, self._max_bytes, self._seconds = AddressRules(allow, setting, resolver), max_bytes, seconds
+        self._redirects, self._tls, self._worker = redirects, tls, worker
 
     async def fetch(self, url: str, target: BinaryIO) -> int:
         """Write what the URL names to `target`; gives its size. Raises FetchFailed, also for a part of the answer."""
@@ -171,11 +193,11 @@ class Fetcher:
     async def open(self, url: str) -> AsyncIterator[Answer]:
         """The answer of the URL, while it arrives; at most the limit's bytes and time. Raises FetchFailed, in the block
         as well."""
-        where = _parsed(self._worker.absolute(url) if self._worker else url)
+        where = parsed(self._worker.absolute(url) if self._worker else url)
         try:
             async with asyncio.timeout(self._seconds), contextlib.AsyncExitStack() as stack:
                 for left in range(self._redirects, -1, -1):
-                    response = await stack.enter_async_context(self._asked(where, await self._checked(where)))
+                    response = await stack.enter_async_context(self._asked(where, await self._rules.checked(where)))
                     if not 300 <= response.status_code < 400:
                         break
                     where = _redirected(where, response, left)
@@ -188,20 +210,6 @@ class Fetcher:
             raise FetchFailed("timeout") from None
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
             raise FetchFailed("unreachable") from error
-
-    async def _checked(self, where: httpx.URL) -> str:
-        host, port = where.raw_host.decode(), port_of(where)
-        try:
-            addresses = await self._resolve(host.strip("[]"), port)
-        except (OSError, UnicodeError) as error:
-            raise FetchFailed("unresolvable") from error
-        if not addresses:
-            raise FetchFailed("unresolvable")
-        if not self._allow.place(host.strip("[]"), port):
-            for address in addresses:
-                if not (is_public(address) or self._allow.address(address)):
-                    raise FetchFailed("address_not_allowed")
-        return addresses[0]
 
     @contextlib.asynccontextmanager
     async def _asked(self, where: httpx.URL, address: str) -> AsyncIterator[httpx.Response]:
@@ -237,7 +245,7 @@ def _redirected(where: httpx.URL, response: httpx.Response, left: int) -> httpx.
     target = response.headers.get("location", "")
     if not left or not target:
         raise FetchFailed("redirect")
-    following = _parsed(str(where.join(target)))
+    following = parsed(str(where.join(target)))
     if where.scheme == "https" and following.scheme != "https":
         raise FetchFailed("redirect")
     return following
@@ -248,7 +256,8 @@ def port_of(where: httpx.URL) -> int:
     return where.port or (443 if where.scheme == "https" else 80)
 
 
-def _parsed(url: str) -> httpx.URL:
+def parsed(url: str) -> httpx.URL:
+    """The URL, fit to be asked; raises FetchFailed bad_url."""
     if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable():
         raise FetchFailed("bad_url")
     try:

@@ -17,6 +17,7 @@ from services.gateway.orchestrator import Orchestrator
 from services.gateway.planning import Plan, Planner
 from services.gateway.quota import Quota
 from services.gateway.receiving import Incoming, Receiver
+from services.gateway.webhooks.recording import Recorder
 from shared import twin
 from shared.document import Document, DocumentStatus, document_id_for
 from shared.errors import RequestError, ShadowtwinError, TransientError
@@ -59,10 +60,11 @@ class Intake:
         planner: Planner,
         max_bytes: int,
         quota: Quota,
+        recorder: Recorder,
     ) -> None:
         self._jobs, self._documents, self._storage = jobs, documents, storage
         self._orchestrator, self._admission, self._planner = orchestrator, admission, planner
-        self.receiver, self.quota = Receiver(storage, max_bytes), quota
+        self.receiver, self.quota, self._recorder = Receiver(storage, max_bytes), quota, recorder
 
     async def upload(self, name: str, content: AsyncIterator[bytes] | Incoming, request: JobRequest) -> Accepted:
         """Take a PDF and start its job. Raises RequestError/DocumentError; then no object and no record remains."""
@@ -210,7 +212,7 @@ class Intake:
             updated_at=now,
             artefacts={"source": source},
         )
-        return await self._put(document)
+        return await self._put_uploaded(document)
 
     async def _known_again(self, known: Document, name: str, received: Artefact) -> Document | None:
         source = known.artefacts.get("source")
@@ -239,7 +241,7 @@ class Intake:
             status=DocumentStatus.PENDING,
             artefacts={**known.artefacts, "source": source},
         )
-        stored = await self._put(changed)
+        stored = await self._put_uploaded(changed)
         former = known.artefacts.get("source")
         if stored is not None and former is not None and former.key != source.key:
             await self._storage.delete(former.key)
@@ -259,6 +261,13 @@ class Intake:
         if size <= SMALL_BYTES:
             return hashlib.sha256(await self._storage.read(key)).hexdigest()
         return await digest(self._storage, key)
+
+    async def _put_uploaded(self, document: Document) -> Document | None:
+        """The record of bytes that are new here; webhooks are told of it before, so that no crash loses it."""
+        recorded = await self._recorder.upload(document)
+        stored = await self._put(document)
+        await self._recorder.uploaded(recorded, stored is not None)
+        return stored
 
     async def _put(self, document: Document) -> Document | None:
         """The record as stored, None when another request was first."""

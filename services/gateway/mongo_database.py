@@ -46,6 +46,12 @@ _UPLOAD_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [
 ]
 _DIRECT_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [([("settled", 1), ("_id", 1)], {})]
 _ALERT_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [([("openedAt", -1), ("_id", -1)], {})]
+_DELIVERY_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [
+    ([("state", 1), ("endpointId", 1), ("dueAt", 1)], {}),
+    ([("endpointId", 1), ("key", 1), ("place", 1)], {}),
+    ([("endpointId", 1), ("createdAt", -1), ("_id", -1)], {}),
+    ([("createdAt", -1), ("_id", -1)], {}),
+]
 _DOCUMENT_INDEXES: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [
     ([("libraryId", 1), ("sha256", 1), ("createdAt", -1)], {}),
     ([("createdAt", -1), ("_id", -1)], {}),
@@ -58,8 +64,8 @@ class LostReply(TransientError):
 
 
 class MongoDatabase:
-    """Client and database; `jobs`, `job_logs`, `documents`, `uploads`, `direct_uploads`, `alerts` and
-    `leases` are its collections."""
+    """Client and database; `jobs`, `job_logs`, `documents`, `uploads`, `direct_uploads`, `alerts`,
+    `leases`, `webhooks` and `webhook_deliveries` are its collections."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
@@ -86,6 +92,7 @@ class MongoDatabase:
             self.jobs, self.job_logs, self.documents = database.jobs, database.job_logs, database.documents
             self.uploads, self.direct_uploads = database.uploads, database.direct_uploads
             self.alerts, self.leases = database.alerts, database.leases
+            self.webhooks, self.webhook_deliveries = database.webhooks, database.webhook_deliveries
         try:
             await self.now()
             await self._ensure_indexes()
@@ -127,6 +134,7 @@ class MongoDatabase:
             (self.uploads, _UPLOAD_INDEXES),
             (self.direct_uploads, _DIRECT_INDEXES),
             (self.alerts, _ALERT_INDEXES),
+            (self.webhook_deliveries, _DELIVERY_INDEXES),
         )
         with told():
             for collection, indexes in wanted:

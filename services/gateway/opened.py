@@ -25,7 +25,7 @@ from shared.broker_login import ANYBODY
 @contextlib.asynccontextmanager
 async def opened(settings: GatewaySettings, *, reading: bool = False) -> AsyncIterator[Gateway]:
     """The gateway with everything opened, closed in the reverse order."""
-    jobs, documents, uploads, direct, alerts = stores(settings)
+    jobs, documents, uploads, direct, alerts, webhooks = stores(settings)
     chosen = VectorSettings()
     login = ANYBODY if reading else settings.nats_login()
     limits = choose_limits(None if reading else settings.nats_url, login)
@@ -43,7 +43,14 @@ async def opened(settings: GatewaySettings, *, reading: bool = False) -> AsyncIt
     buckets = {name: await places.enter_async_context(opened_bucket(name)) for name in settings.other_buckets}
     parts = (storage, vectors, embedder, bus, credentials, internal, buckets, images, keys, uploads)
     made = Gateway(
-        settings, jobs, documents, *parts, direct=direct, direct_storage=choose_direct(storage), alerts=alerts
+        settings,
+        jobs,
+        documents,
+        *parts,
+        direct=direct,
+        direct_storage=choose_direct(storage),
+        alerts=alerts,
+        webhooks=webhooks,
     )
     await jobs.open()
     tasks: list[asyncio.Task[None]] = []
@@ -59,6 +66,7 @@ async def opened(settings: GatewaySettings, *, reading: bool = False) -> AsyncIt
                 made.direct_sweep.run,
                 made.admission.run,
                 made.watch.run,
+                made.dispatcher.run,
                 dead_letters.run,
                 vectors.open,
             )

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from services.gateway.delivery import Delivery, Superseded
 from services.gateway.quality import quality_job
 from services.gateway.secrets import Unauthorized
+from services.gateway.webhooks.recording import Recorder
 from shared.commands import Command, Fail, Note, Told
 from shared.edits import failure
 from shared.errors import RequestError, TransientError, describe
@@ -22,7 +23,7 @@ from shared.events import Event, JobEvent
 from shared.job import DELETION, LOGS_KEPT, QUALITY_PASS, Job, OutboxEntry, StepName
 from shared.log import context
 from shared.ports import JobStore, OpenJobExists
-from shared.route import JOB_FAILED, leg_of
+from shared.route import JOB_COMPLETED, JOB_FAILED, leg_of
 from shared.transitions import Refused, decide
 
 logger = logging.getLogger("orchestrator")
@@ -55,10 +56,16 @@ class Orchestrator:
     """One for each gateway process; several may run against one store."""
 
     def __init__(
-        self, jobs: JobStore, delivery: Delivery, bus: Publisher | None, resume: Callable[[Job], Awaitable[None]]
+        self,
+        jobs: JobStore,
+        delivery: Delivery,
+        bus: Publisher | None,
+        resume: Callable[[Job], Awaitable[None]],
+        recorder: Recorder,
     ) -> None:
         """`resume` goes on with a deletion that nobody is at."""
         self._jobs, self._delivery, self._bus, self._resume = jobs, delivery, bus, resume
+        self._recorder = recorder
         self._active: dict[str, bool] = {}
         self._draining: set[asyncio.Task[None]] = set()
         self._told: dict[str, dict[str, _Telling]] = {}
@@ -85,6 +92,8 @@ class Orchestrator:
                 if remembered:
                     continue
                 raise
+            if decided.process_id != job.process_id:
+                await self._recorder.job(job)  # a new run empties the outbox, which may still hold the end of this one
             if await self._jobs.swap(job, decided):
                 now = replace(decided, logs=decided.logs[-LOGS_KEPT:], revision=job.revision + 1)
                 self._remember(now)
@@ -204,6 +213,8 @@ class Orchestrator:
         if entry.subject == JOB_FAILED:
             await self._delivery.mark_failed(job)
             await self._delivery.clean(job)
+        if entry.subject in (JOB_COMPLETED, JOB_FAILED):
+            await self._recorder.job(job)
         await self._bus.publish(entry.subject, event, entry.event_id)
         wait = min(before.wait * 2, TELL_AGAIN_MOST) if before else TELL_AGAIN
         told[entry.event_id] = _Telling(time.monotonic() + wait, wait)

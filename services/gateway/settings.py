@@ -52,6 +52,8 @@ class GatewaySettings(ExternalSettings):
     max_queued: int = 20_000
     source_allow: Annotated[list[str], NoDecode] = []
     """Where uploads by URL may come from besides public addresses: host:port, an address, or a network in CIDR form."""
+    webhook_allow: Annotated[list[str], NoDecode] = []
+    """Where webhooks may lead besides public addresses: host:port, an address, or a network in CIDR form."""
     source_seconds: float = 600.0
     watch_seconds: float = 30.0
     watch_round_seconds: float = 3600.0
@@ -72,7 +74,7 @@ class GatewaySettings(ExternalSettings):
             return self.mongodb_uri
         return read_secret(self.mongodb_uri_file, "SHADOWTWIN_MONGODB_URI_FILE")
 
-    @field_validator("callback_fetch_allow", "source_allow", "other_buckets", mode="before")
+    @field_validator("callback_fetch_allow", "source_allow", "webhook_allow", "other_buckets", mode="before")
     @classmethod
     def _separated(cls, value: Any) -> Any:
         """Entries separated by commas, as an environment variable holds them."""

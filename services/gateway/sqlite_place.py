@@ -17,9 +17,9 @@ NETWORK = re.compile(
 )
 """File systems whose locks or shared memory SQLite's write-ahead log cannot rely on."""
 LASTING = {"SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH"}
-VERSION = 5
+VERSION = 6
 """2: a quality pass has a slot of its own beside its document's open job. 3: failed uploads are written down. 4: direct
-uploads have records. 5: alerts and leases."""
+uploads have records. 5: alerts and leases. 6: webhooks and their deliveries."""
 
 UPLOADS = """
 CREATE TABLE uploads (
@@ -41,6 +41,20 @@ CREATE TABLE alerts (
     revision INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE INDEX alerts_newest ON alerts (openedAt, alertId);
 CREATE TABLE leases (name TEXT PRIMARY KEY, owner TEXT NOT NULL, until INTEGER NOT NULL)
+"""
+
+WEBHOOKS = """
+CREATE TABLE webhooks (
+    endpointId TEXT PRIMARY KEY, libraryId TEXT NOT NULL, createdAt INTEGER NOT NULL, revision INTEGER NOT NULL,
+    body BLOB NOT NULL);
+CREATE TABLE webhook_deliveries (
+    deliveryId TEXT PRIMARY KEY, endpointId TEXT NOT NULL, key TEXT NOT NULL, place INTEGER NOT NULL,
+    state TEXT NOT NULL, tries INTEGER NOT NULL, dueAt INTEGER NOT NULL, createdAt INTEGER NOT NULL,
+    revision INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (endpointId, dueAt, place) WHERE state = 'pending';
+CREATE INDEX webhook_deliveries_key ON webhook_deliveries (endpointId, key, place) WHERE state = 'pending';
+CREATE INDEX webhook_deliveries_newest ON webhook_deliveries (endpointId, createdAt, deliveryId);
+CREATE INDEX webhook_deliveries_age ON webhook_deliveries (createdAt, deliveryId)
 """
 
 SCHEMA = """
@@ -120,10 +134,13 @@ def migrate(connection: sqlite3.Connection) -> None:
     if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         connection.execute("ROLLBACK")
         raise _unfit("The SQLite file holds tables of something else: name another SHADOWTWIN_DATA_DIR.")
-    since_4 = (ALERTS,)
+    since_5 = (WEBHOOKS,)
+    since_4 = (ALERTS, *since_5)
     since_3 = (DIRECT_UPLOADS, *since_4)
     since_2 = (UPLOADS, *since_3)
-    steps = {0: (SCHEMA, *since_2), 1: (FROM_1, *since_2), 2: since_2, 3: since_3, 4: since_4}.get(version, ())
+    steps = {0: (SCHEMA, *since_2), 1: (FROM_1, *since_2), 2: since_2, 3: since_3, 4: since_4, 5: since_5}.get(
+        version, ()
+    )
     for statement in ";".join(steps).split(";"):
         connection.execute(statement)
     if steps:

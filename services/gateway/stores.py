@@ -7,6 +7,7 @@ from typing import NamedTuple
 from services.gateway.settings import GatewaySettings
 from shared.direct_ports import DirectUploadStore
 from shared.ports import AlertStore, DocumentStore, JobStore, UploadStore
+from shared.webhook_ports import WebhookStore
 
 
 class Stores(NamedTuple):
@@ -17,6 +18,7 @@ class Stores(NamedTuple):
     uploads: UploadStore
     direct: DirectUploadStore
     alerts: AlertStore
+    webhooks: WebhookStore
 
 
 def stores(settings: GatewaySettings) -> Stores:
@@ -26,15 +28,18 @@ def stores(settings: GatewaySettings) -> Stores:
         from services.gateway.mongo_direct import MongoDirectUploads
         from services.gateway.mongo_jobs import mongo_stores
         from services.gateway.mongo_uploads import MongoUploads
+        from services.gateway.mongo_webhooks import MongoWebhooks
 
         mongo = mongo_stores(settings.database_address())
         database = mongo[0].database
-        return Stores(*mongo, MongoUploads(database), MongoDirectUploads(database), MongoAlerts(database))
+        uploads, direct = MongoUploads(database), MongoDirectUploads(database)
+        return Stores(*mongo, uploads, direct, MongoAlerts(database), MongoWebhooks(database))
     from services.gateway.sqlite_alerts import SqliteAlerts
     from services.gateway.sqlite_direct import SqliteDirectUploads
     from services.gateway.sqlite_jobs import sqlite_stores
     from services.gateway.sqlite_uploads import SqliteUploads
+    from services.gateway.sqlite_webhooks import SqliteWebhooks
 
     sqlite = sqlite_stores(settings.data_dir / "shadowtwin.db")
     file = sqlite[0].file
-    return Stores(*sqlite, SqliteUploads(file), SqliteDirectUploads(file), SqliteAlerts(file))
+    return Stores(*sqlite, SqliteUploads(file), SqliteDirectUploads(file), SqliteAlerts(file), SqliteWebhooks(file))

@@ -19,6 +19,7 @@ from services.gateway.settings import GatewaySettings
 from shared.alert import AlertKind
 from shared.errors import TransientError
 from shared.ports import AlertStore, DocumentStore, JobStore, UploadStore
+from shared.webhook_ports import WebhookStore
 
 logger = logging.getLogger("watch")
 
@@ -40,10 +41,11 @@ class Watch:
         rounds: Rounds,
         settings: GatewaySettings,
         owner: str,
+        webhooks: WebhookStore,
     ) -> None:
         self._jobs, self._documents, self._uploads = jobs, documents, uploads
         self._alerts, self._book, self._rounds = alerts, book, rounds
-        self._settings, self._owner = settings, owner
+        self._settings, self._owner, self._webhooks = settings, owner, webhooks
 
     async def run(self) -> None:
         """Look about every `watch_seconds`; go round all documents every `watch_round_seconds`."""
@@ -71,7 +73,7 @@ class Watch:
         return True
 
     async def look(self) -> None:
-        """Failures and silence, now."""
+        """Failures, silence and webhooks that the system has disabled, now."""
         now, settings = await self._jobs.now(), self._settings
         window = timedelta(seconds=settings.alert_window_seconds)
         failing = await causes.failing_libraries(
@@ -81,6 +83,7 @@ class Watch:
         silence = timedelta(seconds=settings.alert_silent_seconds)
         silent = await causes.silent_batches(self._jobs, now, silence)
         await self._book.settle(AlertKind.BATCH_SILENT, silent, now)
+        await self._book.settle(AlertKind.WEBHOOK_DISABLED, await causes.disabled_webhooks(self._webhooks), now)
         await self._book.tell()
 
     async def go_round(self) -> None:

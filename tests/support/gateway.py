@@ -15,6 +15,7 @@ from services.gateway.app import create_app
 from services.gateway.composition import Gateway
 from services.gateway.secrets import hash_of
 from services.gateway.settings import GatewaySettings
+from services.gateway.webhooks.schedule import Schedule
 from shared.direct_ports import DirectStorage
 from shared.errors import TransientError
 from shared.events import Event
@@ -27,6 +28,8 @@ from shared.testing.memory_direct import MemoryDirectUploads
 from shared.testing.memory_images import HashImages, memory_index
 from shared.testing.memory_uploads import MemoryUploads
 from shared.testing.memory_vectors import HashEmbedder, MemoryVectors
+from shared.testing.memory_webhooks import MemoryWebhooks
+from shared.webhook_ports import WebhookStore
 
 PDF = b"%PDF-1.4\n% just enough for the gateway, which does not read PDFs\n"
 SERVICE_TOKENS = {name: f"{name}-credential-of-this-test" for name in ("extractor", "transformer", "ingestor")}
@@ -56,8 +59,11 @@ class RecordingBus:
 class World:
     """The gateway, its parts, and a client. `jobs` and `documents` may be another store than the one in memory."""
 
-    def __init__(self, gateway: Gateway, bus: RecordingBus, http: httpx.AsyncClient, jobs: JobStore) -> None:
+    def __init__(
+        self, gateway: Gateway, bus: RecordingBus, http: httpx.AsyncClient, jobs: JobStore, webhooks: WebhookStore
+    ) -> None:
         self.gateway, self.bus, self.http = gateway, bus, http
+        self.webhooks: MemoryWebhooks = webhooks  # type: ignore[assignment]
         self.jobs: MemoryJobs = jobs  # type: ignore[assignment]
         self.documents: DocumentStore = gateway.documents
         self.storage: MemoryStorage = gateway.storage  # type: ignore[assignment]
@@ -127,9 +133,11 @@ async def world(
     keys: KeyRing | None = None,
     direct_storage: DirectStorage | None = None,
     alerts: AlertStore | None = None,
+    webhooks: WebhookStore | None = None,
+    schedule: Schedule | None = None,
     **settings: Any,
 ) -> AsyncIterator[World]:
-    bus, jobs = bus or RecordingBus(), jobs or MemoryJobs()
+    bus, jobs, webhooks = bus or RecordingBus(), jobs or MemoryJobs(), webhooks or MemoryWebhooks()
     made = Gateway(
         GatewaySettings(**settings),
         jobs,
@@ -146,9 +154,12 @@ async def world(
         direct=MemoryDirectUploads(),
         direct_storage=direct_storage,
         alerts=alerts or MemoryAlerts(),
+        webhooks=webhooks,
+        schedule=schedule,
     )
     transport = httpx.ASGITransport(app=create_app(made))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
-        yield World(made, bus, http, jobs)
+        yield World(made, bus, http, jobs, webhooks)
+        await made.dispatcher.stop()
         await made.direct.stop()
         await made.orchestrator.stop()

@@ -73,7 +73,7 @@ async def test_several_documents_of_one_library_that_fail_are_one_alert(gateway:
     assert alert["advice"]
     assert told(gateway) == [("alert.opened", AlertEvent(alert["alertId"], "library_fails", "lib", "open"))]
     status = (await gateway.http.get("/api/system/status")).json()
-    assert status["alerts"] == {"library_fails": 1, "batch_silent": 0, "library_damaged": 0}
+    assert status["alerts"] == {"library_fails": 1, "batch_silent": 0, "library_damaged": 0, "webhook_disabled": 0}
 
 
 async def test_an_alert_resolves_by_itself_when_its_cause_is_gone_and_opens_anew(gateway: World):

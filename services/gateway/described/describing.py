@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.responses import PlainTextResponse
 
 from services.gateway.access import EXTERNAL, INTERNAL, OPEN, SIGNED, scope_of
+from services.gateway.described import webhook_shapes
 from services.gateway.described.job_shapes import Problem
 from services.gateway.described.llms import llms
 from services.gateway.described.table import TABLE, Content, Media, Row
@@ -55,6 +56,7 @@ def described(app: FastAPI) -> dict[str, Any]:
             if row.takes is not None:
                 operation["requestBody"] = _body(row.takes, schemas)
     held = whole.setdefault("components", {})
+    whole["webhooks"] = webhook_shapes.section(schemas)
     own = {name: held.get("schemas", {})[name] for name in held.get("schemas", {}) if "ValidationError" not in name}
     held["schemas"] = {**own, **components}
     held["securitySchemes"] = KEYS
@@ -143,6 +145,7 @@ def _schemas() -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:
     for row in TABLE.values():
         for content in (row.takes, *row.gives.values()):
             found |= {kind: None for kind in _each(content) if kind is not None and not isinstance(kind, Media)}
+    found |= dict.fromkeys(webhook_shapes.DATA.values())
     schemas, components = msgspec.json.schema_components(found, schema_hook=_anything, ref_template=REF)
     components["Problem"]["properties"]["code"]["enum"] = sorted(CATALOGUE)
     return dict(zip(found, schemas, strict=True)), components

@@ -17,7 +17,7 @@ from services.gateway.bodies import (
     Wanted,
 )
 from services.gateway.bulk import BatchRequest, BulkRequeue, Handle
-from services.gateway.described import job_shapes, shapes, upload_shapes, worker_shapes
+from services.gateway.described import job_shapes, shapes, upload_shapes, webhook_shapes, worker_shapes
 from services.gateway.health.repairs import RepairState
 from services.gateway.health.steps import RepairRequest
 from services.gateway.image_search import ImageQuery
@@ -27,6 +27,7 @@ from services.gateway.rebuilding import Rebuild, RebuildRequest
 from services.gateway.record_book import RecordChange
 from services.gateway.requeue import RequeueRequest
 from services.gateway.searching import SearchRequest
+from services.gateway.webhooks.endpoints import EndpointChange, EndpointRequest, Replay, Rotation
 from shared.alert import Alert
 from shared.records import Shown as ShownRecord
 from shared.ticket import Callback, ClaimRequest, Ticket
@@ -128,6 +129,16 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/api/alerts"): Row({200: shapes.Alerts}),
     ("GET", "/api/alerts/{alertId}"): Row({200: Alert}),
     ("POST", "/api/alerts/{alertId}/acknowledge"): Row({200: Alert}, Acknowledgement),
+    ("POST", "/api/webhooks"): Row({201: webhook_shapes.Webhook}, EndpointRequest, (404, 409)),
+    ("GET", "/api/webhooks"): Row({200: webhook_shapes.Webhooks}),
+    ("GET", "/api/webhooks/{endpointId}"): Row({200: webhook_shapes.Webhook}),
+    ("PATCH", "/api/webhooks/{endpointId}"): Row({200: webhook_shapes.Webhook}, EndpointChange),
+    ("DELETE", "/api/webhooks/{endpointId}"): Row({204: None}),
+    ("POST", "/api/webhooks/{endpointId}/rotate"): Row({200: webhook_shapes.Webhook}, Rotation),
+    ("POST", "/api/webhooks/{endpointId}/test"): Row({202: webhook_shapes.WebhookDelivery}, errors=(409,)),
+    ("GET", "/api/webhooks/{endpointId}/deliveries"): Row({200: webhook_shapes.WebhookDeliveries}),
+    ("POST", "/api/webhooks/{endpointId}/deliveries/{deliveryId}/replay"): Row({202: webhook_shapes.WebhookDelivery}),
+    ("POST", "/api/webhooks/{endpointId}/replay"): Row({202: webhook_shapes.Replayed}, Replay),
     ("GET", "/api/repairs/{handle}"): Row({200: RepairState}),
     ("GET", "/api/repairs/{handle}/left"): Row(DIAGNOSIS),
     ("GET", "/api/schemas"): Row({200: shapes.SchemaNames}),
