@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from infra.deployment.manifests import manifest_findings
 from infra.nats_binary import find_or_install
 from infra.nats_users import FILE, OPERATOR, PASSWORDS, password_variable, rendered, users
 
@@ -23,6 +24,7 @@ def findings(infra: Path = INFRA) -> list[str]:
         dockerfile_findings,
         compose_findings,
         broker_findings,
+        lambda folder: manifest_findings(folder / "kubernetes"),
     )
     return [line for check in checks for line in check(infra)]
 
