@@ -34,6 +34,13 @@ SETTINGS: dict[str, type[Settings]] = {
     "ingestor": IngestorSettings,
 }
 
+PLACES = {
+    "extractor": ExtractorSettings().concurrency,
+    "transformer": TransformerSettings().concurrency,
+    "ingestor": IngestorSettings().concurrency,
+}
+"""What one worker does at a time, unless it is told otherwise."""
+
 
 def named(kind: str) -> dict[str, dict[str, Any]]:
     return {each["metadata"]["name"]: each for each in ALL if each["kind"] == kind}
@@ -66,7 +73,7 @@ def test_workers_are_scaled_by_what_waits_in_the_consumers_that_the_code_makes(w
     assert [each["consumer"] for each in asked] == wanted
     for each in asked:
         assert (each["stream"], each["account"]) == (route.STREAM, ACCOUNT)
-        assert int(each["lagThreshold"]) == SETTINGS[worker]().concurrency
+        assert int(each["lagThreshold"]) == PLACES[worker]
     assert scaled["minReplicaCount"] >= 1  # somebody must answer plans
 
 
