@@ -164,6 +164,10 @@ class Client:
         """Services, queues, and how long the oldest job waits."""
         return await self._call("GET", "/api/system/status")
 
+    async def webhooks(self, method: str, path: str = "", **options: Any) -> dict[str, Any]:
+        """A call of `/api/webhooks`; `path` begins with a slash."""
+        return await self._call(method, f"/api/webhooks{path}", **options)
+
     async def search(
         self, query: str, top: int, library: str | None = None, document: str | None = None
     ) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from infra.cli.failure import CliError
 from infra.cli.parser_health import add_health
+from infra.cli.parser_webhooks import add_webhooks
 from shared.methods import LOCAL_METHODS
 
 DEFAULT_DATA = Path(__file__).resolve().parents[2] / ".shadowtwin" / "data"
@@ -76,6 +77,7 @@ def build() -> argparse.ArgumentParser:
     )
     reembed.add_argument("--library", help="only this one")
     add_health(add)
+    add_webhooks(add)
     logs = add("logs", "show", "show a job's log")
     logs.add_argument("id")
     logs.add_argument("--follow", action="store_true", help="until the job has ended")
