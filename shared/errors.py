@@ -116,6 +116,19 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "upload_bytes_gone": Entry(409, "The bytes of the failed upload are not kept.", "Send the file again."),
     "queue_full": Entry(429, "The queue is full.", "Try again after the time that Retry-After names."),
+    # bundles
+    "bundle_invalid": Entry(
+        422, "The bundle cannot be used.", "Export the job again; a bundle that was changed is not replayed."
+    ),
+    "bundle_version": Entry(
+        422, "The bundle has a format that this version does not know.", "Use the version that made it, or a newer one."
+    ),
+    "bundle_too_large": Entry(413, "The bundle is larger than allowed.", "Raise the limit with --max-bytes."),
+    "answer_missing": Entry(
+        422,
+        "The bundle does not hold the answer to a question.",
+        "The question has changed since the bundle was made: look at its prompt, schema and data, or export anew.",
+    ),
     # the run
     "artefact_missing": Entry(
         500, "A stored artefact is missing.", "Requeue the job from the phase that makes that artefact."

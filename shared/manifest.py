@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 
@@ -21,9 +22,10 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """All files of one attempt."""
+    """All files of one attempt, and what they were made with (shared.provenance)."""
 
     files: list[File]
+    made_with: dict[str, Any] = {}
 
 
 class Outputs:
@@ -57,7 +59,7 @@ class Outputs:
         """Take over a file that an earlier attempt has stored."""
         self._files.append(file)
 
-    async def seal(self) -> dict[str, Artefact]:
+    async def seal(self, made_with: dict[str, Any] | None = None) -> dict[str, Artefact]:
         """The job's outputs: just the manifest."""
-        content = msgspec.json.encode(Manifest(self._files))
+        content = msgspec.json.encode(Manifest(self._files, made_with or {}))
         return {"manifest": await self._storage.write(f"{self._prefix}/manifest.json", content)}

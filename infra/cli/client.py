@@ -129,8 +129,15 @@ class Client:
 
     async def fetch_source(self, document_id: str, target: Path) -> None:
         """The document's PDF into a file."""
+        await self._fetch(f"/api/documents/{document_id}/source", {}, target)
+
+    async def fetch_bundle(self, job_id: str, target: Path, *, with_source: bool) -> None:
+        """A job's bundle into a file."""
+        await self._fetch(f"/api/jobs/{job_id}/bundle", {"source": str(with_source).lower()}, target)
+
+    async def _fetch(self, path: str, query: dict[str, str], target: Path) -> None:
         try:
-            async with self._http.stream("GET", f"/api/documents/{document_id}/source", timeout=600) as answer:
+            async with self._http.stream("GET", path, params=query, timeout=600) as answer:
                 if answer.status_code >= 400:
                     await answer.aread()
                     raise _refused(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 from services.extractor.assembly import Assembly
 from services.extractor.checkpoint import Checkpoint, Part, read_checkpoint, read_parts
 from services.extractor.external import ExternalLane
+from services.extractor.provenance import made_by
 from services.extractor.session import Session
 from services.extractor.settings import ExtractorSettings
 from services.extractor.task import PICTURES, READER, Task
@@ -114,7 +116,7 @@ class Extraction:
         report.mark("running", "the reader is done", progress=90)
         report.mark("postprocessing", "storing results", progress=95)
         return Outcome(
-            outputs=await outputs.seal(),
+            outputs=await outputs.seal(await asyncio.to_thread(made_by, self._settings)),
             facts={
                 "madeFrom": made,
                 "pages": found.pages,

@@ -14,6 +14,7 @@ from services.gateway.opened import opened
 from services.gateway.routes import (
     alerts,
     batches,
+    bundles,
     catalogue,
     console,
     documents,
@@ -52,7 +53,7 @@ def create_app(gateway: Gateway | None) -> FastAPI:
             app.add_middleware(Door, keys=gateway.keys)
     seen = [Depends(guard(gateway.jobs.get))] if gateway is not None else []
     read = (alerts, documents, catalogue, health, pages, pictures, records, templates, system, webhooks)
-    for module in (batches, jobs, inspection, workers, external, uploads, storage_events, *read):
+    for module in (batches, bundles, jobs, inspection, workers, external, uploads, storage_events, *read):
         app.include_router(module.routes(gateway), dependencies=seen)
     app.include_router(console.routes(gateway))
     return app

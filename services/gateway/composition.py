@@ -11,6 +11,7 @@ from services.gateway.api_keys import KeyRing
 from services.gateway.archives import ArchiveLimits
 from services.gateway.audit import AuditLog
 from services.gateway.bulk import Bulk
+from services.gateway.bundles import Bundles
 from services.gateway.callbacks import Callbacks
 from services.gateway.catalogue import Catalogue
 from services.gateway.deletion import Deletion
@@ -118,6 +119,7 @@ class Gateway:
         self.page_pictures = PagePictures(storage)
         index = images[0] if images else None
         self.delivery = delivery = Delivery(jobs, documents, storage, vectors, embedder.dimension, index)
+        self.bundles = Bundles(self.jobs, self.documents, storage, vectors, index)
         schedule = schedule or Schedule()
         self.recorder = recorder = Recorder(webhooks, jobs, documents, schedule)
         self.deletion = Deletion(jobs, documents, storage, vectors, recorder, index)

@@ -16,6 +16,7 @@ from services.ingestor.kept_vectors import KeptVectors
 from services.ingestor.linking import ANALYSES, INPUTS, Linking, gathered, read_inputs
 from services.ingestor.links.texts import spot
 from services.ingestor.pictures import PictureRun
+from services.ingestor.provenance import made_by
 from services.ingestor.run import Parts, Run
 from services.ingestor.settings import IngestorSettings
 from services.ingestor.tokens import Tokenizer
@@ -103,7 +104,8 @@ class Ingestion:
         if linking.wanted:
             await self._link(linking, outputs, made, report)
         await run.embedder.tidy()
-        return self._outcome(run, linking, made, ticket, await outputs.seal())
+        made_with = made_by(self._parts, self._images[1].name if self._images else "")
+        return self._outcome(run, linking, made, ticket, await outputs.seal(made_with))
 
     async def _pictures(self, run: Run, linking: Linking, document: Document, report: Report) -> PictureRun | None:
         """Vectors of the distinct pictures; None where there are none, or no index for them."""

@@ -29,8 +29,9 @@ class Transformation:
 
     step = StepName.TRANSFORM
 
-    def __init__(self, storage: Storage, stages: Sequence[Stage]) -> None:
-        self.storage, self.stages = storage, stages
+    def __init__(self, storage: Storage, stages: Sequence[Stage], made_with: Mapping[str, Any] | None = None) -> None:
+        """`made_with` is noted in the manifest (shared.provenance)."""
+        self.storage, self.stages, self.made_with = storage, stages, dict(made_with or {})
 
     async def gate(self, ticket: Ticket) -> Verdict:
         """The metadata's verdict; if only another stage runs, that one's."""
@@ -160,7 +161,7 @@ class _Run:
             for file in self._files.get(stage.step, []):
                 outputs.adopt(file)
         ordered = {stage.step: self._done[stage.step] for stage, _ in self._verdicts if stage.step in self._done}
-        return _outcome(ordered, self._stale, await outputs.seal(), self._ticket)
+        return _outcome(ordered, self._stale, await outputs.seal(self._phase.made_with), self._ticket)
 
 
 async def _over(running: list[asyncio.Task[None]], attempt: Attempt) -> None:

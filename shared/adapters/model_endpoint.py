@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from shared.adapters.model_lane import Lane
+from shared.models import ModelRequest
 
 
 class ModelEndpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +33,17 @@ class ModelEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"ModelEndpoint({self.base_url}, {self.model})"
+
+    @property
+    def name(self) -> str:
+        """Which models answer (shared.models.Models)."""
+        others = sorted({self.vision_model, *self.purposes.values()} - {"", self.model})
+        return "+".join(["openai/" + self.model, *others])
+
+    def model_for(self, request: ModelRequest) -> str:
+        """Which model a question goes to."""
+        model = request.model or self.purposes.get(request.purpose, "")
+        return model or (self.vision_model if request.images else "") or self.model
 
     def lane(self, model: str) -> Lane:
         """What is limited together."""

@@ -71,8 +71,7 @@ class OpenAIModels:
         self._cache = AnswerCache(storage)
         self._prices = prices or Prices()
         self._flights = Flights[ModelAnswer]()
-        others = sorted({endpoint.vision_model, *endpoint.purposes.values()} - {"", endpoint.model})
-        self.name = "+".join(["openai/" + endpoint.model, *others])
+        self.name = endpoint.name
 
     async def close(self) -> None:
         """Give up calls under way, close connections."""
@@ -91,8 +90,7 @@ class OpenAIModels:
 
     async def ask(self, request: ModelRequest, account: Account) -> ModelAnswer:
         """See shared.models.Models."""
-        model = request.model or self._endpoint.purposes.get(request.purpose, "")
-        model = model or (self._endpoint.vision_model if request.images else "") or self._endpoint.model
+        model = self._endpoint.model_for(request)
         await self._ready()
         large = size_of(request) > LARGE
         prompt = await asyncio.to_thread(prompt_of, request, model) if large else prompt_of(request, model)

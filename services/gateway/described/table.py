@@ -67,6 +67,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/api/jobs/{jobId}/logs"): Row({200: job_shapes.Logs}),
     ("POST", "/api/jobs/{jobId}/requeue"): Row({202: job_shapes.ShownJob}, RequeueRequest, (409,)),
     ("POST", "/api/jobs/{jobId}/cancel"): Row({200: job_shapes.ShownJob}, errors=(409,)),
+    ("GET", "/api/jobs/{jobId}/bundle"): Row({200: Media(("application/zip",))}, errors=(409,)),
     ("GET", "/api/jobs/{jobId}/events"): Row({200: Media(("text/event-stream",))}),
     ("GET", "/api/jobs/{jobId}/timeline"): Row({200: job_shapes.Timeline}),
     ("GET", "/api/jobs/{jobId}/diagnosis"): Row({200: job_shapes.WhyNot}),
