@@ -78,7 +78,8 @@ def lines(found: dict[str, object]) -> list[str]:
         shown += [f"      {line}" for line in each["diff"]]  # type: ignore[attr-defined]
     shown += [f"  unanswered {question}" for question in found["unanswered"]]  # type: ignore[attr-defined]
     shown += [f"  failed     {found['error']}"] if found["error"] else []
-    shown += [f"  otherwise  {said}" for said in found["otherwise"]]  # type: ignore[attr-defined]
+    if not found["identical"]:
+        shown += [f"  otherwise  {said}" for said in found["otherwise"]]  # type: ignore[attr-defined]
     same = sum(each["state"] == "identical" for each in artefacts)
     verdict = "identical" if found["identical"] else "different"
     return [*shown, f"  {verdict}: {same} of {len(artefacts)} artefacts are identical"]

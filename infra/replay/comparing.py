@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from infra.replay.normal import compared, normal, place
+from infra.replay.normal import compared, normal, normal_jobs, place
 from infra.replay.reading import Bundle
 from shared import bundle
 from shared.bundle import IndexRow
@@ -56,7 +56,8 @@ def verdicts(before: Bundle, after: Bundle) -> list[Verdict]:
 
 
 def _content(name: str, before: bytes, after: bytes) -> Verdict:
-    was, now = normal(name, before), normal(name, after)
+    job = name == bundle.JOB
+    was, now = normal_jobs(before, after) if job else (normal(name, before), normal(name, after))
     if was == now:
         return Verdict(name=name, state=IDENTICAL)
     detail = f"{len(before)} and {len(after)} bytes"

@@ -2,7 +2,8 @@
 
 | where | what |
 |---|---|
-| job.json | ids of job and run, times and durations, who worked, revision, log, costs (kept answers cost nothing) |
+| job.json | ids of job and run, times, durations, revision, costs (kept answers cost nothing) |
+| job.json of a job with policies, phases left out, a requeue, or work found done | all but how it ended |
 | log.jsonl, settings.json | not compared; what was made otherwise is named beside the differences |
 | document.json | ids of jobs, times, revision, history, aliases, hashes and fingerprints of files that hold a time |
 | source.pdf, templates/, schemas/, ai/, answers/, record_edits.jsonl | inputs of the replay |
@@ -28,6 +29,7 @@ OF_A_RUN = frozenset({"madeAt", "refinedAt", "run", "at"})
 ROWS_OF_RUNS = re.compile(r"twin/(records|image_analyses)\.jsonl|twin/quality/.*\.jsonl")
 _GENERATED = re.compile(r"^generated_at: .*$", re.MULTILINE)
 _DURATION = re.compile(r"Ms\Z|Seconds\Z")
+_FOUND_DONE = re.compile(r"exists\Z|\Akept_|frontmatter_complete|template_completed")
 _QUALITY = re.compile(r"quality/[^/]+\.jsonl\Z")
 
 
@@ -41,11 +43,19 @@ def place(name: str) -> str:
     return _QUALITY.sub("quality/(run).jsonl", name)
 
 
+def normal_jobs(before: bytes, after: bytes) -> tuple[bytes, bytes]:
+    """Two jobs' outcomes, as much of them as can be compared."""
+    try:
+        was, now = outcome(msgspec.json.decode(before)), outcome(msgspec.json.decode(after))
+    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError):
+        return before, after
+    shared = was.keys() & now.keys()
+    return tuple(_shown({key: each[key] for key in sorted(shared)}) for each in (was, now))  # type: ignore[return-value]
+
+
 def normal(name: str, content: bytes) -> bytes:
     """The content without what may differ; content that is not as expected stays as it is."""
     try:
-        if name == bundle.JOB:
-            return _shown(outcome(msgspec.json.decode(content)))
         if name == bundle.DOCUMENT:
             return _shown(record(msgspec.json.decode(content)))
         if name.startswith(bundle.TWIN + "manifests/"):
@@ -62,15 +72,29 @@ def normal(name: str, content: bytes) -> bytes:
 
 def outcome(job: dict[str, Any]) -> dict[str, Any]:
     """How a job ended: what is compared of its document."""
-    return {
+    ended = {
         "status": job["status"],
         "error": job["error"] and {key: job["error"].get(key) for key in ("code", "step", "message")},
+    }
+    if gated(job):
+        return ended
+    return {
+        **ended,
         "steps": [{key: step[key] for key in ("name", "status", "skipped", "reason")} for step in job["steps"]],
         "counts": _counts(job["counts"]),
         "warnings": job["warnings"],
         "cumulativeMeta": {k: v for k, v in job["cumulativeMeta"].items() if k != "generated_at"},
         "saved": sorted(key.split("/", 2)[-1] for key in (job["result"] or {}).get("savedItems", [])),
     }
+
+
+def gated(job: dict[str, Any]) -> bool:
+    """Whether the job's gates or policies decided about its steps: then it did not make everything itself, or made it
+    for another reason than a replay has, and only how it ended is compared of it."""
+    policies = set(job["parameters"]["policies"].values())
+    phases = set(job["parameters"]["phases"].values())
+    skipped = any(step["skipped"] and _FOUND_DONE.search(step["reason"]) for step in job["steps"])
+    return skipped or policies != {"do"} or phases != {True} or bool(job["runs"])
 
 
 def record(document: dict[str, Any]) -> dict[str, Any]:
