@@ -5,8 +5,10 @@ from __future__ import annotations
 import array
 import base64
 import binascii
+import contextlib
 import difflib
 import math
+import re
 import sys
 from collections.abc import Iterator
 
@@ -24,6 +26,10 @@ TOLERANCE = 1e-4
 """Largest distance (1 - cosine) of two vectors that count as the same: other processors round otherwise."""
 LARGE = 4 << 20
 """Texts from this size on are not compared line by line."""
+
+
+_OF_GENERATION = re.compile(r"@[0-9a-f]{24}(?=\Z|[^0-9a-f])")
+"""The generation in a row's id is compared as a field of document.json: it differs as soon as any row does."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +69,7 @@ def _content(name: str, before: bytes, after: bytes) -> Verdict:
     detail = f"{len(before)} and {len(after)} bytes"
     if b"\0" in was or b"\0" in now or max(len(was), len(now)) > LARGE:
         return Verdict(name=name, state=DIFFERS, detail=detail)
-    return Verdict(name=name, state=DIFFERS, detail=detail, diff=_diff(_lines(was), _lines(now)))
+    return Verdict(name=name, state=DIFFERS, detail=detail, diff=_diff(_lines(name, was), _lines(name, now)))
 
 
 def _rows(name: str, before: bytes, after: bytes) -> Verdict:
@@ -113,15 +119,19 @@ def _by_id(name: str, content: bytes) -> dict[str, IndexRow]:
         rows = [msgspec.json.decode(line, type=IndexRow) for line in content.splitlines() if line]
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RequestError("bundle_invalid", f"The bundle's {name} is not as described.") from error
-    return {row.row_id: row for row in rows}
+    return {_OF_GENERATION.sub("", row.row_id): row for row in rows}
 
 
 def _told(row: IndexRow) -> list[str]:
-    shown = msgspec.to_builtins(msgspec.structs.replace(row, vector=""))
+    shown = msgspec.to_builtins(msgspec.structs.replace(row, vector="", row_id=_OF_GENERATION.sub("", row.row_id)))
     return msgspec.json.format(msgspec.json.encode(shown, order="sorted"), indent=1).decode().splitlines()
 
 
-def _lines(content: bytes) -> list[str]:
+def _lines(name: str, content: bytes) -> list[str]:
+    """Lines to be compared: of rows each field has its own, so that a diff shows which one differs."""
+    if name.endswith(".jsonl"):
+        with contextlib.suppress(msgspec.DecodeError):
+            content = b"\n".join(msgspec.json.format(row, indent=1) for row in content.splitlines() if row)
     return content.decode("utf-8", "replace").splitlines()
 
 

@@ -104,7 +104,7 @@ class Ingestion:
         if linking.wanted:
             await self._link(linking, outputs, made, report)
         await run.embedder.tidy()
-        made_with = made_by(self._parts, self._images[1].name if self._images else "")
+        made_with = await asyncio.to_thread(made_by, self._parts, self._images[1].name if self._images else "", ROWS)
         return self._outcome(run, linking, made, ticket, await outputs.seal(made_with))
 
     async def _pictures(self, run: Run, linking: Linking, document: Document, report: Report) -> PictureRun | None:

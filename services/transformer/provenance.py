@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from services.transformer.settings import TransformerSettings
 from shared.adapters.model_choice import ModelSettings
-from shared.provenance import made_with
+from shared.provenance import made_with, source_digest
 
 LIBRARIES = ("pillow", "jsonschema")
 GOVERNING = ("analysis_chars", "child_seconds", "image_quality_least")
@@ -32,4 +33,5 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 def made_by(settings: TransformerSettings, asked: Asked | None, analyzer: str) -> dict[str, Any]:
     """The note; `analyzer` is its name and version."""
     governing = {name: getattr(settings, name) for name in GOVERNING}
-    return made_with(LIBRARIES, governing, analyzer=analyzer, models=msgspec.to_builtins(asked))
+    sources = source_digest(Path(__file__).parent)
+    return made_with(LIBRARIES, governing, analyzer=analyzer, models=msgspec.to_builtins(asked), sources=sources)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import zipfile
 from pathlib import Path
@@ -18,7 +19,8 @@ import pytest
 from infra.replay import normal
 from infra.replay.replaying import Replay, replay
 from infra.stack import REPO
-from tests.support.bundles import FOLDER, NAMES
+from tests.e2e.conftest import Running
+from tests.support.bundles import FOLDER, NAMES, plain
 
 MOST = 1 << 30
 
@@ -121,3 +123,22 @@ def test_the_page_shows_the_whole_list_of_what_may_differ():
     listed = (normal.__doc__ or "").partition("\n\n")[2].strip()
     page = (REPO / "docs" / "export-and-replay.md").read_text(encoding="utf-8")
     assert f"test_replay.py -->\n{listed}\n<!-- end of list -->" in page
+
+
+@pytest.mark.timeout(240)
+def test_the_commands_of_the_page_do_what_it_says(running: Running, tmp_path: Path):
+    job = running.ended(running.submit(plain(tmp_path / "paper.pdf"), libraryId="bundles")["jobId"])
+    page = (REPO / "docs" / "export-and-replay.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^\./shadowtwin .*$", page, re.MULTILINE)
+    assert [command.split()[1] for command in commands] == ["jobs", "export", "replay"]
+    said = {}
+    for command in commands:
+        words = command.replace("JOB", job["jobId"]).split()[1:]
+        where = [] if words[0] == "replay" else ["--data-dir", str(running.stack.data_dir)]
+        ran = subprocess.run(
+            [str(REPO / "shadowtwin"), *words, *where], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        said[words[0]] = ran.stdout
+    assert (tmp_path / "sample.zip").is_file()
+    assert "identical: 18 of 18 artefacts are identical" in said["replay"]
