@@ -130,7 +130,7 @@ async def system(folder: Path, how: How, unanswered: Unanswered) -> AsyncIterato
     tokens = {service: secrets.token_urlsafe(32) for service in set(SERVICES.values())}
     hashes = {service: sha256(token.encode()).hexdigest() for service, token in tokens.items()}
     settings, chosen = apart(GatewaySettings, data_dir=folder), apart(VectorSettings)
-    jobs, documents, uploads, direct, alerts = stores(settings)
+    jobs, documents, uploads, direct, alerts, webhooks = stores(settings)
     storage, told = FolderStorage(folder / "twins"), Told()
     embedder = _embedder(how, chosen, unanswered)
     vectors = choose_vectors(chosen, folder, embedder, upkeep=False)
@@ -138,7 +138,17 @@ async def system(folder: Path, how: How, unanswered: Unanswered) -> AsyncIterato
     images = choose_images(pictures, chosen, folder, embedder, upkeep=False)
     await jobs.open()
     parts = (storage, vectors, embedder, told, hashes)
-    gateway = Gateway(settings, jobs, documents, *parts, images=images, uploads=uploads, direct=direct, alerts=alerts)
+    gateway = Gateway(
+        settings,
+        jobs,
+        documents,
+        *parts,
+        images=images,
+        uploads=uploads,
+        direct=direct,
+        alerts=alerts,
+        webhooks=webhooks,
+    )
     readers, analysers = Children(EXTRACTOR_PRELOAD), Children(TRANSFORMER_PRELOAD)
     sweeping = asyncio.create_task(supervised(gateway.sweeper.run))
     transport = LocalTransport(create_app(gateway))
