@@ -138,6 +138,8 @@ def test_the_broker_is_three_servers_with_our_users_and_as_many_copies() -> None
     values = yaml.safe_load((FOLDER / "charts" / "nats.yaml").read_text())
     replicas = values["config"]["cluster"]["replicas"]
     assert str(replicas) == environment("gateway")["SHADOWTWIN_STREAM_REPLICAS"] == "3"
+    compose = yaml.safe_load((FOLDER.parent / "compose.yaml").read_text())
+    assert compose["services"]["nats"]["image"] == f"nats:{values['container']['image']['tag']}"
     assert values["config"]["merge"]["$include"] == "../nats-users/nats-users.conf"
     guide = (FOLDER.parents[1] / "docs" / "production.md").read_text(encoding="utf-8")
     assert "nats-users.conf" in guide
