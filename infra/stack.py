@@ -191,7 +191,7 @@ class Stack:
         process.start()
 
     def _environment(self, name: str) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if k in _PASSED or k.startswith("SHADOWTWIN_")}
+        kept = {k: v for k, v in os.environ.items() if k in _PASSED or k.startswith(("SHADOWTWIN_", "OTEL_"))}
         kept.pop("SHADOWTWIN_API_KEY", None)  # the caller's own, for clients
         folder = self.data_dir / "secrets"
         env = {
@@ -279,4 +279,4 @@ class Stack:
 
 
 _PASSED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "LD_LIBRARY_PATH"} | {"TESSDATA_PREFIX"}
-"""Environment that services inherit besides SHADOWTWIN_*: nothing else of the caller's is their business."""
+"""Environment that services inherit besides SHADOWTWIN_* and OTEL_*: nothing else of the caller's is their business."""

@@ -1,4 +1,5 @@
-"""Structured logs: one JSON object a line on stderr, carrying job, run and phase wherever code runs for a job."""
+"""Structured logs: one JSON object a line on stderr, carrying job, run and phase wherever code runs for a job, and the
+ids of its trace where there is one."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import msgspec
+
+from shared import tracing
 
 _NOTHING: dict[str, str] = {}
 _context: contextvars.ContextVar[dict[str, str]] = contextvars.ContextVar("log_context", default=_NOTHING)
@@ -44,6 +47,8 @@ class JsonLines(logging.Formatter):
             **_context.get(),
         }
         line.update({k: v for k, v in vars(record).items() if k not in _STANDARD})
+        if tracing.current() is not tracing.OFF:
+            line.update(tracing.current().ids(str(line.get("run", ""))))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line, enc_hook=str).decode()

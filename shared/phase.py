@@ -23,6 +23,7 @@ from shared.events import JobEvent
 from shared.gates import Verdict
 from shared.job import StepName, StepStatus
 from shared.log import context
+from shared.observed import attempt
 from shared.stages import StageReport
 from shared.ticket import ClaimRequest, Outcome, Ticket
 
@@ -210,23 +211,26 @@ async def handle(
 
 async def _run(ticket: Ticket, phase: Phase, gateway: Gateway) -> Disposition:
     report = Report(gateway, ticket)
-    try:
-        async with _heartbeats(ticket, gateway, report):
-            with report.account.active():
-                body = await _gate_and_work(ticket, phase, report)
-    except Gone as gone:
-        logger.info("attempt given up", extra={"reason": gone.reason})
-        with contextlib.suppress(TransientError, Gone):
-            await gateway.left(ticket)
-        return Ack()
-    except asyncio.CancelledError:
-        body = {"phase": "released", "message": "The worker stops.", **report.rest()}
-        with contextlib.suppress(Exception):
-            await asyncio.shield(gateway.callback(ticket, body))
-        raise
-    except Exception as error:
-        body = ended_badly(error, report.mark)
-    return await _final(ticket, gateway, {**body, **report.rest()})
+    with attempt(ticket) as seen:
+        try:
+            async with _heartbeats(ticket, gateway, report):
+                with report.account.active():
+                    body = await _gate_and_work(ticket, phase, report)
+        except Gone as gone:
+            logger.info("attempt given up", extra={"reason": gone.reason})
+            seen.outcome = "given_up"
+            with contextlib.suppress(TransientError, Gone):
+                await gateway.left(ticket)
+            return Ack()
+        except asyncio.CancelledError:
+            body = {"phase": "released", "message": "The worker stops.", **report.rest()}
+            with contextlib.suppress(Exception):
+                await asyncio.shield(gateway.callback(ticket, body))
+            raise
+        except Exception as error:
+            body = ended_badly(error, report.mark)
+        seen.ended(body)
+        return await _final(ticket, gateway, {**body, **report.rest()})
 
 
 async def _gate_and_work(ticket: Ticket, phase: Phase, report: Report) -> dict[str, Any]:

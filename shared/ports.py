@@ -12,6 +12,7 @@ from shared.document import Document
 from shared.errors import ShadowtwinError
 from shared.job import Artefact, Job
 from shared.ports_kept import AlertStore as AlertStore
+from shared.ports_kept import OpenJobs as OpenJobs
 from shared.ports_kept import UploadStore as UploadStore
 
 
@@ -87,6 +88,9 @@ class JobStore(Protocol):
 
     async def admitted(self) -> dict[str, int]:
         """Open jobs that are admitted, by library."""
+
+    async def open_jobs(self) -> list[OpenJobs]:
+        """The open jobs by library and state; costs by the open ones only, however many there are in all."""
 
     async def by_key(self, library_id: str, idempotency_key: str) -> Job | None:
         """The job that was made with this key."""

@@ -5,8 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+import msgspec
+
 from shared.alert import Alert
 from shared.upload import Upload
+
+
+class OpenJobs(msgspec.Struct, frozen=True, kw_only=True):
+    """A library's open jobs in one state (queued or running): how many, how many of them are not admitted yet, and
+    when the one that has not changed for longest was last changed."""
+
+    library_id: str
+    status: str
+    count: int
+    waiting: int
+    stillest: datetime
 
 
 class UploadStore(Protocol):

@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     port: int = 0
     log_level: str = "INFO"
     service_token_file: Path | None = None
+    metrics_token_file: Path | None = None
+    """The token that scrapes of /metrics show; without one workers ask for none, and the gateway for a key (ADR 43)."""
     owner: str = Field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
 
     def nats_login(self) -> BrokerLogin:
@@ -39,6 +41,10 @@ class Settings(BaseSettings):
     def service_token(self) -> str:
         """This service's own credential at the gateway."""
         return read_secret(self.service_token_file, "SHADOWTWIN_SERVICE_TOKEN_FILE")
+
+    def metrics_token(self) -> str:
+        """What a scrape shows; "" where none is set."""
+        return read_optional_secret(self.metrics_token_file, "SHADOWTWIN_METRICS_TOKEN_FILE")
 
 
 def read_optional_secret(path: Path | None, variable: str) -> str:

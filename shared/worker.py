@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import logging
 import os
 import signal
@@ -13,10 +14,11 @@ from contextlib import AbstractAsyncContextManager
 
 from aiohttp import web
 
-from shared import route
+from shared import metrics, route
 from shared.adapters.http_gateway import HttpGateway
 from shared.adapters.nats_bus import NatsBus
 from shared.adapters.nats_roll_call import answered_by
+from shared.adapters.trace_choice import close_tracing, open_tracing
 from shared.aside import Aside
 from shared.events import JobEvent
 from shared.log import configure
@@ -44,6 +46,8 @@ async def run(
     `concurrency` pieces of work. Tickets for which `waits` is true are no work of this machine: they hold no place.
     """
     configure(service, settings.log_level)
+    open_tracing(service)
+    metrics.name_process(service)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -69,6 +73,7 @@ async def run(
         await aside.close()
         await bus.stop()
         await gateway.close()
+        await close_tracing()
 
 
 async def _serve(
@@ -113,8 +118,16 @@ async def _health(settings: Settings, ready: asyncio.Event) -> AsyncIterator[Non
     async def is_ready(request: web.Request) -> web.Response:
         return web.json_response({"ready": ready.is_set()}, status=200 if ready.is_set() else 503)
 
+    token = settings.metrics_token()
+
+    async def scraped(request: web.Request) -> web.Response:
+        shown = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token and not hmac.compare_digest(shown.encode(), token.encode()):
+            return web.json_response({"code": "unauthorized"}, status=401)
+        return web.Response(body=metrics.exposition(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
     app = web.Application()
-    app.add_routes([web.get("/live", live), web.get("/ready", is_ready)])
+    app.add_routes([web.get("/live", live), web.get("/ready", is_ready), web.get("/metrics", scraped)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, settings.host, settings.port)

@@ -12,7 +12,9 @@ import uvloop
 
 from services.gateway.app import application
 from services.gateway.settings import GatewaySettings
+from shared.adapters.trace_choice import close_tracing, open_tracing
 from shared.log import configure
+from shared.metrics import name_process
 from shared.parent import watch
 
 REQUESTS_SECONDS = 15
@@ -27,6 +29,8 @@ async def main() -> None:
     callers waiting, not refused, while this process is started again."""
     settings = GatewaySettings()
     configure("gateway", settings.log_level)
+    open_tracing("gateway")
+    name_process("gateway")
     async with application(settings) as app:
         config = uvicorn.Config(
             app,
@@ -44,6 +48,7 @@ async def main() -> None:
         limit = threading.Timer(STOP_SECONDS, os._exit, [75])
         limit.daemon = True
         limit.start()
+    await close_tracing()
 
 
 if __name__ == "__main__":

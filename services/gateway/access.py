@@ -7,6 +7,7 @@ in this context, the system itself is at work, or keys are not asked for.
 
 from __future__ import annotations
 
+import hmac
 import re
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
@@ -29,6 +30,9 @@ OPEN = frozenset({"/live", "/ready", "/docs", "/docs/oauth2-redirect", "/redoc",
 
 CONSOLE = re.compile(r"/|/console(?:/.*)?")
 """Files of the console, the same for everybody; what they show, they ask for with the user's key (ADR 41)."""
+
+METRICS = "/metrics"
+"""For who has a token of its own (SHADOWTWIN_METRICS_TOKEN_FILE), or a key that reads all libraries."""
 
 INTERNAL, EXTERNAL = "/api/internal/", "/api/external/"
 """Doors of workers, who have credentials of their own; the callback route answers unknown jobs with 404 (ADR 35)."""
@@ -71,8 +75,9 @@ def scope_of(method: str, path: str) -> str:
 class Door:
     """Pure ASGI: refuses before anything of the body is read; 401 without a key, 403 with one that does not fit."""
 
-    def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
-        self._app, self._keys = app, keys
+    def __init__(self, app: ASGIApp, keys: KeyRing, scraper: str = "") -> None:
+        """`scraper` is the token that opens /metrics, and nothing else."""
+        self._app, self._keys, self._scraper = app, keys, scraper.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _opened_otherwise(scope["method"], scope["path"]):
@@ -86,6 +91,9 @@ class Door:
             await self._app(scope, receive, send)
             return
         token = _token(headers)
+        if scope["path"] == METRICS and self._scraper and hmac.compare_digest(token.encode(), self._scraper):
+            await self._app(scope, receive, send)
+            return
         key = await self._keys.find(token) if token else None
         if key is None or scope["path"].startswith(INTERNAL):
             await _refused("unauthorized", 401)(scope, receive, send)

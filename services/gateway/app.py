@@ -33,7 +33,9 @@ from services.gateway.routes import (
     workers,
 )
 from services.gateway.settings import GatewaySettings
+from services.gateway.telemetry.requests import Measured
 from services.gateway.web import BodyLimit, install_errors
+from shared.adapters.trace_choice import application_telemetry
 from shared.version import VERSION
 
 FORM_BYTES = 1 << 20
@@ -42,15 +44,16 @@ FORM_BYTES = 1 << 20
 
 def create_app(gateway: Gateway | None) -> FastAPI:
     """The application over an opened gateway; None only describes it."""
-    app = FastAPI(title="Shadowtwin", version=VERSION)
+    app = FastAPI(title="Shadowtwin", version=VERSION, telemetry=application_telemetry())
     install_errors(app)
     describing.install(app)
     if gateway is not None:
+        app.add_middleware(Measured)
         app.add_middleware(BodyLimit, limit=gateway.settings.max_upload_bytes + FORM_BYTES)
     if gateway is not None:
         app.router.routes[:0] = workers.hot(workers.routes(gateway))
         if gateway.keys is not None:
-            app.add_middleware(Door, keys=gateway.keys)
+            app.add_middleware(Door, keys=gateway.keys, scraper=gateway.settings.metrics_token())
     seen = [Depends(guard(gateway.jobs.get))] if gateway is not None else []
     read = (alerts, documents, catalogue, health, pages, pictures, records, templates, system, webhooks)
     for module in (batches, bundles, jobs, inspection, workers, external, uploads, storage_events, *read):

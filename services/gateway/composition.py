@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from services.gateway.admission import Admission
 from services.gateway.alerts import AlertBook
@@ -43,6 +43,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.sourcing import REDIRECTS, Sources
 from services.gateway.storage_events import StorageEvents
 from services.gateway.sweeper import Sweeper
+from services.gateway.telemetry.gauges import Gauges
 from services.gateway.twin_records import TwinRecords
 from services.gateway.upload_log import UploadLog
 from services.gateway.watch import Watch
@@ -62,6 +63,7 @@ from shared.errors import RequestError, TransientError
 from shared.events import JobEvent
 from shared.image_index import ImageIndex
 from shared.job import JobStatus, Parameters, StepName
+from shared.models import LaneState
 from shared.phase import Ack, Disposition, Retry
 from shared.ports import (
     AlertStore,
@@ -107,6 +109,7 @@ class Gateway:
         alerts: AlertStore,
         webhooks: WebhookStore,
         schedule: Schedule | None = None,
+        lanes: Callable[[], Awaitable[list[LaneState]]] | None = None,
     ) -> None:
         """Without `keys` nobody is asked for one. `jobs` and `documents` are what the caller's key reaches. `schedule`
         is that of webhooks."""
@@ -190,6 +193,7 @@ class Gateway:
             self.documents, jobs, storage, [vectors, *shown], examiner, self.intake, self.orchestrator, self.direct
         )
         self.alerts = AlertBook(alerts, bus, recorder)
+        self.gauges = Gauges(jobs, alerts, self.present, lanes)
         owner, rounds = self.intake.receiver.place, Rounds(documents, examiner)
         self.watch = Watch(jobs, documents, uploads, alerts, self.alerts, rounds, settings, owner, webhooks)
         sender = Sender(settings.webhook_allow, schedule.attempt)

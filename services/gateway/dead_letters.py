@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 
 from services.gateway.orchestrator import Orchestrator
+from services.gateway.telemetry import counters
 from shared.adapters.nats_bus import DeadMessage, NatsBus
 from shared.commands import Command, Note
 from shared.errors import RequestError
@@ -34,6 +35,7 @@ class DeadLetters:
     async def take(self, dead: DeadMessage) -> None:
         """Record one; a message whose job is unknown is only logged. Raises TransientError."""
         logger.error("message given up", extra={"subject": dead.subject, "deliveries": dead.deliveries})
+        counters.dead_letter(dead.subject)
         if dead.event is None:
             return
         told = f"{dead.subject} was delivered {dead.deliveries} times without being dealt with"

@@ -17,6 +17,7 @@ from services.gateway.orchestrator import Orchestrator
 from services.gateway.planning import Plan, Planner
 from services.gateway.quota import Quota
 from services.gateway.receiving import Incoming, Receiver
+from services.gateway.telemetry import counters, job_changes
 from services.gateway.webhooks.recording import Recorder
 from shared import twin
 from shared.document import Document, DocumentStatus, document_id_for
@@ -128,7 +129,9 @@ class Intake:
             else:
                 document = await self._new_version(known, name, received)
             if document is not None:
-                return await self._start(document, request)
+                accepted = await self._start(document, request)
+                counters.uploaded("existing" if accepted.existing else accepted.status)
+                return accepted
         raise TransientError("unavailable", "The document is changed by too many requests at the moment.")
 
     async def _start(self, document: Document, request: JobRequest) -> Accepted:
@@ -162,6 +165,7 @@ class Intake:
             if made is None:
                 raise TransientError("unavailable", "The job with this key has just been deleted.") from taken
             return _repeated(document, request, made)
+        job_changes.created(job)
         self._orchestrator.wake(job.job_id)
         if document.status == DocumentStatus.ERROR:
             # Lost to another writer it is that one who knows the document's state.

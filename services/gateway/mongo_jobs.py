@@ -17,7 +17,7 @@ from services.gateway.mongo_documents import MongoDocuments
 from shared.cursor import page_size, read_cursor, write_cursor
 from shared.errors import TransientError
 from shared.job import QUALITY_PASS, Job, JobStatus, from_document, to_document
-from shared.ports import IdempotencyKeyTaken, JobPage, JobQuery, OpenJobExists
+from shared.ports import IdempotencyKeyTaken, JobPage, JobQuery, OpenJobExists, OpenJobs
 
 _NEWEST = [("createdAt", -1), ("_id", -1)]
 _FILTERS = {
@@ -139,6 +139,27 @@ class MongoJobs:
         with told():
             libraries = await self._database.jobs.distinct("libraryId", held)
             return {name: await self._database.jobs.count_documents(held | {"libraryId": name}) for name in libraries}
+
+    async def open_jobs(self) -> list[OpenJobs]:
+        """By the index of open jobs."""
+        group = {
+            "_id": {"library": "$libraryId", "status": "$status"},
+            "count": {"$sum": 1},
+            "waiting": {"$sum": {"$cond": [{"$eq": ["$waiting", True]}, 1, 0]}},
+            "stillest": {"$min": "$updatedAt"},
+        }
+        with told():
+            rows = self._database.jobs.aggregate([{"$match": {"openDocumentId": {"$exists": True}}}, {"$group": group}])
+            return [
+                OpenJobs(
+                    library_id=row["_id"]["library"],
+                    status=row["_id"]["status"],
+                    count=row["count"],
+                    waiting=row["waiting"],
+                    stillest=row["stillest"],
+                )
+                async for row in rows
+            ]
 
     async def by_key(self, library_id: str, idempotency_key: str) -> Job | None:
         """By its unique index."""

@@ -51,6 +51,7 @@ async def opened(settings: GatewaySettings, *, reading: bool = False) -> AsyncIt
         direct_storage=choose_direct(storage),
         alerts=alerts,
         webhooks=webhooks,
+        lanes=limits.states,
     )
     await jobs.open()
     tasks: list[asyncio.Task[None]] = []

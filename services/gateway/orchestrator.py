@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from services.gateway.delivery import Delivery, Superseded
 from services.gateway.quality import quality_job
 from services.gateway.secrets import Unauthorized
+from services.gateway.telemetry import counters, job_changes
 from services.gateway.webhooks.recording import Recorder
 from shared.commands import Command, Fail, Note, Told
 from shared.edits import failure
@@ -96,6 +97,7 @@ class Orchestrator:
                 await self._recorder.job(job)  # a new run empties the outbox, which may still hold the end of this one
             if await self._jobs.swap(job, decided):
                 now = replace(decided, logs=decided.logs[-LOGS_KEPT:], revision=job.revision + 1)
+                job_changes.changed(job, now)
                 self._remember(now)
                 if now.outbox:
                     self.wake(job_id)
@@ -217,6 +219,7 @@ class Orchestrator:
             await self._recorder.job(job)
         await self._bus.publish(entry.subject, event, entry.event_id)
         wait = min(before.wait * 2, TELL_AGAIN_MOST) if before else TELL_AGAIN
+        counters.told(entry.subject, before is not None)
         told[entry.event_id] = _Telling(time.monotonic() + wait, wait)
         logger.info("told", extra={"subject": entry.subject, "attempt": event.attempt, "again": before is not None})
 
@@ -233,6 +236,7 @@ class Orchestrator:
         if not await self._delivery.wants_quality_pass(parent):  # its document's deletion has begun meanwhile
             await self._jobs.delete([child.job_id])
             return
+        job_changes.created(child, parent)
         self.wake(child.job_id)
         message = f"quality pass in job {child.job_id}"
         entry = {"phase": "quality_requested", "message": message, "jobId": child.job_id}

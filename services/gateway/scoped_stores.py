@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from services.gateway import access
 from shared.document import Document
 from shared.job import Job
-from shared.ports import DocumentStore, JobPage, JobQuery, JobStore
+from shared.ports import DocumentStore, JobPage, JobQuery, JobStore, OpenJobs
 
 
 class ScopedJobs:
@@ -72,6 +72,10 @@ class ScopedJobs:
     async def admitted(self) -> dict[str, int]:
         """Of what may be seen."""
         return {name: count for name, count in (await self._jobs.admitted()).items() if access.visible(name)}
+
+    async def open_jobs(self) -> list[OpenJobs]:
+        """Of what may be seen."""
+        return [row for row in await self._jobs.open_jobs() if access.visible(row.library_id)]
 
     async def by_key(self, library_id: str, idempotency_key: str) -> Job | None:
         """See JobStore."""

@@ -18,7 +18,7 @@ from services.gateway.sqlite_documents import SqliteDocuments
 from services.gateway.sqlite_file import SqliteFile
 from shared.cursor import milliseconds, moment, page_size, read_cursor, write_cursor
 from shared.job import Job, JobStatus, utc_now
-from shared.ports import IdempotencyKeyTaken, JobPage, JobQuery, OpenJobExists
+from shared.ports import IdempotencyKeyTaken, JobPage, JobQuery, OpenJobExists, OpenJobs
 
 _JOB = msgspec.msgpack.Decoder(Job)
 _ROW = msgspec.msgpack.Decoder(dict[str, Any])
@@ -145,6 +145,22 @@ class SqliteJobs:
             "GROUP BY libraryId",
             [],
         )
+
+    async def open_jobs(self) -> list[OpenJobs]:
+        """By the index of open jobs."""
+
+        def read(connection: sqlite3.Connection) -> list[OpenJobs]:
+            rows = connection.execute(
+                "SELECT libraryId, status, count(*), sum(waiting), min(updatedAt) FROM jobs INDEXED BY jobs_open "
+                "WHERE open = 1 GROUP BY libraryId, status"
+            )
+            return [
+                OpenJobs(library_id=library, status=status, count=count, waiting=waiting, stillest=moment(still))
+                for library, status, count, waiting, still in rows
+            ]
+
+        found: list[OpenJobs] = await self._file.read(read)
+        return found
 
     async def by_key(self, library_id: str, idempotency_key: str) -> Job | None:
         """By its unique index."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from services.gateway.orchestrator import Orchestrator
 from services.gateway.settings import GatewaySettings
+from services.gateway.telemetry import counters
 from shared.commands import Fail, Restart
 from shared.edits import failure
 from shared.errors import CATALOGUE, RequestError, TransientError
@@ -62,6 +63,7 @@ class Sweeper:
         for job in due:
             if job.outbox:
                 self._orchestrator.look_again(job.job_id)
+                counters.swept("told_again")
             elif job.lease and job.status == JobStatus.RUNNING:
                 await self._revive(job, now, lease)
 
@@ -80,6 +82,8 @@ class Sweeper:
                 code = "step_deadline" if late else "attempts_exhausted"
                 fault = failure(step, code, "internal", f"{CATALOGUE[code].message} {reason}", CATALOGUE[code].hint)
                 await self._orchestrator.apply(job.job_id, Fail(**who, error=fault))
+                counters.swept("failed")
             else:
                 await self._orchestrator.apply(job.job_id, Restart(**who, reason=f"{reason} Next attempt."))
+                counters.swept("restarted")
             logger.warning("attempt given up", extra={**job.log_context(), "reason": reason, "attempt": job.attempt})

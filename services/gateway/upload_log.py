@@ -13,6 +13,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from services.gateway import access
+from services.gateway.telemetry import counters
 from shared import twin
 from shared.errors import RequestError, ShadowtwinError, describe
 from shared.ports import JobStore, UploadStore
@@ -42,11 +43,12 @@ class UploadLog:
     ) -> None:
         """Write it down; that this fails as well fails nothing. `fields` are those of the form that have come; an
         upload with an id of its own is written down once."""
-        if self._uploads is None:
-            return
         said = describe(error)
         if not isinstance(error, Exception):  # the request was cancelled
             said = describe(RequestError("upload_aborted"))
+        counters.uploaded("failed", said.code)
+        if self._uploads is None:
+            return
         try:
             upload = Upload(
                 upload_id=upload_id or str(uuid.uuid4()),

@@ -9,6 +9,8 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from shared import tracing
+from shared.adapters.trace_choice import client_traces
 from shared.errors import ConfigurationError, TransientError
 from shared.job import StepName
 from shared.phase import Busy, Gone
@@ -54,7 +56,8 @@ class HttpGateway:
     async def heartbeat(self, ticket: Ticket) -> int:
         """See shared.phase.Gateway."""
         body = {"processId": ticket.process_id, "attempt": ticket.attempt}
-        status, answer = await self._post(f"/api/internal/jobs/{ticket.job_id}/heartbeat", _bearer(ticket), body)
+        with tracing.current().quiet():
+            status, answer = await self._post(f"/api/internal/jobs/{ticket.job_id}/heartbeat", _bearer(ticket), body)
         if status != 200:
             raise _refusal(status, answer)
         return int(msgspec.json.decode(answer).get("reports", 0))
@@ -75,7 +78,7 @@ class HttpGateway:
 
     async def _post(self, path: str, headers: dict[str, str], body: object) -> tuple[int, bytes]:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
+            self._session = aiohttp.ClientSession(timeout=_TIMEOUT, trace_configs=client_traces())
         try:
             content = msgspec.json.encode(body)
             async with self._session.post(

@@ -21,10 +21,11 @@ from faststream.security import SASLPlaintext
 from nats.errors import Error as NatsError
 from nats.js.errors import NoStreamResponseError
 
-from shared import route
+from shared import route, tracing
 from shared.adapters import nats_roll_call
 from shared.adapters.nats_handling import Handler, acknowledging
 from shared.adapters.nats_streams import STREAM_BYTES, durable_name, make_right
+from shared.adapters.trace_choice import broker_middlewares
 from shared.broker_login import ANYBODY, BrokerLogin
 from shared.errors import TransientError
 from shared.events import Event, JobEvent, decode, encode
@@ -91,6 +92,7 @@ class NatsBus:
             reconnected_cb=self._back,
             closed_cb=self._closed,
             logger=logging.getLogger("faststream"),
+            middlewares=broker_middlewares(),
         )
 
     async def _lost(self) -> None:
@@ -238,7 +240,7 @@ class NatsBus:
     async def publish(self, subject: str, event: Event, message_id: str) -> bool:
         """Publish and await the stream's ack; True if the stream had this id already. Raises TransientError."""
         try:
-            ack = await self._publish(subject, encode(event), message_id)
+            ack = await self._publish(subject, event, message_id)
         except NoStreamResponseError as error:
             self.ready.clear()
             logger.warning("the stream is gone and is made again")
@@ -251,10 +253,14 @@ class NatsBus:
             ) from error
         return bool(ack.duplicate)
 
-    async def _publish(self, subject: str, body: bytes, message_id: str) -> Any:
-        return await self._connection.jetstream().publish(
-            subject, body, timeout=5, stream=route.STREAM, headers={"Nats-Msg-Id": message_id}
-        )
+    async def _publish(self, subject: str, event: Event, message_id: str) -> Any:
+        headers, stream = {"Nats-Msg-Id": message_id}, self._connection.jetstream()
+        if not isinstance(event, JobEvent):
+            return await stream.publish(subject, encode(event), timeout=5, stream=route.STREAM, headers=headers)
+        step = route.leg_of(subject).step or ""
+        with tracing.current().publishing(subject, event.process_id, step) as carried:
+            headers |= carried
+            return await stream.publish(subject, encode(event), timeout=5, stream=route.STREAM, headers=headers)
 
     async def _ensure_once(self) -> None:
         """One bootstrap at a time, however many publishers have found the stream gone."""

@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from shared import metrics
 from shared.account import Account, active_account
 from shared.adapters.embedding_pool import Answer, EmbeddingPool
 from shared.adapters.model_lane import Lane, Verdict
@@ -28,6 +29,7 @@ from shared.adapters.model_tokens import estimate_tokens
 from shared.adapters.openai_client import OpenAIClient
 from shared.errors import BudgetExceeded, ConfigurationError, ModelAnswerError, Paused, ShadowtwinError, TransientError
 from shared.gathering import packed
+from shared.observed import model_call
 from shared.ports import FIRST_VERSION
 
 __all__ = ["EmbeddingEndpoint", "OpenAIEmbedder", "estimate_tokens"]
@@ -180,7 +182,9 @@ class OpenAIEmbedder:
         account = active_account() or Account()
         async with account.reserved(*self._prices.ceiling(self._endpoint.model, tokens, 0, account, PURPOSE)):
             answer = await self._pool.ask(inputs, tokens, alone=alone)
-            account.charge(self._prices.charge(self._endpoint.model, PURPOSE, uuid.uuid4().hex, answer.tokens, 0))
+            charge = self._prices.charge(self._endpoint.model, PURPOSE, uuid.uuid4().hex, answer.tokens, 0)
+            account.charge(charge)
+            metrics.model_paid(charge.model, PURPOSE, charge.tokens_in, 0, charge.usd)
         return {positions[place]: vector for place, vector in answer.vectors.items()}
 
     async def _send(self, inputs: list[str], tokens: int) -> Answer:
@@ -199,20 +203,23 @@ class OpenAIEmbedder:
         client = await self._client.open()
         call = _call_of(inputs)
         async with self._limits.grant(self._lane, tokens, call) as grant:
-            try:
-                async with asyncio.timeout(timeout):
-                    wired = self.wired(inputs)
-                    answer = await client.embeddings.create(
-                        model=endpoint.model, input=inputs, timeout=timeout, extra_body=wired, **extra
+            with model_call(endpoint.model, PURPOSE) as seen:
+                try:
+                    async with asyncio.timeout(timeout):
+                        wired = self.wired(inputs)
+                        answer = await client.embeddings.create(
+                            model=endpoint.model, input=inputs, timeout=timeout, extra_body=wired, **extra
+                        )
+                except Exception as error:
+                    trouble = self._client.trouble(error, f"{endpoint.model} at {endpoint.base_url}")
+                    seen.outcome = trouble.kind
+                    kind, wait = "ok" if trouble.kind == "refused" else trouble.kind, trouble.retry_after
+                    grant.verdict = Verdict(
+                        kind=kind, retry_after=wait, reason=trouble.reason, call=call, spread=random.random()
                     )
-            except Exception as error:
-                trouble = self._client.trouble(error, f"{endpoint.model} at {endpoint.base_url}")
-                kind, wait = "ok" if trouble.kind == "refused" else trouble.kind, trouble.retry_after
-                grant.verdict = Verdict(
-                    kind=kind, retry_after=wait, reason=trouble.reason, call=call, spread=random.random()
-                )
-                raise trouble.error from None
-            grant.verdict = Verdict(kind="ok")
+                    raise trouble.error from None
+                grant.verdict = Verdict(kind="ok")
+                seen.outcome = "ok"
         return answer
 
     def _unit(self, vector: Sequence[float]) -> list[float]:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from shared import metrics
 from shared.account import Account
 from shared.adapters import model_dialect
 from shared.adapters.model_cache import AnswerCache, StoredAnswer, now
@@ -32,6 +33,7 @@ from shared.answers import Unfit, fit, read_answer
 from shared.costs import Charge
 from shared.errors import ModelAnswerError, Paused
 from shared.models import LaneState, ModelAnswer, ModelRequest
+from shared.observed import model_call
 from shared.ports import Storage
 
 logger = logging.getLogger("models")
@@ -230,7 +232,16 @@ class _Question:
     async def _send(
         self, more: list[dict[str, Any]], quirks: list[str], read: int, tokens: int, grant: Grant
     ) -> tuple[Reply | None, Trouble | None]:
-        """One request; its verdict goes into the grant."""
+        """One request, as a span and counted."""
+        with model_call(self._model, self._prompt.purpose) as call:
+            reply, trouble = await self._request(more, quirks, read, tokens, grant)
+            call.outcome = trouble.kind if trouble is not None else "ok"
+        return reply, trouble
+
+    async def _request(
+        self, more: list[dict[str, Any]], quirks: list[str], read: int, tokens: int, grant: Grant
+    ) -> tuple[Reply | None, Trouble | None]:
+        """Asked once; its verdict goes into the grant."""
         seconds = self._endpoint.deadline(read, tokens)
         client = await self._client.open()
         try:
@@ -276,6 +287,7 @@ class _Question:
         charge = self._prices.charge(self._model, self._prompt.purpose, call, tokens_in, tokens_out)
         self._charges.append(charge)
         self._account.charge(charge)
+        metrics.model_paid(self._model, self._prompt.purpose, tokens_in, tokens_out, charge.usd)
         return Reply(text, bool(refusal) or finish == "content_filter", finish == "length", charge)
 
 

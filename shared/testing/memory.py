@@ -16,7 +16,7 @@ from shared.cursor import page_size, read_cursor, write_cursor
 from shared.document import Document
 from shared.errors import ShadowtwinError
 from shared.job import LOGS_KEPT, Artefact, Job, JobStatus, utc_now
-from shared.ports import IdempotencyKeyTaken, JobPage, JobQuery, OpenJobExists
+from shared.ports import IdempotencyKeyTaken, JobPage, JobQuery, OpenJobExists, OpenJobs
 
 T = TypeVar("T")
 
@@ -101,6 +101,23 @@ class MemoryJobs:
                 job.library_id for job in self._all() if job.open and not job.waiting and job.slot == job.document_id
             )
         )
+
+    async def open_jobs(self) -> list[OpenJobs]:
+        """The open jobs by library and state."""
+        groups: dict[tuple[str, str], list[Job]] = {}
+        for job in self._all():
+            if job.open:
+                groups.setdefault((job.library_id, str(job.status)), []).append(job)
+        return [
+            OpenJobs(
+                library_id=library,
+                status=status,
+                count=len(jobs),
+                waiting=sum(job.waiting for job in jobs),
+                stillest=min(job.updated_at for job in jobs),
+            )
+            for (library, status), jobs in groups.items()
+        ]
 
     async def by_key(self, library_id: str, idempotency_key: str) -> Job | None:
         """The job with this key."""

@@ -75,3 +75,26 @@ async def test_counts_are_by_status_under_the_filter(jobs: JobStore) -> None:
     assert await jobs.counts(JobQuery(batch_id="b")) == {"queued": 2, "failed": 1}
     assert await jobs.counts(JobQuery()) == {"queued": 3, "failed": 1}
     assert await jobs.counts(JobQuery(library_id="nobody")) == {}
+
+
+async def test_open_jobs_are_told_by_library_and_state_with_the_longest_unchanged(jobs: JobStore) -> None:
+    assert await jobs.open_jobs() == []
+    for number in range(3):
+        await jobs.create(make_job(f"a{number}", library="a", at=number))
+    await jobs.create(make_job("b", library="b", at=7))
+    first = await jobs.get("job-a0")
+    assert first is not None
+    assert await jobs.swap(
+        first, replace(first, status=JobStatus.RUNNING, admitted_at=seconds(30), updated_at=seconds(30))
+    )
+    rows = {(row.library_id, row.status): row for row in await jobs.open_jobs()}
+    told = {key: (row.count, row.waiting, row.stillest) for key, row in rows.items()}
+    assert told == {
+        ("a", "running"): (1, 0, seconds(30)),
+        ("a", "queued"): (2, 2, seconds(1)),
+        ("b", "queued"): (1, 1, seconds(7)),
+    }
+    running = await jobs.get("job-a0")
+    assert running is not None
+    assert await jobs.swap(running, replace(running, status=JobStatus.COMPLETED))
+    assert {(row.library_id, row.status) for row in await jobs.open_jobs()} == {("a", "queued"), ("b", "queued")}

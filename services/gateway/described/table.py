@@ -56,6 +56,7 @@ PICTURES = Media(
     ("image/jpeg", "image/png", "image/gif", "image/webp", "image/jp2", "image/j2c", "image/tiff", "image/bmp",
      "application/octet-stream")
 )  # fmt: skip
+METRICS = Media(("text/plain",))
 ANY_FILE = Media(("application/octet-stream",))
 DIAGNOSIS = {200: (shapes.Diagnosed, Media(("application/x-ndjson",)))}
 _WORKER = (409, 422)
@@ -165,6 +166,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/ready"): Row({200: shapes.Ready, 503: shapes.Ready}),
     ("GET", "/api/key"): Row({200: shapes.OpenedBy}),
     ("GET", "/api/libraries"): Row({200: shapes.Libraries}),
+    ("GET", "/metrics"): Row({200: METRICS}),
     ("GET", "/api/system/status"): Row({200: shapes.Fleet}),
     ("POST", "/warmup"): Row({200: shapes.Warmed}, errors=(409, 502, 504)),
     ("POST", "/warmup/mineru"): Row({200: shapes.Warmed}, errors=(404, 502, 504)),

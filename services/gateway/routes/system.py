@@ -11,7 +11,8 @@ from services.gateway import access, fleet
 from services.gateway.api_keys import ALL, Scope
 from services.gateway.composition import Gateway
 from services.gateway.web import answer
-from shared.errors import TransientError
+from shared.errors import RequestError, TransientError
+from shared.metrics import CONTENT_TYPE
 from shared.ports import JobQuery
 
 
@@ -35,6 +36,14 @@ def routes(gateway: Gateway) -> APIRouter:
         except TransientError:
             waiting.append("store")
         return answer({"ready": not waiting, "waitingFor": waiting}, 503 if waiting else 200)
+
+    @router.get("/metrics", summary="Metrics of this gateway and of the fleet")
+    async def metrics() -> Response:
+        """Prometheus' text format; with the scrape's own token, or a key that reads all libraries. What follows from
+        the shared store is the same at every gateway, counters are this process's own."""
+        if access.bound() is not None:
+            raise RequestError("forbidden")
+        return Response(await gateway.gauges.exposition(), media_type=CONTENT_TYPE)
 
     @router.get("/api/system/status", summary="The whole system at a glance")
     async def status() -> Response:

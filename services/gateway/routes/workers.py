@@ -119,6 +119,7 @@ def hot(router: APIRouter) -> list[Route]:
 
 def _plain(route: APIRoute) -> Route:
     async def endpoint(request: Request) -> Response:
+        request.scope["route"] = route
         response: Response = await route.endpoint(request.path_params["jobId"], request)
         return response
 

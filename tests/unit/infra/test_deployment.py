@@ -120,7 +120,7 @@ def test_the_build_is_sent_all_that_the_image_copies() -> None:
 
 def test_common_settings_are_ones_that_the_services_read() -> None:
     known = {f"SHADOWTWIN_{name.upper()}" for name in (*Settings.model_fields, *StorageSettings.model_fields)}
-    assert set(COMPOSE["x-environment"]) <= known
+    assert set(COMPOSE["x-environment"]) <= known | {"OTEL_EXPORTER_OTLP_ENDPOINT"}
     assert set(COMPOSE["x-vectors"]) <= {f"SHADOWTWIN_{name.upper()}" for name in VectorSettings.model_fields}
 
 
