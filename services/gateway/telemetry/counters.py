@@ -28,6 +28,7 @@ _TOLD = Counter("shadowtwin_events_told", "Events that the broker has taken.", [
 _SWEEPS = Counter("shadowtwin_sweeper_actions", "What the sweeper had to do.", ["kind"])
 _DEAD = Counter("shadowtwin_dead_letters", "Messages that the broker gave up.", ["subject"])
 _UPLOADS = Counter("shadowtwin_uploads", "Uploads, by what became of them.", ["outcome", "code"])
+_WEBHOOKS = Counter("shadowtwin_webhook_attempts", "Attempts to deliver a webhook, by what follows.", ["outcome"])
 
 _SUBJECTS = frozenset(leg.subject for leg in route.ROUTE)
 
@@ -82,6 +83,11 @@ def dead_letter(subject: str) -> None:
 def uploaded(outcome: str, code: str = "") -> None:
     """accepted | skipped | existing | failed, with its code."""
     _UPLOADS.labels(outcome, code_label(code) if code else "").inc()
+
+
+def webhook_sent(state: str, good: bool) -> None:
+    """delivered, failed (given up) or later (it is tried again)."""
+    _WEBHOOKS.labels(state if good or state == "failed" else "later").inc()
 
 
 for _outcome in ("completed", "failed", "cancelled"):

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from services.gateway.telemetry import counters
 from services.gateway.webhooks.recording import Recorder
 from services.gateway.webhooks.schedule import Schedule
 from services.gateway.webhooks.sending import Outcome, Sender
@@ -65,6 +66,7 @@ class Attempts:
         for _ in range(MOST_RACES):
             changed = self._after(row, attempt, outcome, now)
             if await self._webhooks.put(changed):
+                counters.webhook_sent(str(changed.state), outcome.good)
                 return changed
             known = await self._webhooks.delivery(row.delivery_id)
             if known is None:
