@@ -51,7 +51,8 @@ class LocalTransport(httpx.AsyncBaseTransport):
 
         async def send(message: Any) -> None:
             if message["type"] == "http.response.start":
-                begun.set_result(message)
+                if not begun.done():
+                    begun.set_result(message)
             elif message["type"] == "http.response.body" and message.get("body"):
                 await pieces.put(message["body"])
 
@@ -64,7 +65,11 @@ class LocalTransport(httpx.AsyncBaseTransport):
             await pieces.put(None)
 
         task = asyncio.create_task(serve(), name="local request")
-        start = await begun
+        try:
+            start = await begun
+        except asyncio.CancelledError:  # whoever has asked does not wait any more
+            task.cancel()
+            raise
         return httpx.Response(start["status"], headers=start["headers"], stream=_Answer(task, pieces))
 
 

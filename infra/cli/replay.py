@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -51,6 +52,7 @@ def replay(arguments: argparse.Namespace) -> int:
     """Run bundles again; 0 when every artefact is identical, 1 when one is not, 2 for an unusable one."""
     from infra.replay.replaying import replay as run
 
+    logging.getLogger().addHandler(logging.NullHandler())  # what a replay has to say, its result says
     secret = password(arguments)
     worst, results = 0, []
     for path in arguments.bundles:
