@@ -39,6 +39,10 @@ for user in operator gateway extractor transformer ingestor; do
 done >nats-passwords.conf
 # What the foreign worker wants to be shown (docs/external-workers.md): put it in; empty means nothing.
 [ -e external.token ] || : >external.token
+# What Prometheus shows the services, and the password of Grafana's user admin.
+for file in metrics.token grafana.token; do
+    [ -s "$file" ] || od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$file"
+done
 # The secret of SHADOWTWIN_S3_ACCESS_KEY_ID: of compose's own object store, or of another one: put it in.
 [ -s s3.token ] || od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >s3.token
 # Compose mounts them with this mode, and the containers run as another user: the closed folder keeps others out.

@@ -31,8 +31,9 @@ OURS = ["gateway", "extractor", "transformer", "ingestor"]
 
 
 def test_the_services_are_what_ours_need_and_ours() -> None:
-    assert sorted(COMPOSE["services"]) == sorted(["nats", "mongo", "objects", "milvus", *OURS])
-    assert [name for name, service in COMPOSE["services"].items() if "profiles" in service] == ["milvus"]
+    assert sorted(COMPOSE["services"]) == sorted(["nats", "mongo", "objects", "milvus", "prometheus", "grafana", *OURS])
+    optional = {name: service["profiles"] for name, service in COMPOSE["services"].items() if "profiles" in service}
+    assert optional == {"milvus": ["milvus"], "prometheus": ["telemetry"], "grafana": ["telemetry"]}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -65,7 +66,7 @@ def test_only_the_gateway_reaches_the_database_and_only_clients_parts_are_publis
     assert [name for name, each in services.items() if "records" in each["networks"]] == ["mongo", "gateway"]
     assert services["mongo"]["networks"] == ["records"]
     published = {name: each["ports"] for name, each in services.items() if "ports" in each}
-    assert sorted(published) == ["gateway", "objects"]
+    assert sorted(published) == ["gateway", "grafana", "objects"]
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
