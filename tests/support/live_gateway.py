@@ -57,7 +57,7 @@ def live_gateway(folder: Path) -> Iterator[Live]:
             jobs, documents = sqlite_stores(folder / "shadowtwin.db")
             await jobs.open()
             storage: Any = FolderStorage(folder / "twins")
-            async with world(jobs=jobs, documents=documents, storage=storage) as made:
+            async with world(jobs=jobs, documents=documents, storage=storage, webhook_allow=["127.0.0.1"]) as made:
                 known = await _filled(made, folder)
                 made.gateway.keys = KeyRing(folder / api_keys.KEYS)
                 config = uvicorn.Config(create_app(made.gateway), log_config=None, lifespan="off")
@@ -112,6 +112,8 @@ async def _filled(made: World, folder: Path) -> dict[str, list[str]]:
     handle = (await made.http.post("/api/repairs", json={"dryRun": True})).json()["handle"]
     requeue = (await made.http.post("/api/jobs/requeue", json={"dryRun": True})).json()["handle"]
     rebuild = (await made.http.post("/api/system/rebuild", json={"libraryId": "nobody"})).json()["handle"]
+    hook = (await made.http.post("/api/webhooks", json={"url": "http://127.0.0.1:9/"})).json()["endpointId"]
+    ping = (await made.http.post(f"/api/webhooks/{hook}/test")).json()["deliveryId"]
     documents = [document, waiting["documentId"], done["sha256"]]
     return {
         "jobId": [done["jobId"], waiting["jobId"]],
@@ -128,4 +130,6 @@ async def _filled(made: World, folder: Path) -> dict[str, list[str]]:
         "page": ["1", "2"],
         "library": ["default", "nobody"],
         "libraryId": ["default"],
+        "endpointId": [hook],
+        "deliveryId": [ping],
     }
