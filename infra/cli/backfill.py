@@ -17,10 +17,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from infra.cli.client import Client, client_for
+from infra.cli.connection import client_for
 from infra.cli.doctor import printable
-from infra.cli.failure import CliError
 from infra.cli.parser import DEFAULT_DATA
+from infra.client import Client, ClientError
 from services.extractor.app import PRELOAD
 from services.extractor.session import Session
 from services.extractor.settings import ExtractorSettings
@@ -53,8 +53,9 @@ async def _run(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], dic
                 wanted.append(row)
             if arguments.limit and len(wanted) == arguments.limit:
                 break
-        plan = await client.repair({"documentId": wanted[0]["documentId"], "dryRun": True}) if wanted else {}
-        environment = plan.get("environment", {})
+        environment: dict[str, str] = {}
+        if wanted:
+            environment = (await client.repair({"documentId": wanted[0]["documentId"], "dryRun": True}))["environment"]
         if not arguments.dry_run and wanted:
             places = ", ".join(f"{name} {place}" for name, place in environment.items() if name != "name")
             print(f"writes to {environment['name']}: {places}", file=sys.stderr)
@@ -118,7 +119,7 @@ class Backfill:
             if sent:
                 await self._link(document_id)
             left = await self._left(document_id)
-        except (CliError, ShadowtwinError) as error:
+        except (ClientError, ShadowtwinError) as error:
             return _row(document_id, "failed", f"{error.code}: {error.message}")
         detail = f"{left} pictures are not in the PDF as they are listed: reprocess it" if left else "linked"
         return _row(document_id, "failed" if left else "done", detail, missing=len(missing), uploaded=sent)

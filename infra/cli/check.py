@@ -7,6 +7,7 @@ import asyncio
 import getpass
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -14,10 +15,11 @@ from urllib.parse import unquote
 import httpx
 
 from infra.api_keys import headers, key_for
-from infra.cli.client import Client, client_for
+from infra.cli.connection import client_for
 from infra.cli.doctor import printable
 from infra.cli.failure import CliError
 from infra.cli.parser import DEFAULT_DATA
+from infra.client import Client
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -74,7 +76,7 @@ async def card(client: Client, document_id: str, library: str | None) -> dict[st
     }
 
 
-def _job(job: dict[str, Any] | None) -> dict[str, Any] | None:
+def _job(job: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if job is None:
         return None
     named = ("jobId", "status", "shownStatus", "attempt", "createdAt", "updatedAt", "error", "warnings", "progress")

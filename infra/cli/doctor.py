@@ -9,8 +9,9 @@ import re
 from collections import Counter
 from typing import Any
 
-from infra.cli.client import Client, client_for
+from infra.cli.connection import client_for
 from infra.cli.parser import DEFAULT_DATA
+from infra.client import Client
 
 SHOWN = 20
 """Documents of each state that are named; --json names all."""

@@ -17,9 +17,10 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from pydantic import Field
 
-from infra.cli.client import client_for
-from infra.cli.failure import CliError
+from infra.cli.connection import client_for
 from infra.cli.parser import DEFAULT_DATA
+from infra.client import ClientError
+from infra.client.shapes import Job
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,7 +60,7 @@ def _told(tool: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     async def called(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await tool(*args, **kwargs)
-        except CliError as error:
+        except ClientError as error:
             raise ToolError(f"{error.code}: {error.message} {error.hint}".rstrip()) from error
 
     return called
@@ -81,8 +82,8 @@ class Tools:
         """Search passages of all documents: text, document, pages and chapter of each hit, the best first."""
         async with client_for(*self._place) as client:
             found = await client.search(query, top, library, document)
-        names = ("documentId", "libraryId", "name", "pages", "chapter", "text", "confident")
-        return {"hits": [{name: hit[name] for name in names} for hit in found["hits"]]}
+        names = {"documentId", "libraryId", "name", "pages", "chapter", "text", "confident"}
+        return {"hits": [{name: value for name, value in hit.items() if name in names} for hit in found["hits"]]}
 
     async def page(
         self,
@@ -131,12 +132,12 @@ class Tools:
     ) -> dict[str, Any]:
         """Read a job's log, oldest entry first."""
         async with client_for(*self._place) as client:
-            return await client.logs(job, after, 200)
+            return dict(await client.logs(job, after, 200))
 
     async def status(self) -> dict[str, Any]:
         """Show the system's state: services, queues, how long the oldest job waits."""
         async with client_for(*self._place) as client:
-            return await client.system_status()
+            return dict(await client.system_status())
 
     async def requeue(
         self,
@@ -154,8 +155,8 @@ class Tools:
             return _short(await client.requeue(job, body))
 
 
-def _short(job: dict[str, Any]) -> dict[str, Any]:
-    source = job["correlation"]["source"]
+def _short(job: Job) -> dict[str, Any]:
     named = {name: job.get(name) for name in ("jobId", "documentId", "libraryId", "status", "shownStatus", "error")}
-    progress = job.get("progress") or {}
-    return {**named, "name": source["name"], "percent": progress.get("percent"), "createdAt": job["createdAt"]}
+    percent = job["progress"]["percent"] if job["progress"] else None
+    name = job["correlation"]["source"]["name"]
+    return {**named, "name": name, "percent": percent, "createdAt": job["createdAt"]}

@@ -13,6 +13,7 @@ from typing import NoReturn
 from infra.cli.failure import CliError
 from infra.cli.parser_health import add_health
 from infra.cli.parser_webhooks import add_webhooks
+from infra.client import ClientError
 from shared.methods import LOCAL_METHODS
 
 DEFAULT_DATA = Path(__file__).resolve().parents[2] / ".shadowtwin" / "data"
@@ -175,7 +176,7 @@ def main(argv: list[str]) -> int:
         module = importlib.import_module(arguments.module)
         code: int = getattr(module, arguments.function)(arguments)
         return code
-    except CliError as error:
+    except ClientError as error:
         if told:
             print(json.dumps({"error": {"code": error.code, "message": error.message, "hint": error.hint}}))
         else:

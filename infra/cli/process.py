@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from infra.cli import report
-from infra.cli.client import Client, remote
+from infra.cli.connection import remote
 from infra.cli.failure import CliError
 from infra.cli.parser import DEFAULT_DATA
 from infra.cli.password import password
+from infra.client import Client, ClientError
+from infra.client.shapes import Job, Plan
 from infra.stack import AlreadyRunning, Stack, StackError
 from infra.stack_files import guest, wait_for_guests
 
@@ -58,16 +60,17 @@ def plan(arguments: argparse.Namespace) -> int:
     files = _expanded(arguments.files)
     form = {"libraryId": arguments.library, "parameters": json.dumps(_parameters(arguments))}
 
-    async def run() -> list[dict[str, Any]]:
+    async def run() -> list[tuple[str, Plan]]:
         async with served(arguments.data_dir or DEFAULT_DATA, arguments.api_url) as client:
             await await_ready(client)
-            return [{"file": str(file), **await client.plan(file, form)} for file in files]
+            return [(str(file), await client.plan(file, form)) for file in files]
 
     plans = asyncio.run(run())
     if arguments.json:
-        print(json.dumps(plans[0] if len(plans) == 1 else {"plans": plans}, ensure_ascii=False))
+        shown = [{"file": file, **made} for file, made in plans]
+        print(json.dumps(shown[0] if len(shown) == 1 else {"plans": shown}, ensure_ascii=False))
     else:
-        report.plans(plans)
+        report.plans([made for _, made in plans])
     return 0
 
 
@@ -174,7 +177,7 @@ async def _one(
     async with limit:
         try:
             accepted = await client.submit(file, form)
-        except CliError as error:
+        except ClientError as error:
             view.failed(file.name, error.message)
             fault = {"code": error.code, "message": error.message, "hint": error.hint}
             return {"file": str(file), "job": None, "error": fault}
@@ -183,14 +186,14 @@ async def _one(
             document = await client.document(accepted["documentId"])
             has = "products" in document["artefacts"]
             products = await client.products(document["documentId"]) if has else []
-        except CliError as error:
+        except ClientError as error:
             view.failed(file.name, error.message)
             fault = {"code": error.code, "message": error.message, "hint": error.hint}
             return {"file": str(file), "job": None, "jobId": accepted["jobId"], "error": fault}
         return report.result(job, document, accepted, folder, products)
 
 
-async def _follow(client: Client, job_id: str, name: str, view: report.Progress) -> dict[str, Any]:
+async def _follow(client: Client, job_id: str, name: str, view: report.Progress) -> Job:
     while True:
         job = await client.job(job_id)
         view.show(name, job)

@@ -7,12 +7,12 @@ import argparse
 import asyncio
 import json
 import sys
-from typing import Any
 
-from infra.cli.client import Client
 from infra.cli.failure import CliError
 from infra.cli.parser import DEFAULT_DATA
 from infra.cli.process import await_ready, served
+from infra.client import Client
+from infra.client.shapes import Rebuild
 
 POLL_SECONDS = 0.5
 
@@ -58,7 +58,7 @@ async def _run(arguments: argparse.Namespace, what: str) -> int:
     return 1 if failed or state["refusals"] else 0
 
 
-async def _finished(client: Client, state: dict[str, Any], *, quiet: bool) -> dict[str, int]:
+async def _finished(client: Client, state: Rebuild, *, quiet: bool) -> dict[str, int]:
     """The batch's counts when all its jobs have ended."""
     if not state["started"]:
         return {}

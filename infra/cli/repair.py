@@ -12,10 +12,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from infra.cli.backfill import Backfill, told_rows
-from infra.cli.client import Client, client_for
+from infra.cli.connection import client_for
 from infra.cli.doctor import SHOWN, Groups, printable
 from infra.cli.parser import DEFAULT_DATA
 from infra.cli.process import await_ready, served
+from infra.client import Client
+from infra.client.shapes import RepairState
 
 POLL_SECONDS = 0.5
 FLAGS = {
@@ -62,20 +64,20 @@ async def _run(arguments: argparse.Namespace, body: dict[str, Any], *, backfill:
                 print(json.dumps(plan, ensure_ascii=False))
             return 0
         _say_where(plan["environment"])
-        state = await _finished(client, await client.repair({**body, "dryRun": False}))
-        jobs = await _waited(client, state) if state["jobs"] and not arguments.no_wait else {}
-        rows = await _backfilled(client, state) if backfill else []
+        done = await _finished(client, await client.repair({**body, "dryRun": False}))
+        jobs = await _waited(client, done) if done["jobs"] and not arguments.no_wait else {}
+        rows = await _backfilled(client, done) if backfill else []
         groups = Groups()
-        async for row in client.diagnosis(f"/api/repairs/{state['handle']}/left"):
+        async for row in client.diagnosis(f"/api/repairs/{done['handle']}/left"):
             if "documentId" in row:
                 groups.take(row)
-    state |= {"jobCounts": jobs, "backfill": rows, "left": dict(groups.counts)}
+    state = {**done, "jobCounts": jobs, "backfill": rows, "left": dict(groups.counts)}
     if arguments.json:
         print(json.dumps(state, ensure_ascii=False))
     else:
         _show_done(state, groups)
-    failed = state["counts"].get("failed", 0) + jobs.get("failed", 0) + sum(row["status"] == "failed" for row in rows)
-    return 1 if failed or state["error"] else 0
+    failed = done["counts"].get("failed", 0) + jobs.get("failed", 0) + sum(row["status"] == "failed" for row in rows)
+    return 1 if failed or done["error"] else 0
 
 
 @contextlib.asynccontextmanager
@@ -96,7 +98,7 @@ def _say_where(environment: dict[str, str]) -> None:
     print(f"writes to {environment['name']}: {places}", file=sys.stderr)
 
 
-def _show_plan(plan: dict[str, Any], backfill: bool) -> None:
+def _show_plan(plan: RepairState, backfill: bool) -> None:
     print(f"plan: {plan['checked']} documents looked at, {sum(plan['planned'].values())} steps")
     grouped: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for step in plan["actions"]:
@@ -112,14 +114,14 @@ def _show_plan(plan: dict[str, Any], backfill: bool) -> None:
         print(f"... and {plan['actionsLeftOut']} steps more")
 
 
-async def _finished(client: Client, state: dict[str, Any]) -> dict[str, Any]:
+async def _finished(client: Client, state: RepairState) -> RepairState:
     while not state["finished"]:
         await asyncio.sleep(POLL_SECONDS)
         state = await client.repair_state(state["handle"])
     return state
 
 
-async def _waited(client: Client, state: dict[str, Any]) -> dict[str, int]:
+async def _waited(client: Client, state: RepairState) -> dict[str, int]:
     """The jobs of this repair by status, when all have ended; jobs that were only told again are not among them."""
     if not any(
         step["action"] in ("reprocess", "trigger") and "again" not in step["detail"] for step in state["actions"]
@@ -133,7 +135,7 @@ async def _waited(client: Client, state: dict[str, Any]) -> dict[str, int]:
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _backfilled(client: Client, state: dict[str, Any]) -> list[dict[str, Any]]:
+async def _backfilled(client: Client, state: RepairState) -> list[dict[str, Any]]:
     wanted = [
         row
         async for row in client.diagnosis(f"/api/repairs/{state['handle']}/left")

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from infra.cli.client import Client, client_for
+from infra.cli.connection import client_for
 from infra.cli.failure import CliError
 from infra.cli.parser import DEFAULT_DATA
 from infra.cli.password import password
+from infra.client import Client
 from shared.errors import ShadowtwinError
 
 UNUSABLE = 2

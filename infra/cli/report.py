@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,8 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from infra.cli.client import Client
+from infra.client import Client
+from infra.client.shapes import Job, Plan
 
 PRODUCTS_SHOWN = 50
 
@@ -44,12 +46,12 @@ class Progress:
     ) -> None:
         self._bars.stop()
 
-    def show(self, name: str, job: dict[str, Any]) -> None:
+    def show(self, name: str, job: Job) -> None:
         """Move the job's bar to where the job is."""
-        at = job["progress"] or {"percent": 0, "step": "waiting", "pagesDone": 0, "pagesTotal": 0}
-        phase = job["status"] if job["status"] in ("completed", "failed") else at["step"]
-        pages = f"{at['pagesDone']}/{at['pagesTotal']} pages" if at["pagesTotal"] else ""
-        self._update(name, float(at["percent"]), phase, pages)
+        at = job["progress"]
+        phase = job["status"] if job["status"] in ("completed", "failed") else at["step"] if at else "waiting"
+        pages = f"{at['pagesDone']}/{at['pagesTotal']} pages" if at and at["pagesTotal"] else ""
+        self._update(name, at["percent"] if at else 0.0, phase, pages)
 
     def failed(self, name: str, message: str) -> None:
         """The file was refused."""
@@ -62,9 +64,9 @@ class Progress:
 
 
 def result(
-    job: dict[str, Any] | None,
-    document: dict[str, Any],
-    accepted: dict[str, Any],
+    job: Job | None,
+    document: Mapping[str, Any],
+    accepted: Mapping[str, Any],
     folder: Path,
     products: list[dict[str, Any]],
 ) -> dict[str, Any]:
@@ -72,7 +74,7 @@ def result(
     twins = folder.resolve() / "twins"
     artefacts = document["artefacts"]
     counts = document["counts"]
-    made = (job or {}).get("counts") or {}
+    made = job["counts"] if job else {}
 
     def path(role: str) -> str | None:
         return str(twins / artefacts[role]["key"]) if role in artefacts else None
@@ -80,7 +82,7 @@ def result(
     def count(name: str) -> int:
         return int(made.get(name, counts.get(name, 0)))
 
-    shown = {
+    shown: dict[str, Any] = {
         "job": job,
         "status": accepted["status"],
         "document": {
@@ -102,7 +104,8 @@ def result(
         "dataDir": str(folder.resolve()),
     }
     if job is not None and job["error"]:
-        shown["error"] = {key: job["error"][key] for key in ("code", "message", "hint")}
+        told = job["error"]
+        shown["error"] = {"code": told["code"], "message": told["message"], "hint": told["hint"]}
     return shown
 
 
@@ -112,7 +115,7 @@ def _product(row: dict[str, Any]) -> dict[str, Any]:
     return {**{key: row[key] for key in kept}, "variants": len(row["variants"])}
 
 
-def timings(job: dict[str, Any]) -> dict[str, float]:
+def timings(job: Mapping[str, Any]) -> dict[str, float]:
     """Seconds of each step that has run."""
     return {
         step["name"]: round((_time(step["endedAt"]) - _time(step["startedAt"])).total_seconds(), 3)
@@ -151,7 +154,7 @@ async def summary(client: Client, result: dict[str, Any], *, hits: bool) -> None
     console.print(Text(f"data        {result['dataDir']}"))
 
 
-def plans(plans: list[dict[str, Any]]) -> None:
+def plans(plans: list[Plan]) -> None:
     """One row for each file and phase."""
     table = Table("file", "phase", "policy", "would", "reason")
     for plan in plans:

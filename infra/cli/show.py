@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from infra.cli.client import Client, client_for
+from infra.cli.connection import client_for
 from infra.cli.parser import DEFAULT_DATA
+from infra.client import Client
+from infra.client.shapes import Job, WhyNot
 
 
 def jobs(arguments: argparse.Namespace) -> int:
@@ -51,7 +53,7 @@ def job(arguments: argparse.Namespace) -> int:
     return _with_client(arguments, run)
 
 
-def _why(found: dict[str, Any], as_json: bool) -> int:
+def _why(found: WhyNot, as_json: bool) -> int:
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
     else:
@@ -81,7 +83,7 @@ def cancel(arguments: argparse.Namespace) -> int:
     return _with_client(arguments, run)
 
 
-def _told(job: dict[str, Any], as_json: bool) -> int:
+def _told(job: Job, as_json: bool) -> int:
     print(json.dumps(job, ensure_ascii=False) if as_json else f"{job['jobId']}: {job['shownStatus']}")
     return 0
 

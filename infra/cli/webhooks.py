@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
-from infra.cli.client import Client, client_for
+from infra.cli.connection import client_for
 from infra.cli.failure import CliError
 from infra.cli.parser import DEFAULT_DATA
+from infra.client import Client
 
 TEST_SECONDS = 20.0
 """How long the outcome of a test is waited for: a little more than a receiver has for its answer."""

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from infra.cli.backfill import Backfill
-from infra.cli.client import Client
+from infra.client import Client
 from shared.document import Document
 from shared.ports import VectorRow
 from tests.support.gateway import world

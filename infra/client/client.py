@@ -1,4 +1,4 @@
-"""The API client of the command line: a running gateway by its URL, or a local run's folder read in this process."""
+"""Typed calls of the gateway's API over httpx. Every call raises ClientError for what is refused or out of reach."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import httpx
 
-from infra.api_keys import headers, key_for
-from infra.cli.failure import CliError
-from infra.cli.local_transport import LocalTransport
-from infra.stack_files import running_stack
+from infra.client import shapes
+from infra.client.failure import ClientError
 from shared import frontmatter
 from shared.anchors import split_pages
 
+T = TypeVar("T")
+
 STREAM_SECONDS = 300.0
 """How long a stream may be silent."""
+ENDED = ("completed", "failed")
 AWAY_SECONDS = 60.0
 """How long a gateway may be away before a question to it fails."""
 
@@ -38,61 +39,69 @@ class Client:
         except httpx.HTTPError:
             return False
 
-    async def submit(self, pdf: Path, form: dict[str, str]) -> dict[str, Any]:
+    async def submit(self, pdf: Path, form: dict[str, str]) -> shapes.Accepted:
         """Upload a PDF and start its job."""
         with pdf.open("rb") as file:
             files = {"file": (pdf.name, file, "application/pdf")}
-            return await self._call("POST", "/api/jobs", files=files, data=form, timeout=600)
+            return await self._call(shapes.Accepted, "POST", "/api/jobs", files=files, data=form, timeout=600)
 
-    async def plan(self, pdf: Path, form: dict[str, str]) -> dict[str, Any]:
+    async def plan(self, pdf: Path, form: dict[str, str]) -> shapes.Plan:
         """What a job would do with a PDF."""
         with pdf.open("rb") as file:
             files = {"file": (pdf.name, file, "application/pdf")}
-            return await self._call("POST", "/api/jobs", params={"plan": "true"}, files=files, data=form, timeout=600)
+            return await self._call(
+                shapes.Plan, "POST", "/api/jobs", params={"plan": "true"}, files=files, data=form, timeout=600
+            )
 
-    async def job(self, job_id: str) -> dict[str, Any]:
+    async def job(self, job_id: str) -> shapes.Job:
         """The job document."""
-        return await self._call("GET", f"/api/jobs/{job_id}")
+        return await self._call(shapes.Job, "GET", f"/api/jobs/{job_id}")
 
-    async def why(self, job_id: str) -> dict[str, Any]:
+    async def why(self, job_id: str) -> shapes.WhyNot:
         """Why a job does not move."""
-        return await self._call("GET", f"/api/jobs/{job_id}/diagnosis")
+        return await self._call(shapes.WhyNot, "GET", f"/api/jobs/{job_id}/diagnosis")
 
-    async def requeue(self, job_id: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def requeue(self, job_id: str, body: dict[str, Any]) -> shapes.Job:
         """Start a new run."""
-        return await self._call("POST", f"/api/jobs/{job_id}/requeue", json=body)
+        return await self._call(shapes.Job, "POST", f"/api/jobs/{job_id}/requeue", json=body)
 
-    async def cancel(self, job_id: str) -> dict[str, Any]:
+    async def cancel(self, job_id: str) -> shapes.Job:
         """Cancel a job."""
-        return await self._call("POST", f"/api/jobs/{job_id}/cancel")
+        return await self._call(shapes.Job, "POST", f"/api/jobs/{job_id}/cancel")
 
-    async def rebuild_broker(self) -> dict[str, Any]:
+    async def rebuild_broker(self) -> shapes.Told:
         """Tell all pending work again."""
-        return await self._call("POST", "/api/system/rebuild-broker", timeout=120)
+        return await self._call(shapes.Told, "POST", "/api/system/rebuild-broker", timeout=120)
 
-    async def rebuild(self, what: str, library: str | None) -> dict[str, Any]:
+    async def rebuild(self, what: str, library: str | None) -> shapes.Rebuild:
         """Start a `rebuild` or `reembed`."""
-        return await self._call("POST", f"/api/system/{what}", json={"libraryId": library})
+        return await self._call(shapes.Rebuild, "POST", f"/api/system/{what}", json={"libraryId": library})
 
-    async def rebuild_state(self, handle: str) -> dict[str, Any]:
+    async def rebuild_state(self, handle: str) -> shapes.Rebuild:
         """How far it is."""
-        return await self._call("GET", f"/api/system/rebuild/{handle}")
+        return await self._call(shapes.Rebuild, "GET", f"/api/system/rebuild/{handle}")
 
-    async def batch(self, batch_id: str) -> dict[str, Any]:
+    async def batch(self, batch_id: str) -> shapes.BatchCounts:
         """Counts of a batch's jobs by status."""
-        return await self._call("GET", f"/api/batches/{batch_id}")
+        return await self._call(shapes.BatchCounts, "GET", f"/api/batches/{batch_id}")
 
-    async def jobs(self, **query: Any) -> dict[str, Any]:
+    async def jobs(self, **query: Any) -> shapes.JobPage:
         """One page of jobs."""
-        return await self._call("GET", "/api/jobs", params={k: v for k, v in query.items() if v is not None})
+        return await self._call(
+            shapes.JobPage, "GET", "/api/jobs", params={k: v for k, v in query.items() if v is not None}
+        )
 
-    async def logs(self, job_id: str, after: int = 0, limit: int = 1000) -> dict[str, Any]:
+    async def logs(self, job_id: str, after: int = 0, limit: int = 1000) -> shapes.LogPage:
         """Log entries after a sequence number."""
-        return await self._call("GET", f"/api/jobs/{job_id}/logs", params={"after": after, "limit": limit})
+        return await self._call(
+            shapes.LogPage, "GET", f"/api/jobs/{job_id}/logs", params={"after": after, "limit": limit}
+        )
 
-    async def document(self, document_id: str, library: str | None = None) -> dict[str, Any]:
+    async def document(self, document_id: str, library: str | None = None) -> shapes.Document:
         """The document record, by id, or by SHA-256 within a library."""
-        return await self._call("GET", f"/api/documents/{document_id}", params={"library": library} if library else {})
+        return await self._call(
+            shapes.Document, "GET", f"/api/documents/{document_id}", params={"library": library} if library else {}
+        )
 
     async def diagnosis(self, path: str = "/api/diagnosis", **query: Any) -> AsyncIterator[dict[str, Any]]:
         """Rows of documents as they come, then what the whole run says."""
@@ -106,26 +115,26 @@ class Client:
                 async for line in answer.aiter_lines():
                     row = json.loads(line)
                     if "error" in row and "documentId" not in row:
-                        raise CliError(row["error"]["code"], row["error"]["message"], row["error"]["hint"])
+                        raise ClientError(row["error"]["code"], row["error"]["message"], row["error"]["hint"])
                     yield row
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
 
-    async def repair(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def repair(self, body: dict[str, Any]) -> shapes.RepairState:
         """Plan and start repairs; the answer of a plan comes when it is complete."""
-        return await self._call("POST", "/api/repairs", json=body, timeout=None)
+        return await self._call(shapes.RepairState, "POST", "/api/repairs", json=body, timeout=None)
 
-    async def repair_state(self, handle: str) -> dict[str, Any]:
+    async def repair_state(self, handle: str) -> shapes.RepairState:
         """How far it is."""
-        return await self._call("GET", f"/api/repairs/{handle}")
+        return await self._call(shapes.RepairState, "GET", f"/api/repairs/{handle}")
 
-    async def missing_images(self, document_id: str) -> dict[str, Any]:
+    async def missing_images(self, document_id: str) -> shapes.MissingImages:
         """Pictures that a document lists and storage does not have."""
-        return await self._call("GET", f"/api/documents/{document_id}/missing-images")
+        return await self._call(shapes.MissingImages, "GET", f"/api/documents/{document_id}/missing-images")
 
-    async def put_image(self, document_id: str, name: str, content: bytes) -> dict[str, Any]:
+    async def put_image(self, document_id: str, name: str, content: bytes) -> shapes.PutImage:
         """Put a picture back."""
-        return await self._call("PUT", f"/api/documents/{document_id}/images/{name}", content=content)
+        return await self._call(shapes.PutImage, "PUT", f"/api/documents/{document_id}/images/{name}", content=content)
 
     async def fetch_source(self, document_id: str, target: Path) -> None:
         """The document's PDF into a file."""
@@ -152,7 +161,9 @@ class Client:
         found: list[dict[str, Any]] = []
         after: int | None = 0
         while after is not None:
-            page = await self._call("GET", f"/api/documents/{document_id}/products", params={"after": after})
+            page = await self._call(
+                dict[str, Any], "GET", f"/api/documents/{document_id}/products", params={"after": after}
+            )
             found, after = found + page["products"], page["cursor"]
         return found
 
@@ -165,28 +176,37 @@ class Client:
         for found in split_pages(frontmatter.parse(answer.text)[1])[1]:
             if found.number == page:
                 return found.text
-        raise CliError("not_found", f"The document has no page {page}.", "Pages are counted from 1.", 2)
+        raise ClientError("not_found", f"The document has no page {page}.", "Pages are counted from 1.", 2)
 
-    async def system_status(self) -> dict[str, Any]:
+    async def system_status(self) -> shapes.Fleet:
         """Services, queues, and how long the oldest job waits."""
-        return await self._call("GET", "/api/system/status")
+        return await self._call(shapes.Fleet, "GET", "/api/system/status")
 
     async def webhooks(self, method: str, path: str = "", **options: Any) -> dict[str, Any]:
         """A call of `/api/webhooks`; `path` begins with a slash."""
-        return await self._call(method, f"/api/webhooks{path}", **options)
+        return await self._call(dict[str, Any], method, f"/api/webhooks{path}", **options)
 
     async def search(
         self, query: str, top: int, library: str | None = None, document: str | None = None
-    ) -> dict[str, Any]:
+    ) -> shapes.Hits:
         """Chunk hits."""
         body = {"query": query, "top": top, "libraryId": library, "documentId": document}
-        return await self._call("POST", "/api/search", json=body, timeout=60)
+        return await self._call(shapes.Hits, "POST", "/api/search", json=body, timeout=60)
 
-    async def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+    async def ended(self, job_id: str, every: float = 0.5) -> shapes.Job:
+        """The job document once the job is completed or failed, looked at every so many seconds."""
+        while True:
+            job = await self.job(job_id)
+            if job["status"] in ENDED:
+                return job
+            await asyncio.sleep(every)
+
+    async def _call(self, shape: type[T], method: str, path: str, **options: Any) -> T:
+        """The answer's JSON, which has this shape by the API's description."""
         answer = await self._request(method, path, **options)
         if answer.status_code >= 400:
             raise _refused(answer)
-        return _body(answer)
+        return cast(T, _body(answer))
 
     async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Questions are asked again while the gateway is away for a moment; what changes something is sent once."""
@@ -210,41 +230,21 @@ def _body(answer: httpx.Response) -> dict[str, Any]:
     return body
 
 
-def _refused(answer: httpx.Response) -> CliError:
+def _refused(answer: httpx.Response) -> ClientError:
     body = _body(answer)
     if answer.status_code == 401:
         body["hint"] = "Put an API key into SHADOWTWIN_API_KEY; a local stack's own is found by itself."
     code, detail = body.get("code", f"http_{answer.status_code}"), body.get("detail", answer.reason_phrase)
-    return CliError(code, str(detail), str(body.get("hint", "")), 2 if answer.status_code < 500 else 1)
+    return ClientError(code, str(detail), str(body.get("hint", "")), 2 if answer.status_code < 500 else 1)
 
 
-def _unreachable(error: httpx.HTTPError) -> CliError:
-    return CliError("unavailable", f"The gateway cannot be reached ({type(error).__name__}).", "Is it running?")
-
-
-@contextlib.asynccontextmanager
-async def remote(url: str) -> AsyncIterator[Client]:
-    """A client of the gateway at that address."""
-    async with httpx.AsyncClient(base_url=url, headers=headers(key_for(url)), timeout=30, trust_env=False) as http:
-        yield Client(http)
+def _unreachable(error: httpx.HTTPError) -> ClientError:
+    return ClientError("unavailable", f"The gateway cannot be reached ({type(error).__name__}).", "Is it running?")
 
 
 @contextlib.asynccontextmanager
-async def client_for(api_url: str | None, data_dir: Path) -> AsyncIterator[Client]:
-    """The gateway at `api_url`; else the stack running on `data_dir`; else the folder itself, read here."""
-    url = api_url or running_stack(data_dir.resolve())
-    if url:
-        async with remote(url) as client:
-            yield client
-        return
-    if not (data_dir / "shadowtwin.db").exists():
-        raise CliError("not_found", f"{data_dir} holds no run.", "Process a PDF first, or name another --data-dir.", 2)
-    from services.gateway.app import application
-    from services.gateway.settings import GatewaySettings
-
-    settings = GatewaySettings(data_dir=data_dir.resolve(), store="sqlite")
-    async with (
-        application(settings, reading=True) as app,
-        httpx.AsyncClient(transport=LocalTransport(app), base_url="http://local", timeout=60) as http,
-    ):
+async def connect(url: str, key: str = "") -> AsyncIterator[Client]:
+    """A client of the gateway at that address, with an API key."""
+    shown = {"Authorization": f"Bearer {key}"} if key else {}
+    async with httpx.AsyncClient(base_url=url, headers=shown, timeout=30, trust_env=False) as http:
         yield Client(http)
