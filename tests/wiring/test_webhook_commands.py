@@ -11,8 +11,7 @@ import pytest
 
 from infra import api_keys
 from infra.cli import parser, webhooks
-from infra.cli.client import Client
-from infra.cli.failure import CliError
+from infra.client import Client, ClientError
 from services.gateway.api_keys import KeyRing
 from services.gateway.webhooks.sending import Sender, retry_after
 from shared.job import utc_now
@@ -58,16 +57,16 @@ async def test_every_action_says_what_it_did(gateway: World, hook: Receiver, cap
     assert await run(gateway, "replay", endpoint, failed["job.failed"]["deliveryId"]) == 0
     assert await run(gateway, "replay", endpoint, "--since", "2020-01-01T00:00:00Z") == 0
     assert "1 deliveries are made once more." in capsys.readouterr().out
-    with pytest.raises(CliError):
+    with pytest.raises(ClientError):
         await run(gateway, "replay", endpoint)
     assert await run(gateway, "delete", endpoint) == 0
-    with pytest.raises(CliError) as gone:
+    with pytest.raises(ClientError) as gone:
         await run(gateway, "deliveries", endpoint)
     assert gone.value.code == "not_found"
 
 
 def test_without_an_id_it_says_what_is_needed():
-    with pytest.raises(CliError, match="needs an endpoint's id"):
+    with pytest.raises(ClientError, match="needs an endpoint's id"):
         webhooks.webhooks(parser.build().parse_args(["webhooks", "delete"]))
 
 
