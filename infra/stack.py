@@ -1,7 +1,8 @@
 """The local stack: a NATS server and the four services as processes of this machine, supervised.
 
 Whatever dies is started again; when this process ends, in whatever way, everything it started ends too (each
-process holds the reading end of a pipe whose writing end is only here).
+process holds the reading end of a pipe whose writing end is only here). A service may run in several copies; each copy
+of the gateway has an address of its own, and the workers are spread over them.
 """
 
 from __future__ import annotations
@@ -10,13 +11,11 @@ import contextlib
 import fcntl
 import json
 import os
-import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -24,6 +23,7 @@ from typing import IO
 from infra import api_keys
 from infra.nats_binary import find_or_install
 from infra.stack_files import WORKERS, make_credentials, running_stack
+from infra.stack_process import Process
 
 REPO = Path(__file__).resolve().parent.parent
 STOP_SECONDS = 25.0
@@ -42,67 +42,10 @@ class AlreadyRunning(StackError):
         self.api_url = api_url
 
 
-class Process:
-    """One supervised process: its command is asked for anew at every start."""
-
-    def __init__(self, name: str, command: Callable[[], list[str]], log: Path, **options: object) -> None:
-        self.name, self._command, self._log, self._options = name, command, log, options
-        self._running: subprocess.Popen[bytes] | None = None
-        self.starts = 0
-        self._not_before = 0.0
-        self.held = False
-        """While set, a process that has died stays dead: an outage."""
-
-    @property
-    def pid(self) -> int | None:
-        """Its process id while it runs."""
-        return self._running.pid if self._running and self._running.poll() is None else None
-
-    def start(self) -> None:
-        """Start it; its output goes to the log file."""
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with open(self._log, "ab") as log:
-            self._running = subprocess.Popen(  # type: ignore[call-overload]
-                self._command(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                **self._options,
-            )
-        self.starts += 1
-        self._not_before = time.monotonic() + min(0.3 * self.starts, 5.0)
-
-    def change(self, settings: dict[str, str]) -> None:
-        """Settings for its next start."""
-        environment: dict[str, str] = self._options["env"]  # type: ignore[assignment]
-        environment.update(settings)
-
-    def revive(self) -> None:
-        """Start it again if it has died, not too often."""
-        if not self.held and self.pid is None and time.monotonic() >= self._not_before:
-            self.start()
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Ask it to end."""
-        if self.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number)
-
-    def wait(self, seconds: float) -> None:
-        """Until it has ended; killed after the time given."""
-        if self._running is None:
-            return
-        try:
-            self._running.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self._running.kill()
-            self._running.wait()
-
-
 class Stack:
     """`with Stack(folder) as stack: stack.api_url`. `overrides` are settings of single services, by their
-    names; `broker_config` is a configuration of the broker's users."""
+    names; `broker_config` is a configuration of the broker's users; `copies` says how many processes of a service
+    there are (one of each where it says nothing). `processes` calls them extractor, extractor-2, extractor-3."""
 
     def __init__(
         self,
@@ -111,14 +54,17 @@ class Stack:
         settings: dict[str, str] | None = None,
         overrides: dict[str, dict[str, str]] | None = None,
         broker_config: Path | None = None,
+        copies: Mapping[str, int] | None = None,
     ) -> None:
         self.data_dir, self._port, self._settings = data_dir.resolve(), port, settings or {}
         self._overrides = overrides or {}
         self._broker_config = ["-c", str(broker_config)] if broker_config else []
+        self._copies = copies or {}
         self.processes: dict[str, Process] = {}
-        self.api_url = ""
+        self.gateways: dict[str, str] = {}
+        """The addresses of the gateway's copies, by their process's name."""
         self._lock: IO[str] | None = None
-        self._listener: socket.socket | None = None
+        self._listeners: dict[str, socket.socket] = {}
         self._alive: tuple[int, int] = (-1, -1)
         self._stopping = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
@@ -137,6 +83,35 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
+
+    @property
+    def api_url(self) -> str:
+        """The address of the (first) gateway, "" before it has one."""
+        return self.gateways.get("gateway", "")
+
+    def named(self, service: str) -> dict[str, Process]:
+        """The processes of a service, in the order in which they were added."""
+        return {name: process for name, process in self.processes.items() if name.partition("-")[0] == service}
+
+    def add(self, service: str, settings: Mapping[str, str] | None = None) -> str:
+        """One more process of a service, supervised like the others, with further settings; its name."""
+        count = len(self.named(service))
+        name = f"{service}-{count + 1}" if count else service
+        if service == "gateway":
+            self._listen(name)
+        command = self._nats_command if service == "nats" else lambda: [sys.executable, "-m", f"services.{service}"]
+        listener = self._listeners.get(name)
+        process = Process(
+            name,
+            command,
+            self.data_dir / "logs" / f"{name}.log",
+            env={**self._environment(service, name), **(settings or {})},
+            cwd=REPO,
+            pass_fds=(self._alive[0], *([listener.fileno()] if listener else [])),
+        )
+        self.processes[name] = process
+        process.start()
+        return name
 
     @property
     def headers(self) -> dict[str, str]:
@@ -162,57 +137,52 @@ class Stack:
     def _start(self) -> None:
         self._alive = os.pipe()
         os.set_inheritable(self._alive[0], True)
-        self._listener = socket.create_server(("127.0.0.1", self._port), backlog=512)
-        self.api_url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         make_credentials(self.data_dir / "secrets")
-        self._add("nats", self._nats_command)
+        for number in range(self._copies.get("gateway", 1)):
+            self._listen(f"gateway-{number + 1}" if number else "gateway")
+        self.add("nats")
         self._await_nats()
         for service in ("gateway", *WORKERS):
-            self._add(service, lambda service=service: [sys.executable, "-m", f"services.{service}"])  # type: ignore[misc]
+            for _ in range(self._copies.get(service, 1)):
+                self.add(service)
         self._supervisor.start()
         state = {"apiUrl": self.api_url, "pid": os.getpid()}
         (self.data_dir / "stack.json").write_text(json.dumps(state))
         api_keys.note_stack(self.api_url, self.data_dir)
 
-    def _add(self, name: str, command: Callable[[], list[str]]) -> None:
-        fds = [self._alive[0]]
-        if name == "gateway":
-            assert self._listener is not None
-            fds.append(self._listener.fileno())
-        process = Process(
-            name,
-            command,
-            self.data_dir / "logs" / f"{name}.log",
-            env=self._environment(name),
-            cwd=REPO,
-            pass_fds=tuple(fds),
-        )
-        self.processes[name] = process
-        process.start()
+    def _listen(self, name: str) -> None:
+        if name not in self._listeners:
+            port = 0 if self._listeners else self._port
+            self._listeners[name] = listener = socket.create_server(("127.0.0.1", port), backlog=512)
+            self.gateways[name] = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
-    def _environment(self, name: str) -> dict[str, str]:
+    def _environment(self, service: str, name: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k in _PASSED or k.startswith(("SHADOWTWIN_", "OTEL_"))}
         kept.pop("SHADOWTWIN_API_KEY", None)  # the caller's own, for clients
         folder = self.data_dir / "secrets"
         env = {
             **kept,
             "SHADOWTWIN_DATA_DIR": str(self.data_dir),
-            "SHADOWTWIN_GATEWAY_URL": self.api_url,
+            "SHADOWTWIN_GATEWAY_URL": self.gateways.get(name) or self._next_gateway(),
             "SHADOWTWIN_NATS_URL": f"nats://127.0.0.1:{self.nats_port}",
             "SHADOWTWIN_PARENT_FD": str(self._alive[0]),
             "SHADOWTWIN_PORT": "0",
             "PYTHONUNBUFFERED": "1",
             **self._settings,
-            **self._overrides.get(name, {}),
+            **self._overrides.get(service, {}),
         }
-        if name == "gateway":
-            assert self._listener is not None
-            env["SHADOWTWIN_LISTEN_FD"] = str(self._listener.fileno())
+        if service == "gateway":
+            env["SHADOWTWIN_LISTEN_FD"] = str(self._listeners[name].fileno())
             env["SHADOWTWIN_SERVICE_CREDENTIALS_FILE"] = str(folder / "credentials.json")
             env["SHADOWTWIN_API_KEYS_FILE"] = str(folder / api_keys.KEYS)
-        elif name in WORKERS:
-            env["SHADOWTWIN_SERVICE_TOKEN_FILE"] = str(folder / f"{name}.token")
+        elif service in WORKERS:
+            env["SHADOWTWIN_SERVICE_TOKEN_FILE"] = str(folder / f"{service}.token")
         return env
+
+    def _next_gateway(self) -> str:
+        """Each further worker talks to the next gateway; in production a load balancer stands before them."""
+        workers = sum(len(self.named(service)) for service in WORKERS)
+        return list(self.gateways.values())[workers % len(self.gateways)]
 
     def _nats_command(self) -> list[str]:
         ports = self.data_dir / "nats"
@@ -248,7 +218,7 @@ class Stack:
 
     def _supervise(self) -> None:
         while not self._stopping.wait(0.1):
-            for process in self.processes.values():
+            for process in list(self.processes.values()):
                 try:
                     process.revive()
                 except OSError as error:
@@ -260,8 +230,8 @@ class Stack:
         self._stopping.set()
         if self._supervisor.is_alive():
             self._supervisor.join()
-        for names in (WORKERS, ("gateway",), ("nats",)):
-            group = [self.processes[name] for name in names if name in self.processes]
+        for services in (WORKERS, ("gateway",), ("nats",)):
+            group = [process for service in services for process in self.named(service).values()]
             for process in group:
                 process.stop()
             end = time.monotonic() + STOP_SECONDS
@@ -270,8 +240,8 @@ class Stack:
         for fd in self._alive:
             if fd >= 0:
                 os.close(fd)
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners.values():
+            listener.close()
         (self.data_dir / "stack.json").unlink(missing_ok=True)
         api_keys.forget_stack(self.api_url)
         if self._lock is not None:

@@ -28,8 +28,10 @@ def faults(arguments: argparse.Namespace) -> int:
         mark = "ok    " if result.ok else "FAILED"
         print(f"{result.n:>3} {mark} {result.seconds:>6.1f} s  {result.name}: {result.note}", file=sys.stderr)
 
+    if not 1 <= arguments.gateways <= 8:
+        raise CliError("bad_request", "A stack has 1 to 8 gateways here.", "For example: --gateways 2.", 2)
     print(f"seed {arguments.seed}", file=sys.stderr)
-    results = asyncio.run(run_all(wanted, arguments.seed, tell))
+    results = asyncio.run(run_all(wanted, arguments.seed, tell, arguments.gateways))
     passed = sum(result.ok for result in results)
     if arguments.json:
         rows = [result._asdict() for result in results]

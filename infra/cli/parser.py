@@ -132,6 +132,7 @@ def build() -> argparse.ArgumentParser:
     faults = add("faults", "faults", "break everything that can break; check that nothing was lost", where=False)
     faults.add_argument("--only", nargs="+", type=int, metavar="N", help="numbers of the faults to run")
     faults.add_argument("--seed", type=int, default=1, help="for everything that is left to chance")
+    faults.add_argument("--gateways", type=int, default=1, metavar="N", help="copies of the gateway in every stack")
     faults.add_argument("--mutations", action="store_true", help="take guards away and see that it is noticed")
     soak = add("soak", "soak", "one part under a random mix of good and hostile input; it must stay flat", where=False)
     soak.add_argument("what", choices=["extraction"])

@@ -64,8 +64,8 @@ def undisturbed_of(rows: list[Row], documents: list[str], twins: Path) -> dict[s
 class Bench:
     """Handed to every scenario."""
 
-    def __init__(self, folder: Path, seed: int, reference: Reference, number: int) -> None:
-        self.folder, self.seed, self.reference = folder, seed, reference
+    def __init__(self, folder: Path, seed: int, reference: Reference, number: int, gateways: int = 1) -> None:
+        self.folder, self.seed, self.reference, self.gateways = folder, seed, reference, gateways
         self.chance = random.Random(seed * 1_000 + number)
         self.shelf = Shelf(folder.parent / "pdfs")
         self.number = number
@@ -98,6 +98,7 @@ class Bench:
         self._worlds += 1
         folder = self.folder / f"world-{self._worlds}"
         canary = self.paper(1)
+        options = {"gateways": self.gateways, **options}
         world = World(folder, settings, undisturbed=compare or self.reference.of, canary=canary, **options)
         async with world:
             yield world

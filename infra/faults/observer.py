@@ -29,8 +29,7 @@ class Observer(Background):
     async def run(self) -> None:
         """Until it is cancelled."""
         turn = 0
-        stack = self._world.stack
-        async with httpx.AsyncClient(base_url=stack.api_url, headers=stack.headers, timeout=5, trust_env=False) as http:
+        async with self._world.balancer.client(5) as http:
             while True:
                 open_jobs = [one.job_id for one in self._world.accepted if one.job_id not in self._done]
                 for offset in range(min(AT_ONCE, len(open_jobs))):

@@ -33,14 +33,17 @@ class Result(NamedTuple):
     note: str
 
 
-async def run_all(scenarios: Iterable[Scenario], seed: int, tell: Callable[[Result], Any]) -> list[Result]:
-    """All of them, each in a folder of its own; the folders of failed ones are kept and named."""
+async def run_all(
+    scenarios: Iterable[Scenario], seed: int, tell: Callable[[Result], Any], gateways: int = 1
+) -> list[Result]:
+    """All of them, each in a folder of its own, on stacks with so many gateways; the folders of failed ones are kept
+    and named."""
     folder = Path(tempfile.mkdtemp(prefix="shadowtwin-faults-"))
     reference = Reference(folder / "reference")
     results = []
     try:
         for scenario in scenarios:
-            results.append(await run_one(scenario, folder, seed, reference))
+            results.append(await run_one(scenario, folder, seed, reference, gateways))
             tell(results[-1])
     finally:
         try:
@@ -56,19 +59,19 @@ async def run_all(scenarios: Iterable[Scenario], seed: int, tell: Callable[[Resu
     return results
 
 
-async def run_one(scenario: Scenario, folder: Path, seed: int, reference: Reference) -> Result:
+async def run_one(scenario: Scenario, folder: Path, seed: int, reference: Reference, gateways: int = 1) -> Result:
     """One fault, within its time; whatever it raises makes it fail."""
     started = time.monotonic()
     home = folder / str(scenario.n)
-    bench = Bench(home, seed, reference, scenario.n)
+    bench = Bench(home, seed, reference, scenario.n, gateways)
     fault = ""
     try:
-        async with asyncio.timeout(scenario.seconds) as limit:
+        async with asyncio.timeout(scenario.seconds * gateways) as limit:
             await scenario.run(bench)
     except Exception as error:
         fault = f"{type(error).__name__}: {error}"
         if limit.expired():
-            fault = f"not done within {scenario.seconds:.0f} s"
+            fault = f"not done within {scenario.seconds * gateways:.0f} s"
     said = "; ".join(bench.said)
     note = f"{fault[:1500]} [{said}] [kept: {home}]" if fault else said
     return Result(scenario.n, scenario.name, not fault, round(time.monotonic() - started, 1), note)

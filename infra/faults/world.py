@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
@@ -17,14 +16,16 @@ from typing import Any
 import httpx
 
 from infra.faults import processes, snapshot
+from infra.faults.balancer import Balancer
 from infra.faults.checker import Case, History, Undisturbed, violations
 from infra.faults.http_proxy import HttpProxy
 from infra.faults.observer import Observer
 from infra.faults.snapshot import Row
 from infra.faults.tcp_proxy import NatsProxy
 from infra.faults.visitor import FORCE, LIBRARY, Violated, Visitor
-from infra.stack import REPO, Stack
+from infra.stack import Stack
 from infra.stack_files import WORKERS
+from infra.stack_process import Process
 
 __all__ = ["FORCE", "LIBRARY", "QUICK", "Violated", "World"]
 
@@ -37,7 +38,8 @@ QUICK = {
 
 
 class World(Visitor):
-    """`async with World(folder) as world`: leaving it without an exception checks every invariant."""
+    """`async with World(folder) as world`: leaving it without an exception checks every invariant. With several
+    gateways, the workers behind the proxy and the client are spread over them request by request."""
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class World(Visitor):
         undisturbed: Callable[[dict[str, Path]], Any] | None = None,
         canary: Path | None = None,
         storage_at: Path | None = None,
+        gateways: int = 1,
     ) -> None:
         super().__init__()
         self.folder = folder
@@ -58,7 +61,9 @@ class World(Visitor):
         self._rows = rows or (lambda: snapshot.lance_rows(folder / "vectors"))
         self._undisturbed, self._canary, self._storage_at = undisturbed, canary, storage_at
         self._held = contextlib.AsyncExitStack()
-        self.gateway = HttpProxy(lambda: self.stack.api_url)
+        self.gateways = gateways
+        self._victims: Counter[str] = Counter()
+        self.gateway = HttpProxy(lambda: self.balancer.address())
         self.nats = NatsProxy(lambda: self.stack.nats_port)
         self.history = History()
         self.seen_processes: set[processes.Seen] = set()
@@ -75,13 +80,13 @@ class World(Visitor):
         if self._storage_at is not None:
             self.folder.mkdir(parents=True)
             (self.folder / "twins").symlink_to(self._storage_at)
-        self.stack = Stack(self.folder, settings=self._settings, overrides=overrides)
+        copies = {"gateway": self.gateways}
+        self.stack = Stack(self.folder, settings=self._settings, overrides=overrides, copies=copies)
+        self.balancer = Balancer(self.stack)
         try:
             await asyncio.to_thread(self.stack.__enter__)
             self._held.push_async_callback(asyncio.to_thread, self.stack.__exit__, None, None, None)
-            self.http = httpx.AsyncClient(
-                base_url=self.stack.api_url, headers=self.stack.headers, timeout=60, trust_env=False
-            )
+            self.http = self.balancer.client(60)
             await self._held.enter_async_context(self.http)
             observer = Observer(self)
             await self._held.enter_async_context(observer)
@@ -111,53 +116,42 @@ class World(Visitor):
     # what a scenario does
 
     async def ready(self, seconds: float = 90.0) -> None:
-        """Until the gateway can take work."""
+        """Until every gateway can take work."""
+        async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
 
-        async def is_ready() -> bool:
-            return (await self.http.get("/ready")).status_code == 200
+            async def is_ready() -> bool:
+                return all([(await http.get(f"{url}/ready")).is_success for url in self.stack.gateways.values()])
 
-        await self.until(is_ready, seconds, "ready")
+            await self.until(is_ready, seconds, "ready")
 
     def pid(self, name: str) -> int | None:
-        """Process id of a service while it runs."""
+        """Process id of a service (its first copy) while it runs."""
         return self.stack.processes[name].pid
 
+    def victim(self, name: str) -> Process:
+        """The copies of a service in turn: whose turn it is."""
+        copies = list(self.stack.named(name).values())
+        self._victims[name] += 1
+        return copies[self._victims[name] % len(copies)]
+
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int | None:
-        """Send a signal to a service."""
-        pid = self.pid(name)
+        """Send a signal to a service; where it has several copies, to the one whose turn it is."""
+        pid = self.victim(name).pid
         processes.send(pid, number)
         return pid
 
     async def replaced(self, name: str, pid: int | None, seconds: float = 60.0) -> None:
-        """Until the supervisor has started the service again."""
+        """Until the supervisor has started the service again, and all its copies run."""
 
         async def again() -> bool:
-            return self.pid(name) not in (None, pid)
+            running = {process.pid for process in self.stack.named(name).values()}
+            return not running & {None, pid}
 
         await self.until(again, seconds, f"{name} started again")
 
     def broker_pid(self) -> int | None:
         """The nats-server itself, below its guard."""
         return next(iter(processes.children(self.pid("nats"))), None)
-
-    def second(self, name: str, **changes: str) -> subprocess.Popen[bytes]:
-        """Another process of a service, with the environment of the first; ends with this world."""
-        environ = Path(f"/proc/{self.pid(name)}/environ").read_bytes().split(b"\0")
-        env = dict(item.decode().split("=", 1) for item in environ if b"=" in item)
-        for inherited in ("SHADOWTWIN_PARENT_FD", "SHADOWTWIN_LISTEN_FD"):
-            env.pop(inherited, None)
-        with open(self.folder / "logs" / f"{name}-2.log", "ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", f"services.{name}"],
-                env={**env, **changes},
-                cwd=REPO,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self._held.push_async_callback(asyncio.to_thread, _end, process)
-        return process
 
     # the check
 
@@ -203,12 +197,3 @@ class World(Visitor):
             if process.pid is not None
             for seen in processes.descendants(process.pid)
         }
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(25)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

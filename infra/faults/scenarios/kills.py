@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from infra.faults import processes
 from infra.faults.bench import Bench
 from infra.faults.checker import Accepted
 from infra.faults.http_proxy import Exchange, Stage
@@ -83,12 +85,13 @@ async def gateway(bench: Bench) -> None:
     """Killed with an event written to the job but not told; then in the middle of uploads."""
     subjects = ("pdf.requested", "pdf.extracted", "template.done", "ingest.requested", "ingest.done", "job.completed")
     async with bench.world(nats_proxied=("gateway",)) as world:
-        for subject in subjects:
-            await before_publish(world, bench, subject)
-        await _half_an_upload(world, bench)
-        for folder in (".incoming", "uploads"):
-            await _while_storing(world, bench, folder)
-        bench.say(f"{len(subjects)} kills before a publish, 3 in an upload")
+        for _ in range(world.gateways):
+            for subject in subjects:
+                await before_publish(world, bench, subject)
+            await _half_an_upload(world, bench)
+            for folder in (".incoming", "uploads"):
+                await _while_storing(world, bench, folder)
+        bench.say(f"{len(subjects) * world.gateways} kills before a publish, {3 * world.gateways} in an upload")
 
 
 async def before_publish(world: World, bench: Bench, subject: str) -> None:
@@ -105,7 +108,8 @@ async def _half_an_upload(world: World, bench: Bench) -> None:
     """The client is cut off; nothing was accepted, so nothing may be there. Its second try works."""
     pdf = bench.paper()
     content = pdf.read_bytes()
-    host, port = world.stack.api_url.removeprefix("http://").split(":")
+    victim = world.victim("gateway")
+    host, port = world.stack.gateways[victim.name].removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         head = (
             f"POST /api/jobs HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(content) + 500}\r\n"
@@ -114,7 +118,8 @@ async def _half_an_upload(world: World, bench: Bench) -> None:
         )
         connection.sendall(head.encode() + content[: len(content) // 2])
         await asyncio.sleep(0.1)
-        pid = world.kill("gateway")
+        pid = victim.pid
+        processes.send(pid, signal.SIGKILL)
     await world.replaced("gateway", pid)
     await world.submit(pdf)
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
@@ -65,11 +64,8 @@ async def rolling(bench: Bench) -> None:
 async def two_gateways(bench: Bench) -> None:
     """Both sweep the same store: what a killed worker held is started again once, not twice."""
     async with bench.world() as world:
-        port = _free_port()
-        world.second("gateway", SHADOWTWIN_PORT=str(port))
-        async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", headers=world.stack.headers, timeout=30, trust_env=False
-        ) as second:
+        url = world.stack.gateways[world.stack.add("gateway")]
+        async with httpx.AsyncClient(base_url=url, headers=world.stack.headers, timeout=30, trust_env=False) as second:
 
             async def ready() -> bool:
                 return (await second.get("/ready")).status_code == 200
@@ -98,12 +94,6 @@ async def _killed_once(world: World, bench: Bench, name: str) -> None:
         raise Violated([f"{len(restarts)} restarts after one kill of the {name}"])
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
 async def soak(bench: Bench) -> None:
     """One fault after the other, drawn by the seed, while papers come in."""
     seconds = float(os.environ.get(SOAK_SECONDS, "45"))
@@ -114,7 +104,7 @@ async def soak(bench: Bench) -> None:
         drawn: list[str] = []
         try:
             while time.monotonic() < end:
-                fault = bench.chance.choice(FAULTS)
+                fault = bench.chance.choice(FAULTS if world.gateways == 1 else (*FAULTS, _freeze_gateway))
                 drawn.append(fault.__name__.strip("_"))
                 await fault(world, bench)
                 await asyncio.sleep(bench.chance.uniform(0.2, 1.5))
@@ -142,7 +132,16 @@ async def _stop_orderly(world: World, bench: Bench) -> None:
 
 
 async def _freeze(world: World, bench: Bench) -> None:
-    pid = world.kill(bench.chance.choice(WORKERS), signal.SIGSTOP)
+    await _frozen(world, bench, bench.chance.choice(WORKERS))
+
+
+async def _freeze_gateway(world: World, bench: Bench) -> None:
+    """One of several, past every lease: what it had begun it goes on with when the other has long done it."""
+    await _frozen(world, bench, "gateway")
+
+
+async def _frozen(world: World, bench: Bench, name: str) -> None:
+    pid = world.kill(name, signal.SIGSTOP)
     try:
         await asyncio.sleep(bench.chance.uniform(0.5, 7.0))
     finally:

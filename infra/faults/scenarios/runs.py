@@ -45,7 +45,7 @@ async def frozen(bench: Bench) -> None:
     """SIGSTOP with the ticket in its hand; another worker finishes; SIGCONT."""
     async with bench.world() as world:
         for name in WORKERS:
-            world.second(name)
+            world.stack.add(name)
             trap = _trap(world, STEPS[name], "response", lambda exchange: exchange.kind == "claim")
             one = await world.submit(bench.paper(20))
             await trap.sprung()
