@@ -216,21 +216,33 @@ async def _run(ticket: Ticket, phase: Phase, gateway: Gateway) -> Disposition:
             async with _heartbeats(ticket, gateway, report):
                 with report.account.active():
                     body = await _gate_and_work(ticket, phase, report)
-        except Gone as gone:
-            logger.info("attempt given up", extra={"reason": gone.reason})
-            seen.outcome = "given_up"
-            with contextlib.suppress(TransientError, Gone):
-                await gateway.left(ticket)
-            return Ack()
         except asyncio.CancelledError:
             body = {"phase": "released", "message": "The worker stops.", **report.rest()}
             with contextlib.suppress(Exception):
                 await asyncio.shield(gateway.callback(ticket, body))
             raise
         except Exception as error:
+            if (over := _over(error)) is not None:
+                seen.outcome = "given_up"
+                return await _given_up(ticket, gateway, over)
             body = ended_badly(error, report.mark)
         seen.ended(body)
         return await _final(ticket, gateway, {**body, **report.rest()})
+
+
+def _over(error: Exception) -> Gone | None:
+    """That the attempt is over, however many of its stages have found that out and whatever else went wrong then."""
+    if isinstance(error, ExceptionGroup):
+        return next((gone for each in error.exceptions if (gone := _over(each)) is not None), None)
+    return error if isinstance(error, Gone) else None
+
+
+async def _given_up(ticket: Ticket, gateway: Gateway, gone: Gone) -> Disposition:
+    """Nothing is told of such an attempt but that it may have written files after the job's last clean-up."""
+    logger.info("attempt given up", extra={"reason": gone.reason})
+    with contextlib.suppress(TransientError, Gone):
+        await gateway.left(ticket)
+    return Ack()
 
 
 async def _gate_and_work(ticket: Ticket, phase: Phase, report: Report) -> dict[str, Any]:
@@ -259,8 +271,7 @@ async def _final(ticket: Ticket, gateway: Gateway, body: dict[str, Any]) -> Disp
             await gateway.callback(ticket, body)
             return Ack()
         except Gone as gone:
-            logger.info("final report had no effect", extra={"reason": gone.reason})
-            return Ack()
+            return await _given_up(ticket, gateway, gone)
         except TransientError:
             await asyncio.sleep(delay)
             delay = min(delay * 2, 5.0)

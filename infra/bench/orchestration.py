@@ -39,7 +39,7 @@ def run(jobs: int, settings: dict[str, str]) -> dict[str, Any]:
         with Stack(folder / "data", settings=settings) as stack:
             measured = asyncio.run(_measure(stack, folder, jobs))
         measured["store"] = settings.get("SHADOWTWIN_STORE", "sqlite")
-        measured["limits"]["store_swap_per_second"] = asyncio.run(_swaps(folder / "raw.db"))
+        measured["limits"]["store_swap_per_second"] = asyncio.run(swaps(folder / "raw.db"))
     return measured
 
 
@@ -56,7 +56,7 @@ async def _measure(stack: Stack, folder: Path, jobs: int) -> dict[str, Any]:
         seconds, ended = await _load(http, pdf, jobs, "load")
         single = await other
         at_once = await _batch(http, "load")
-        publish = await _publishes(f"nats://127.0.0.1:{stack.nats_port}")
+        publish = await publishes(f"nats://127.0.0.1:{stack.nats_port}")
     return {
         "jobs": jobs,
         "ended": ended,
@@ -134,7 +134,7 @@ async def _later(http: aiohttp.ClientSession, pdf: bytes, seconds: float) -> flo
     return await _one(http, pdf, "other")
 
 
-async def _publishes(url: str) -> int:
+async def publishes(url: str) -> int:
     """JetStream publishes with awaited acknowledgement, 64 at a time: the broker's own limit."""
     connection = await nats.connect(url)
     try:
@@ -149,7 +149,7 @@ async def _publishes(url: str) -> int:
         await connection.close()
 
 
-async def _swaps(path: Path) -> int:
+async def swaps(path: Path) -> int:
     """Compare-and-swaps of job documents, 64 at a time: the embedded store's own limit."""
     store, _ = sqlite_stores(path)
     await store.open()

@@ -17,6 +17,8 @@ def bench(arguments: argparse.Namespace) -> int:
         return _answers(arguments)
     if arguments.what == "ingestion":
         return _ingestion(arguments)
+    if arguments.what == "scale":
+        return _scale(arguments)
     return _extraction(arguments) if arguments.what == "extraction" else _orchestration(arguments)
 
 
@@ -66,6 +68,17 @@ def _ingestion(arguments: argparse.Namespace) -> int:
     )
     print(json.dumps(found) if arguments.json else "\n".join(lines(found)))
     return 0 if all("error" not in row for row in found["chunking"].values()) else 1
+
+
+def _scale(arguments: argparse.Namespace) -> int:
+    from infra.bench.scale.measure import QUICK, Sizes
+    from infra.bench.scale.run import lines, run
+
+    found = run(
+        QUICK if arguments.quick else Sizes(), lambda text: print(f"bench: {text}", file=sys.stderr, flush=True)
+    )
+    print(json.dumps(found, indent=1) if arguments.json else "\n".join(lines(found)))
+    return 0
 
 
 def _orchestration(arguments: argparse.Namespace) -> int:

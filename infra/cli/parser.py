@@ -113,7 +113,7 @@ def build() -> argparse.ArgumentParser:
     specs = add("specs", "specs", "write docs/openapi.json and docs/asyncapi.json anew", where=False)
     specs.set_defaults(json=False)
     bench = add("bench", "bench", "measure this machine", where=False)
-    bench.add_argument("what", choices=["orchestration", "extraction", "catalogue", "ingestion", "answers"])
+    bench.add_argument("what", choices=["orchestration", "extraction", "catalogue", "ingestion", "answers", "scale"])
     bench.add_argument("--pdf", type=Path, metavar="FILE", help="the catalogue")
     bench.add_argument("--truth", type=Path, metavar="FILE", help="what is in it; truth.json beside it if not given")
     bench.add_argument("--scale", type=float, default=1.0, help="factor on the simulated model's latencies")
@@ -126,8 +126,11 @@ def build() -> argparse.ArgumentParser:
     bench.add_argument("--engines", help="comma-separated; all but the slow ones if not given")
     bench.add_argument("--repeat", type=int, default=3, metavar="N", help="rounds over all files")
     bench.add_argument("--seconds", type=float, default=300.0, help="limit of one engine for one file")
-    bench.add_argument("--plot", type=Path, metavar="FILE", help="memory and first page as .svg or .png")
+    bench.add_argument(
+        "--plot", type=Path, metavar="FILE", help="memory and first page as .svg or .png; scale: a folder"
+    )
     bench.add_argument("--no-growth", action="store_true", help="leave out memory against page count")
+    bench.add_argument("--quick", action="store_true", help="scale: only see that everything works")
     bench.add_argument("--keep", type=Path, metavar="DIR", help="keep each engine's Markdown there")
     faults = add("faults", "faults", "break everything that can break; check that nothing was lost", where=False)
     faults.add_argument("--only", nargs="+", type=int, metavar="N", help="numbers of the faults to run")

@@ -86,6 +86,7 @@ class World(Visitor):
         try:
             await asyncio.to_thread(self.stack.__enter__)
             self._held.push_async_callback(asyncio.to_thread, self.stack.__exit__, None, None, None)
+            await self._held.enter_async_context(self.balancer)
             self.http = self.balancer.client(60)
             await self._held.enter_async_context(self.http)
             observer = Observer(self)
@@ -137,6 +138,8 @@ class World(Visitor):
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int | None:
         """Send a signal to a service; where it has several copies, to the one whose turn it is."""
         pid = self.victim(name).pid
+        if number == signal.SIGTERM:
+            self.balancer.leave(pid)
         processes.send(pid, number)
         return pid
 
