@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from infra.sample import write_sample
 from infra.stack import Stack
 from services.gateway.creation import JobRequest, new_job
-from services.gateway.sqlite_jobs import sqlite_stores
+from services.gateway.stores.sqlite_jobs import sqlite_stores
 from shared.document import Document
 from shared.job import utc_now
 from shared.ports import JobStore

@@ -29,7 +29,7 @@ from services.gateway.app import create_app
 from services.gateway.background import supervised
 from services.gateway.composition import Gateway
 from services.gateway.settings import GatewaySettings
-from services.gateway.stores import stores
+from services.gateway.stores.choice import stores
 from services.ingestor.ingestion import Ingestion
 from services.ingestor.settings import IngestorSettings
 from services.transformer.app import PRELOAD as TRANSFORMER_PRELOAD

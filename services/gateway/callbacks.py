@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from services.gateway import secrets, signatures
 from services.gateway.audit import AuditLog
-from services.gateway.foreign import ForeignResults
+from services.gateway.foreign.results import ForeignResults
 from services.gateway.orchestrator import Orchestrator
 from services.gateway.report_commands import command_of, running_step, without_manifest
 from services.gateway.secrets import Unauthorized

@@ -8,44 +8,44 @@ from collections.abc import Awaitable, Callable, Mapping
 from services.gateway.admission import Admission
 from services.gateway.alerts import AlertBook
 from services.gateway.api_keys import KeyRing
-from services.gateway.archives import ArchiveLimits
 from services.gateway.audit import AuditLog
 from services.gateway.bulk import Bulk
-from services.gateway.bundles import Bundles
+from services.gateway.bundles.export import Bundles
 from services.gateway.callbacks import Callbacks
-from services.gateway.catalogue import Catalogue
 from services.gateway.deletion import Deletion
 from services.gateway.delivery import Delivery
-from services.gateway.direct_here import GatewayDirect
-from services.gateway.direct_sweep import DirectSweep
-from services.gateway.direct_uploads import DirectUploads
 from services.gateway.explaining import Explainer
 from services.gateway.fetching import Fetcher, worker_place
-from services.gateway.foreign import ForeignResults
+from services.gateway.foreign.archives import ArchiveLimits
+from services.gateway.foreign.results import ForeignResults
 from services.gateway.health.actions import Actions
 from services.gateway.health.doctor import Doctor
 from services.gateway.health.facts import Examiner
 from services.gateway.health.repairs import Repairs, environment_of
 from services.gateway.health.rounds import Rounds
-from services.gateway.image_search import ImageSearch
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator, Publisher
-from services.gateway.page_pictures import PagePictures
-from services.gateway.picture_links import PictureLinks
+from services.gateway.pictures.page_pictures import PagePictures
+from services.gateway.pictures.picture_links import PictureLinks
 from services.gateway.planning import Planner
-from services.gateway.quota import Quota
 from services.gateway.rebuilding import Rebuilding
 from services.gateway.record_book import RecordBook
 from services.gateway.scoped_stores import ScopedDocuments, ScopedJobs
-from services.gateway.searching import Search
+from services.gateway.search.catalogue import Catalogue
+from services.gateway.search.image_search import ImageSearch
+from services.gateway.search.searching import Search
 from services.gateway.secrets import hash_of, new_token
 from services.gateway.settings import GatewaySettings
-from services.gateway.sourcing import REDIRECTS, Sources
-from services.gateway.storage_events import StorageEvents
 from services.gateway.sweeper import Sweeper
 from services.gateway.telemetry.gauges import Gauges
 from services.gateway.twin_records import TwinRecords
-from services.gateway.upload_log import UploadLog
+from services.gateway.uploads.direct_here import GatewayDirect
+from services.gateway.uploads.direct_sweep import DirectSweep
+from services.gateway.uploads.direct_uploads import DirectUploads
+from services.gateway.uploads.log import UploadLog
+from services.gateway.uploads.quota import Quota
+from services.gateway.uploads.sourcing import REDIRECTS, Sources
+from services.gateway.uploads.storage_events import StorageEvents
 from services.gateway.watch import Watch
 from services.gateway.webhooks.attempts import Attempts
 from services.gateway.webhooks.dispatcher import Dispatcher

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from services.gateway.received import abandoned, place
+from services.gateway.uploads.received import abandoned, place
 from services.gateway.webhooks.recording import Recorder
 from shared import twin
 from shared.cursor import milliseconds

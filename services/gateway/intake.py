@@ -9,15 +9,15 @@ from collections.abc import AsyncIterator
 import msgspec
 from msgspec.structs import replace
 
-from services.gateway import unfinished
 from services.gateway.admission import Admission
 from services.gateway.creation import JobRequest, digest_of, new_job, request_fingerprint
 from services.gateway.deletion import refuse_deleting
 from services.gateway.orchestrator import Orchestrator
 from services.gateway.planning import Plan, Planner
-from services.gateway.quota import Quota
-from services.gateway.receiving import Incoming, Receiver
 from services.gateway.telemetry import counters, job_changes
+from services.gateway.uploads import unfinished
+from services.gateway.uploads.quota import Quota
+from services.gateway.uploads.receiving import Incoming, Receiver
 from services.gateway.webhooks.recording import Recorder
 from shared import twin
 from shared.document import Document, DocumentStatus, document_id_for

@@ -12,7 +12,7 @@ from services.gateway.composition import Gateway
 from services.gateway.dead_letters import DeadLetters
 from services.gateway.secrets import internal_token, service_credentials
 from services.gateway.settings import GatewaySettings
-from services.gateway.stores import stores
+from services.gateway.stores.choice import stores
 from shared.adapters.image_choice import ImageSettings, choose_images
 from shared.adapters.model_choice import choose_limits
 from shared.adapters.nats_bus import NatsBus

@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 
-from services.gateway.mongo_jobs import mongo_stores
-from services.gateway.sqlite_jobs import sqlite_stores
+from services.gateway.stores.mongo_jobs import mongo_stores
+from services.gateway.stores.sqlite_jobs import sqlite_stores
 from shared.adapters.folder_storage import FolderStorage
 from shared.ports import DocumentStore, JobStore, Storage
 from shared.testing.memory import MemoryDocuments, MemoryJobs, MemoryStorage

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from services.gateway.mongo_alerts import MongoAlerts
-from services.gateway.mongo_jobs import MongoJobs
-from services.gateway.sqlite_alerts import SqliteAlerts
-from services.gateway.sqlite_jobs import SqliteJobs, sqlite_stores
-from services.gateway.sqlite_place import SCHEMA, UPLOADS
+from services.gateway.stores.mongo_alerts import MongoAlerts
+from services.gateway.stores.mongo_jobs import MongoJobs
+from services.gateway.stores.sqlite_alerts import SqliteAlerts
+from services.gateway.stores.sqlite_jobs import SqliteJobs, sqlite_stores
+from services.gateway.stores.sqlite_place import SCHEMA, UPLOADS
 from shared.alert import Alert, AlertKind, AlertState, alert_id
 from shared.ports import AlertStore
 from shared.testing.memory_alerts import MemoryAlerts

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from services.gateway.mongo_direct import MongoDirectUploads
-from services.gateway.mongo_jobs import MongoJobs
-from services.gateway.sqlite_direct import SqliteDirectUploads
-from services.gateway.sqlite_jobs import SqliteJobs, sqlite_stores
-from services.gateway.sqlite_place import SCHEMA, UPLOADS
+from services.gateway.stores.mongo_direct import MongoDirectUploads
+from services.gateway.stores.mongo_jobs import MongoJobs
+from services.gateway.stores.sqlite_direct import SqliteDirectUploads
+from services.gateway.stores.sqlite_jobs import SqliteJobs, sqlite_stores
+from services.gateway.stores.sqlite_place import SCHEMA, UPLOADS
 from shared.direct_ports import DirectUploadStore
 from shared.direct_upload import DirectStatus, DirectUpload
 from shared.testing.memory_direct import MemoryDirectUploads

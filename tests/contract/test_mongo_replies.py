@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 from pymongo.errors import AutoReconnect
 
-from services.gateway.mongo_documents import MongoDocuments
-from services.gateway.mongo_jobs import MongoJobs, mongo_stores
+from services.gateway.stores.mongo_documents import MongoDocuments
+from services.gateway.stores.mongo_jobs import MongoJobs, mongo_stores
 from shared.errors import ConfigurationError, ShadowtwinError, TransientError
 from tests.contract.conftest import database_uri
 from tests.support.mongo_server import MongoServer
@@ -140,7 +140,7 @@ async def test_what_mongodb_cannot_hold_is_no_transient_error(stores: Any) -> No
 
 
 async def test_a_server_that_is_not_there_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.gateway.mongo_database.WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("services.gateway.stores.mongo_database.WAIT_SECONDS", 0.2)
     jobs, _ = mongo_stores("mongodb://127.0.0.1:1/shadowtwin")
     with pytest.raises(TransientError):
         await jobs.open()

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from services.gateway.sqlite_file import SqliteFile
-from services.gateway.sqlite_jobs import sqlite_stores
+from services.gateway.stores.sqlite_file import SqliteFile
+from services.gateway.stores.sqlite_jobs import sqlite_stores
 from shared.errors import TransientError
 from tests.support.records import log_rows, make_job
 
@@ -150,7 +150,7 @@ async def test_a_file_limit_of_the_operating_system_is_transient_too(path: Path)
     script = (
         "import asyncio, signal, resource\n"
         "from pathlib import Path\n"
-        "from services.gateway.sqlite_jobs import sqlite_stores\n"
+        "from services.gateway.stores.sqlite_jobs import sqlite_stores\n"
         "from shared.errors import TransientError\n"
         "from tests.support.records import make_job\n"
         "async def main():\n"
@@ -180,7 +180,7 @@ async def test_a_file_limit_of_the_operating_system_is_transient_too(path: Path)
 
 
 async def test_a_file_locked_for_long_is_transient(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.gateway.sqlite_file.LOCK_SECONDS", 0.05)
+    monkeypatch.setattr("services.gateway.stores.sqlite_file.LOCK_SECONDS", 0.05)
     jobs, _ = sqlite_stores(path)
     await jobs.open()
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.sqlite_jobs import sqlite_stores
-from services.gateway.sqlite_place import check_place, file_system
+from services.gateway.stores.sqlite_jobs import sqlite_stores
+from services.gateway.stores.sqlite_place import check_place, file_system
 from shared.adapters.folder_storage import FolderStorage
 from shared.errors import ConfigurationError
 
@@ -61,7 +61,7 @@ def test_the_file_system_is_that_of_the_deepest_mount(folder: str, expected: str
 
 @pytest.mark.parametrize("kind", ["nfs4", "9p", "fuse.sshfs", "cifs"])
 def test_a_network_file_system_is_refused(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.gateway.sqlite_place.file_system", lambda *_: kind)
+    monkeypatch.setattr("services.gateway.stores.sqlite_place.file_system", lambda *_: kind)
     with pytest.raises(ConfigurationError, match=f"network file system \\({kind}\\)"):
         check_place(tmp_path / "jobs.db")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.mongo_jobs import MongoJobs
-from services.gateway.mongo_uploads import MongoUploads
-from services.gateway.sqlite_jobs import SqliteJobs, sqlite_stores
-from services.gateway.sqlite_place import SCHEMA
-from services.gateway.sqlite_uploads import SqliteUploads
+from services.gateway.stores.mongo_jobs import MongoJobs
+from services.gateway.stores.mongo_uploads import MongoUploads
+from services.gateway.stores.sqlite_jobs import SqliteJobs, sqlite_stores
+from services.gateway.stores.sqlite_place import SCHEMA
+from services.gateway.stores.sqlite_uploads import SqliteUploads
 from shared.ports import UploadStore
 from shared.testing.memory_uploads import MemoryUploads
 from shared.upload import Upload

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from services.gateway.mongo_jobs import MongoJobs
-from services.gateway.mongo_webhooks import MongoWebhooks
-from services.gateway.sqlite_jobs import SqliteJobs, sqlite_stores
-from services.gateway.sqlite_place import ALERTS, DIRECT_UPLOADS, SCHEMA, UPLOADS
-from services.gateway.sqlite_webhooks import SqliteWebhooks
+from services.gateway.stores.mongo_jobs import MongoJobs
+from services.gateway.stores.mongo_webhooks import MongoWebhooks
+from services.gateway.stores.sqlite_jobs import SqliteJobs, sqlite_stores
+from services.gateway.stores.sqlite_place import ALERTS, DIRECT_UPLOADS, SCHEMA, UPLOADS
+from services.gateway.stores.sqlite_webhooks import SqliteWebhooks
 from shared.testing.memory_webhooks import MemoryWebhooks
 from shared.webhook import Attempt, Delivery, DeliveryState, Endpoint, Secret
 from shared.webhook_ports import WebhookStore

@@ -10,8 +10,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from services.gateway.sqlite_jobs import SqliteJobs, sqlite_stores
-from services.gateway.sqlite_webhooks import SqliteWebhooks
+from services.gateway.stores.sqlite_jobs import SqliteJobs, sqlite_stores
+from services.gateway.stores.sqlite_webhooks import SqliteWebhooks
 from services.gateway.webhooks.dispatcher import AT_ONCE
 from services.gateway.webhooks.signing import new_secret
 from shared.job import Job, JobStatus

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page
 
 from infra.sample import write_sample
 from infra.stack import REPO, Stack
-from services.gateway.sqlite_jobs import sqlite_stores
+from services.gateway.stores.sqlite_jobs import sqlite_stores
 from shared.job import Job, JobError, JobStatus
 from tests.e2e.conftest import Running
 from tests.support.catalogues import Design, catalogue

@@ -17,7 +17,7 @@ import uvicorn
 from infra import api_keys
 from services.gateway.api_keys import KeyRing
 from services.gateway.app import create_app
-from services.gateway.sqlite_jobs import sqlite_stores
+from services.gateway.stores.sqlite_jobs import sqlite_stores
 from shared.adapters.folder_storage import FolderStorage
 from tests.support.catalogues import Design, catalogue
 from tests.support.gateway import World, world

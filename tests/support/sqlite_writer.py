@@ -12,7 +12,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from services.gateway.sqlite_jobs import SqliteJobs, sqlite_stores
+from services.gateway.stores.sqlite_jobs import SqliteJobs, sqlite_stores
 from tests.support.records import log_rows, make_job
 
 

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from services.gateway.sqlite_alerts import SqliteAlerts
-from services.gateway.sqlite_jobs import sqlite_stores
-from services.gateway.sqlite_webhooks import SqliteWebhooks
+from services.gateway.stores.sqlite_alerts import SqliteAlerts
+from services.gateway.stores.sqlite_jobs import sqlite_stores
+from services.gateway.stores.sqlite_webhooks import SqliteWebhooks
 from services.gateway.webhooks.schedule import Schedule
 from shared.adapters.folder_storage import FolderStorage
 from shared.job import StepName

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 from infra import api_keys
 from infra.replay.reading import Bundle
 from services.gateway.api_keys import KeyRing
+from services.gateway.bundles.zip_stream import ZipStream
 from services.gateway.masking import without_credentials
-from services.gateway.zip_stream import ZipStream
 from shared.errors import ShadowtwinError
 from shared.testing.memory_vectors import HashEmbedder
 from tests.support.gateway import World, world

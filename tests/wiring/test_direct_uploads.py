@@ -15,8 +15,8 @@ import pytest
 from msgspec.structs import replace
 
 from infra import api_keys
-from services.gateway import direct_uploads
 from services.gateway.api_keys import KeyRing
+from services.gateway.uploads import direct_uploads
 from shared.adapters.s3_direct import S3Direct
 from shared.direct_upload import FOLDER, DirectStatus
 from shared.errors import TransientError

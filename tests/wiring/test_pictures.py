@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from services.gateway.picture_links import PictureLinks
+from services.gateway.pictures.picture_links import PictureLinks
 from services.gateway.secrets import Unauthorized
 from shared.errors import RequestError
 from shared.job import Artefact

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from services.gateway import direct_uploads
+from services.gateway.uploads import direct_uploads
 from tests.support.gateway import world
 from tests.support.pdfs import pictured_pdf
 from tests.wiring.test_direct_uploads import age

@@ -15,7 +15,7 @@ import pytest
 
 from services.gateway.routes.storage_events import EVENT_BYTES
 from services.gateway.signatures import sign
-from services.gateway.storage_events import objects_of
+from services.gateway.uploads.storage_events import objects_of
 from shared.adapters.s3_direct import S3Direct
 from shared.direct_upload import FOLDER
 from shared.errors import RequestError

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from services.gateway.searching import Search, SearchRequest
+from services.gateway.search.searching import Search, SearchRequest
 from shared.adapters.lancedb_vectors import LanceVectors
 from shared.document import Document
 from shared.job import utc_now

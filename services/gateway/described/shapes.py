@@ -10,8 +10,8 @@ from typing import NotRequired, TypedDict
 
 from services.gateway.described.job_shapes import Row
 from services.gateway.durations import Durations
-from services.gateway.image_search import ImageHit
-from services.gateway.searching import SearchHit
+from services.gateway.search.image_search import ImageHit
+from services.gateway.search.searching import SearchHit
 from shared.alert import Alert
 from shared.document import Document, DocumentStatus
 from shared.links import Link

@@ -20,13 +20,13 @@ from services.gateway.bulk import BatchRequest, BulkRequeue, Handle
 from services.gateway.described import job_shapes, shapes, upload_shapes, webhook_shapes, worker_shapes
 from services.gateway.health.repairs import RepairState
 from services.gateway.health.steps import RepairRequest
-from services.gateway.image_search import ImageQuery
 from services.gateway.intake import Accepted
 from services.gateway.planning import Plan
 from services.gateway.rebuilding import Rebuild, RebuildRequest
 from services.gateway.record_book import RecordChange
 from services.gateway.requeue import RequeueRequest
-from services.gateway.searching import SearchRequest
+from services.gateway.search.image_search import ImageQuery
+from services.gateway.search.searching import SearchRequest
 from services.gateway.webhooks.endpoints import EndpointChange, EndpointRequest, Replay, Rotation
 from shared.alert import Alert
 from shared.records import Shown as ShownRecord

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from services.gateway.creation import JobRequest
-from services.gateway.direct_uploads import DirectUploads
 from services.gateway.health import links
 from services.gateway.health.facts import Examined, Examiner
 from services.gateway.health.finding import matches, size_of
@@ -20,6 +19,7 @@ from services.gateway.health.rules import FILE_ERRORS, State
 from services.gateway.health.steps import Repair, RepairRequest, parameters_for
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator
+from services.gateway.uploads.direct_uploads import DirectUploads
 from shared import twin
 from shared.document import HISTORY_KEPT, Document, DocumentStatus
 from shared.errors import RequestError

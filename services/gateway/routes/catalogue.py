@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from services.gateway.catalogue import Wanted
 from services.gateway.composition import Gateway
-from services.gateway.image_search import MAX_TOP, ImageQuery
 from services.gateway.routes.documents import document_of
+from services.gateway.search.catalogue import Wanted
+from services.gateway.search.image_search import MAX_TOP, ImageQuery
 from services.gateway.web import MOST, answer, body_of, bounded
 
 UPLOAD_BYTES = 20 << 20

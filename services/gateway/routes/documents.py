@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from services.gateway.composition import Gateway
 from services.gateway.document_state import shown
 from services.gateway.durations import durations_of
-from services.gateway.searching import SearchRequest
+from services.gateway.search.searching import SearchRequest
 from services.gateway.web import MOST, answer, body_of
 from shared import reading
 from shared.document import Document, document_id_for

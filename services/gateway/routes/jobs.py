@@ -13,12 +13,12 @@ from starlette.responses import Response
 from services.gateway import access
 from services.gateway.composition import Gateway
 from services.gateway.creation import JobRequest
-from services.gateway.foreign_payload import expanded
+from services.gateway.foreign.payload import expanded
 from services.gateway.job_listing import matching
-from services.gateway.receiving import Incoming
 from services.gateway.requeue import RequeueRequest, cancel, requeue
 from services.gateway.routes.options import options_of, parameters_of
-from services.gateway.upload_form import ReceivedFile, streamed
+from services.gateway.uploads.form import ReceivedFile, streamed
+from services.gateway.uploads.receiving import Incoming
 from services.gateway.web import MOST, answer, body_of, shown_job
 from shared.errors import RequestError
 from shared.job import Job

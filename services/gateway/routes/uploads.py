@@ -15,9 +15,9 @@ from services.gateway import access
 from services.gateway.bodies import Announcement, Wanted
 from services.gateway.composition import Gateway
 from services.gateway.creation import JobRequest
-from services.gateway.direct_here import GatewayDirect
 from services.gateway.retrying import request_of
 from services.gateway.routes.options import parameters_of
+from services.gateway.uploads.direct_here import GatewayDirect
 from services.gateway.web import MOST, answer, body_of
 from shared.direct_upload import DirectStatus, DirectUpload
 from shared.errors import RequestError

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from services.gateway.archives import ArchiveFailed, ArchiveLimits, Picture, dimensions, pictures
+from services.gateway.foreign.archives import ArchiveFailed, ArchiveLimits, Picture, dimensions, pictures
 from tests.support.file_server import png, zipped
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc0\x00\x0b\x08\x00\x05\x00\x07\x01\x01\x11\x00\xff\xd9"

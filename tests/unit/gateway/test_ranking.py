@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.gateway.ranking import CONFIDENT, asked, highlights, rank
+from services.gateway.search.ranking import CONFIDENT, asked, highlights, rank
 from shared.ports import Hit, VectorRow
 
 

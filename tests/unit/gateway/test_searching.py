@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.gateway.catalogue import Catalogue
-from services.gateway.picture_links import PictureLinks
-from services.gateway.searching import Search, SearchRequest
+from services.gateway.pictures.picture_links import PictureLinks
+from services.gateway.search.catalogue import Catalogue
+from services.gateway.search.searching import Search, SearchRequest
 from shared.errors import RequestError
 from shared.job import Artefact
 from shared.ports import VectorRow

@@ -1,0 +1,1 @@
+"""Results of foreign workers, made into the files of a twin."""

@@ -1,0 +1,1 @@
+"""Finding passages, products and pictures."""
