@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     service_token_file: Path | None = None
     metrics_token_file: Path | None = None
     """The token that scrapes of /metrics show; without one workers ask for none, and the gateway for a key (ADR 43)."""
+    memory_pause_share: float = Field(default=0.8, gt=0, le=1)
+    """A worker with work in hand takes no more while a larger share of the memory is in use (A1.26); 1 never pauses."""
     owner: str = Field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
 
     def nats_login(self) -> BrokerLogin:

@@ -24,6 +24,7 @@ from shared.events import JobEvent
 from shared.log import configure
 from shared.parent import watch
 from shared.phase import Disposition, Phase, handle
+from shared.pressure import Pressure
 from shared.settings import Settings
 from shared.ticket import Ticket
 
@@ -60,7 +61,8 @@ async def run(
         bus = NatsBus(settings.nats_url, service, settings.nats_login())
         answered_by(bus.broker, service, settings.owner)
         aside = Aside(waits)
-        serving = asyncio.create_task(_serve(bus, phases, gateway, settings.owner, concurrency, ready, aside))
+        pressure = Pressure(settings.memory_pause_share)
+        serving = asyncio.create_task(_serve(bus, phases, gateway, settings.owner, concurrency, ready, aside, pressure))
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
@@ -84,10 +86,12 @@ async def _serve(
     concurrency: int,
     ready: asyncio.Event,
     aside: Aside,
+    pressure: Pressure,
 ) -> None:
     def taking(phase: Phase) -> Callable[[JobEvent], Awaitable[Disposition]]:
         async def take(event: JobEvent) -> Disposition:
-            return await handle(event, phase, gateway, owner, aside)
+            async with pressure.place():
+                return await handle(event, phase, gateway, owner, aside)
 
         return take
 
