@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from services.gateway.accepted import Accepted
 from services.gateway.creation import JobRequest
-from services.gateway.intake import Accepted, Intake
+from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator
 from services.gateway.requeue import RequeueRequest, requeue
 from shared.errors import RequestError, ShadowtwinError, describe

@@ -6,11 +6,11 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator
 
-import msgspec
 from msgspec.structs import replace
 
+from services.gateway.accepted import Accepted, answer_to, repeated
 from services.gateway.admission import Admission
-from services.gateway.creation import JobRequest, digest_of, new_job, request_fingerprint
+from services.gateway.creation import JobRequest, new_job, request_fingerprint
 from services.gateway.deletion import refuse_deleting
 from services.gateway.orchestrator import Orchestrator
 from services.gateway.planning import Plan, Planner
@@ -22,7 +22,7 @@ from services.gateway.webhooks.recording import Recorder
 from shared import twin
 from shared.document import Document, DocumentStatus, document_id_for
 from shared.errors import RequestError, ShadowtwinError, TransientError
-from shared.job import DELETION, Artefact, Job, JobStatus, Policy
+from shared.job import DELETION, Artefact, JobStatus, Policy
 from shared.ports import DocumentStore, IdempotencyKeyTaken, JobQuery, JobStore, OpenJobExists, Storage
 from shared.reading import digest
 
@@ -30,22 +30,6 @@ logger = logging.getLogger("intake")
 
 MOST_RACES = 50
 SMALL_BYTES = 4 << 20
-
-
-class Accepted(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """Answer to a request for processing. `status`: queued | skipped | running (an open job exists already)."""
-
-    status: str
-    document_id: str
-    library_id: str
-    item_id: str
-    sha256: str
-    name: str
-    content_name: str
-    job_id: str | None = None
-    metadata: dict[str, object] | None = None
-    chunk_count: int = 0
-    existing: bool = False
 
 
 class Intake:
@@ -138,10 +122,10 @@ class Intake:
         if request.idempotency_key is not None:
             made = await self._jobs.by_key(document.library_id, request.idempotency_key)
             if made is not None:
-                return _repeated(document, request, made)
+                return repeated(document, request, made)
         asked = request_fingerprint(request.parameters)
         if await self._all_gates_skip(document, request, asked):
-            return _answer(document, "skipped")
+            return answer_to(document, "skipped")
         return await self._queue(document, request, asked)
 
     async def _queue(self, document: Document, request: JobRequest, asked: str) -> Accepted:
@@ -158,19 +142,19 @@ class Intake:
             other = await self._jobs.get(existing.job_id)
             if other is not None and other.operation == DELETION:
                 raise RequestError("document_deleting") from existing
-            return _answer(document, "running", existing.job_id, existing=True)
+            return answer_to(document, "running", existing.job_id, existing=True)
         except IdempotencyKeyTaken as taken:
             self._admission.notice()
             made = await self._jobs.get(taken.job_id)
             if made is None:
                 raise TransientError("unavailable", "The job with this key has just been deleted.") from taken
-            return _repeated(document, request, made)
+            return repeated(document, request, made)
         job_changes.created(job)
         self._orchestrator.wake(job.job_id)
         if document.status == DocumentStatus.ERROR:
             # Lost to another writer it is that one who knows the document's state.
             await self._documents.put(replace(document, status=DocumentStatus.PENDING, error=""))
-        return _answer(document, str(JobStatus.QUEUED), job.job_id)
+        return answer_to(document, str(JobStatus.QUEUED), job.job_id)
 
     async def _all_gates_skip(self, document: Document, request: JobRequest, asked: str) -> bool:
         """Whether a job would do nothing. If a service does not answer, what was asked last time decides."""
@@ -283,26 +267,3 @@ def _reads_anew(request: JobRequest) -> bool:
     """Whether the transcript is made again although there is a current one: useCache is off."""
     p = request.parameters
     return not p.use_cache and p.phases.extract and p.policies.extract != Policy.IGNORE
-
-
-def _repeated(document: Document, request: JobRequest, made: Job) -> Accepted:
-    """The answer to a key that was used before: the same job, unless something else is asked now."""
-    if made.idempotency_digest != digest_of(document, request):
-        raise RequestError("conflict", "This Idempotency-Key was used for another request.", hint="Use a new key.")
-    return _answer(document, str(made.status), made.job_id, existing=True)
-
-
-def _answer(document: Document, status: str, job_id: str | None = None, *, existing: bool = False) -> Accepted:
-    return Accepted(
-        status=status,
-        document_id=document.document_id,
-        library_id=document.library_id,
-        item_id=document.item_id,
-        sha256=document.sha256,
-        name=document.name,
-        content_name=twin.content_name(document.sha256, document.name),
-        job_id=job_id,
-        metadata=dict(document.metadata) if status == "skipped" else None,
-        chunk_count=document.chunk_count,
-        existing=existing,
-    )

@@ -7,8 +7,8 @@ from typing import Any, NotRequired, TypedDict
 
 import msgspec
 
+from services.gateway.accepted import Accepted
 from services.gateway.durations import Durations
-from services.gateway.intake import Accepted
 from shared.job import Job, StepName, StepStatus
 
 Row = dict[str, Any]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from services.gateway.accepted import Accepted
 from services.gateway.bodies import (
     Acknowledgement,
     Announcement,
@@ -20,7 +21,6 @@ from services.gateway.bulk import BatchRequest, BulkRequeue, Handle
 from services.gateway.described import job_shapes, shapes, upload_shapes, webhook_shapes, worker_shapes
 from services.gateway.health.repairs import RepairState
 from services.gateway.health.steps import RepairRequest
-from services.gateway.intake import Accepted
 from services.gateway.planning import Plan
 from services.gateway.rebuilding import Rebuild, RebuildRequest
 from services.gateway.record_book import RecordChange

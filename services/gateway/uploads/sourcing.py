@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote
 
+from services.gateway.accepted import Accepted
 from services.gateway.creation import JobRequest
 from services.gateway.fetching import Answer, Fetcher, FetchFailed
-from services.gateway.intake import Accepted, Intake
+from services.gateway.intake import Intake
 from services.gateway.planning import Plan
 from services.gateway.uploads.form import NOTED
 from services.gateway.uploads.log import UploadLog
