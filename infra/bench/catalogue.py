@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 
+from infra.bench.memory import Peak
 from infra.stack import Stack
 from services.transformer.settings import TransformerSettings
 from shared.adapters.model_choice import ModelSettings
@@ -50,7 +51,9 @@ def run(pdf: Path, scale: float, rates: Sequence[str] = ()) -> dict[str, Any]:
                 while http.get("/ready").status_code != 200:
                     time.sleep(0.05)
                 began = time.time()
-                found = _measured(http, pdf)
+                with Peak(stack) as peak:
+                    found = _measured(http, pdf)
+                found["memory"] = peak.found()
         model = httpx.get(f"{url}/control", trust_env=False).json()
     limits = {"imagesAtOnce": TransformerSettings().images_at_once, "modelInFlight": ModelSettings().model_in_flight}
     return {"scale": scale, **limits, **found, "calls": _calls(model.pop("spans"), began), "model": model}
@@ -143,5 +146,5 @@ def lines(found: dict[str, Any]) -> list[str]:
     total = f"{found['seconds']} ({found['secondsWithQualityPass']} with stage 5)"
     rows += [f"{'all':24}{'585-745':>22}  {total}", f"{'calls':24}{'answered':>22}{'from, s':>10}{'to, s':>10}"]
     rows += [f"{name:24}{c['calls']:>22}{c['first']:>10}{c['last']:>10}" for name, c in found["calls"].items()]
-    shown = ("status", "scale", "imagesAtOnce", "modelInFlight", "warnings", "counts", "model")
+    shown = ("status", "scale", "imagesAtOnce", "modelInFlight", "warnings", "counts", "model", "memory")
     return [*rows, json.dumps({name: found[name] for name in shown})]

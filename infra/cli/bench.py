@@ -71,13 +71,27 @@ def _ingestion(arguments: argparse.Namespace) -> int:
 
 
 def _scale(arguments: argparse.Namespace) -> int:
+    from infra.bench.scale import plot
+    from infra.bench.scale.demand import measured
     from infra.bench.scale.measure import QUICK, Sizes
-    from infra.bench.scale.run import lines, run
+    from infra.bench.scale.report import lines, simulated
+    from infra.bench.scale.run import run
 
-    found = run(
-        QUICK if arguments.quick else Sizes(), lambda text: print(f"bench: {text}", file=sys.stderr, flush=True)
-    )
-    print(json.dumps(found, indent=1) if arguments.json else "\n".join(lines(found)))
+    if arguments.documents < 1_000 or arguments.model_calls < 0:
+        raise CliError("bad_request", "A simulation needs 1,000 documents or more.", "Say --documents 1000000.", 2)
+    if arguments.simulate:
+        found = measured()
+    else:
+        sizes = QUICK if arguments.quick else Sizes()._replace(rounds=max(1, arguments.repeat))
+        found = run(sizes, lambda text: print(f"bench: {text}", file=sys.stderr, flush=True))
+    if arguments.json:
+        print(json.dumps(found, indent=1), flush=True)
+    if arguments.plot or not arguments.json:
+        points, steps = simulated(found, arguments)
+        if arguments.plot:
+            plot.write(arguments.plot, points, steps)
+        if not arguments.json:
+            print("\n".join(lines(found, points, steps, arguments.documents)))
     return 0
 
 

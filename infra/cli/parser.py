@@ -124,12 +124,19 @@ def build() -> argparse.ArgumentParser:
     bench.add_argument("--mongodb-uri", help="measure with this MongoDB as the job store")
     bench.add_argument("--corpus", type=Path, metavar="DIR", help="PDFs to read, scored where a manifest.csv says how")
     bench.add_argument("--engines", help="comma-separated; all but the slow ones if not given")
-    bench.add_argument("--repeat", type=int, default=3, metavar="N", help="rounds over all files")
+    bench.add_argument("--repeat", type=int, default=3, metavar="N", help="rounds over all files (scale: of all sizes)")
     bench.add_argument("--seconds", type=float, default=300.0, help="limit of one engine for one file")
     bench.add_argument(
         "--plot", type=Path, metavar="FILE", help="memory and first page as .svg or .png; scale: a folder"
     )
     bench.add_argument("--no-growth", action="store_true", help="leave out memory against page count")
+    bench.add_argument("--simulate", action="store_true", help="scale: only simulate, from the committed figures")
+    bench.add_argument("--documents", type=int, default=1_000_000, help="scale: how many go through the simulation")
+    bench.add_argument("--cpu-price", type=float, default=0.04, help="scale: assumed price of a vCPU hour")
+    bench.add_argument(
+        "--model-price", type=float, default=0.0, help="scale: assumed price of a document's model calls"
+    )
+    bench.add_argument("--model-calls", type=int, default=0, help="scale: calls of a model for each document")
     bench.add_argument("--quick", action="store_true", help="scale: only see that everything works")
     bench.add_argument("--keep", type=Path, metavar="DIR", help="keep each engine's Markdown there")
     faults = add("faults", "faults", "break everything that can break; check that nothing was lost", where=False)

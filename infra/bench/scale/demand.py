@@ -46,22 +46,22 @@ def measured(path: Path = FIGURES) -> dict[str, Any]:
 def demand(figures: dict[str, Any]) -> Demand:
     """From the rounds with one copy of everything alone: rounds with more of them are what is predicted.
 
-    Extraction is known at two lengths and gets a line through them; transformer and ingestor cost what a job that does
-    nothing costs them, and the rest by page. The gateway's rest is by page as well: reports of progress.
+    Whole jobs were measured at two lengths, and a line goes through them.
     """
-    pairs, pages = figures["extract"]["pairs"], figures["extract"]["pages"]
-    whole, short = figures["whole"]["copies"]["1"], figures["whole"]["pages"]
-    noop = figures["noop"]["gateways"]["1"]
-    idle, full = noop["cpuPerJob"], whole["cpuPerJob"]
-    long = sorted(pair["one"]["cpuPerJob"]["extractor"] for pair in pairs)[len(pairs) // 2]
-    a_page = (long - full["extractor"]) / (pages - short)
-    limits = figures["limits"]
+    whole, long = figures["whole"]["copies"]["1"], figures["long"]
+    noop, limits = figures["noop"]["gateways"]["1"], figures["limits"]
+
+    def line(name: str) -> Cost:
+        short, more = whole["cpuPerJob"][name], long["cpuPerJob"][name]
+        page = max(0.0, (more - short) / (long["pages"] - figures["whole"]["pages"]))
+        return Cost(max(0.0, short - page * figures["whole"]["pages"]), page)
+
     return Demand(
-        gateway=_by_page(idle["gateway"], full["gateway"], short),
-        extractor=Cost(max(0.0, full["extractor"] - a_page * short), a_page),
-        transformer=_by_page(idle["transformer"], full["transformer"], short),
-        ingestor=_by_page(idle["ingestor"], full["ingestor"], short),
-        broker=idle["nats"],
+        gateway=line("gateway"),
+        extractor=line("extractor"),
+        transformer=line("transformer"),
+        ingestor=line("ingestor"),
+        broker=whole["cpuPerJob"]["nats"],
         client=noop["clientCpuPerJob"],
         swaps=whole["swapsPerJob"],
         swap_seconds=1 / limits["swapPerSecond"],
@@ -75,8 +75,5 @@ def without_work(found: Demand, figures: dict[str, Any]) -> Demand:
     idle = noop["cpuPerJob"]
     workers = {name: Cost(idle[name], 0.0) for name in ("extractor", "transformer", "ingestor")}
     gateway = Cost(idle["gateway"], 0.0)
-    return found._replace(gateway=gateway, swaps=noop["swapsPerJob"])._replace(**workers)  # type: ignore[arg-type]
-
-
-def _by_page(idle: float, full: float, pages: int) -> Cost:
-    return Cost(idle, max(0.0, full - idle) / pages)
+    changes = {"swaps": noop["swapsPerJob"], "broker": idle["nats"]}
+    return found._replace(gateway=gateway, **changes)._replace(**workers)  # type: ignore[arg-type]

@@ -23,16 +23,17 @@ ONE_CHILD = {"SHADOWTWIN_CONCURRENCY": "1"}
 class Sizes(NamedTuple):
     """How much is measured: documents and their pages, pairs, rounds, and the largest number of copies."""
 
-    extract: tuple[int, int] = (12, 150)
+    extract: tuple[int, int] = (12, 300)
     pairs: int = 5
     whole: tuple[int, int] = (36, 5)
+    long: tuple[int, int] = (8, 60)
     noop: int = 400
     rounds: int = 3
     copies: int = 3
     gateways: int = 3
 
 
-QUICK = Sizes(extract=(4, 20), pairs=1, whole=(4, 2), noop=24, rounds=1, copies=2, gateways=2)
+QUICK = Sizes(extract=(4, 40), pairs=1, whole=(6, 2), long=(4, 20), noop=24, rounds=1, copies=2, gateways=2)
 
 
 async def _round(stack: Stack, clients: Clients, ids: Sequence[str], parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,9 +83,9 @@ async def _extractors(stack: Stack, clients: Clients, count: int) -> None:
     await clients.present(dict.fromkeys(WORKERS, 1) | {"extractor": count})
 
 
-async def whole(folder: Path, sizes: Sizes, copies: int) -> dict[str, Any]:
-    """Whole jobs with so many copies of every worker, each working on one document at a time."""
-    count, pages = sizes.whole
+async def whole(folder: Path, shape: tuple[int, int], copies: int) -> dict[str, Any]:
+    """Whole jobs for so many documents of so many pages; every copy of a worker works on one document at a time."""
+    count, pages = shape
     pdfs = await asyncio.to_thread(papers, folder / "papers", count, pages)
     return await _fresh(folder, pdfs, WHOLE, dict.fromkeys(WORKERS, copies), dict.fromkeys(WORKERS, ONE_CHILD))
 

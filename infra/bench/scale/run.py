@@ -30,7 +30,7 @@ def run(sizes: Sizes, say: Say) -> Json:
     noops: dict[int, list[Json]] = {}
     for number in range(sizes.rounds):
         for copies in _turning(sizes.copies, number):
-            one = _in_a_folder(lambda folder, n=copies: measure.whole(folder, sizes, n))  # type: ignore[misc]
+            one = _in_a_folder(lambda folder, n=copies: measure.whole(folder, sizes.whole, n))  # type: ignore[misc]
             wholes.setdefault(copies, []).append(one)
             say(f"whole jobs, {copies} of each worker: {one['jobsPerSecond']:.2f} jobs/s")
         for gateways in _turning(sizes.gateways, number):
@@ -38,6 +38,7 @@ def run(sizes: Sizes, say: Say) -> Json:
             noops.setdefault(gateways, []).append(one)
             say(f"no-op jobs, {gateways} gateways: {one['jobsPerSecond']:.1f} jobs/s")
     found["whole"] = {"documents": sizes.whole[0], "pages": sizes.whole[1], "copies": _series(wholes)}
+    found["long"] = _in_a_folder(lambda folder: measure.whole(folder, sizes.long, 1)) | {"pages": sizes.long[1]}
     found["noop"] = {"documents": sizes.noop, "gateways": _series(noops)}
     found["limits"] = _in_a_folder(_limits)
     found["loadAfter"] = _load()
@@ -86,7 +87,7 @@ def _median(rounds: list[Json]) -> Json:
 def _disturbed(found: Json) -> int:
     """Rounds during which others took more than a tenth of the machine."""
     rounds = [pair[which] for pair in found["extract"]["pairs"] for which in ("one", "two")]
-    rounds += [*found["whole"]["copies"].values(), *found["noop"]["gateways"].values()]
+    rounds += [found["long"], *found["whole"]["copies"].values(), *found["noop"]["gateways"].values()]
     return sum(one["foreignShare"] > UNDISTURBED for one in rounds)
 
 
@@ -98,25 +99,3 @@ def _machine() -> Json:
 
 def _load() -> list[float]:
     return [round(value, 2) for value in os.getloadavg()]
-
-
-def lines(found: Json) -> list[str]:
-    """The table for a reader."""
-    extract = found["extract"]
-    told = [
-        f"{found['machine']['cores']} cores, load {found['load'][0]} before and {found['loadAfter'][0]} after, "
-        f"{found['disturbed']} rounds disturbed by others",
-        f"extract-only jobs ({extract['documents']} documents of {extract['pages']} pages), 2 workers against 1: "
-        f"{extract['medianRatio']:.2f} (pairs: {', '.join(format(pair['ratio'], '.2f') for pair in extract['pairs'])})",
-        "",
-        f"{'':<28}{'jobs/s':>8}{'speed-up':>10}{'efficiency':>12}  CPU ms a job",
-    ]
-    for what, series in (
-        ("whole jobs, copies", found["whole"]["copies"]),
-        ("no-op jobs, gateways", found["noop"]["gateways"]),
-    ):
-        for copies, one in series.items():
-            used = ", ".join(f"{name} {value * 1000:.1f}" for name, value in one["cpuPerJob"].items())
-            speed = f"{one['jobsPerSecond']:>8.2f}{one['speedUp']:>10.2f}{one['efficiency']:>12.2f}"
-            told.append(f"{what + ' ' + copies:<28}{speed}  {used}")
-    return told

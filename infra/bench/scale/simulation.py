@@ -39,6 +39,10 @@ class Plant:
     model_in_flight: int = 64
     model_tokens: float = 3_000.0
     tokens_per_minute: float = 0.0
+    heartbeat: float = 1.0
+    """Seconds between two signs of life of a worker at work (SHADOWTWIN_HEARTBEAT_SECONDS)."""
+    beat_seconds: float = 0.001
+    """Of a gateway, for one of them: assumed, for a small request with one read and one write."""
     rows_per_page: float = 6.0
     rows_per_second: float = 0.0
 
@@ -144,21 +148,30 @@ class Simulation:
         yield from self._at_gateway(0.0)
         for name in PHASES:
             yield from self._told()
-            yield from self._slots[name].hold(self._phase(name, costs[name], pages))
+            slot = self._slots[name]
+            yield from slot.hold(self._phase(slot, costs[name], pages), counted=False)
 
-    def _phase(self, name: str, cost: Cost, pages: float) -> Steps:
+    def _phase(self, slot: Station, cost: Cost, pages: float) -> Steps:
         """A worker's place is taken from its claim to the answer to its report."""
-        plant = self._plant
+        plant, began = self._plant, self._env.now
         yield from self._at_gateway(0.0)
-        yield from self._cores.spend(cost.of(pages))
-        if name == "transformer":
+        yield from slot.used(self._cores.spend(cost.of(pages)))
+        if slot.name == "transformer":
             for _ in range(plant.model_calls):
                 if self._tokens is not None:
                     yield from self._tokens.pass_through(plant.model_tokens)
-                yield from self._model.hold(self._answer())
-        if name == "ingestor" and self._vectors is not None:
+                yield from self._model.hold(slot.used(self._answer()))
+        if slot.name == "ingestor" and self._vectors is not None:
             yield from self._vectors.pass_through(pages * plant.rows_per_page)
+        if beats := int((self._env.now - began) / plant.heartbeat):
+            self._env.process(self._beats(beats))
         yield from self._at_gateway(pages / len(PHASES))
+
+    def _beats(self, count: int) -> Steps:
+        """The signs of life of the work that has just ended: they keep nobody waiting but those behind them."""
+        yield from self._gateway.hold(self._cores.spend(count * self._plant.beat_seconds))
+        if self._plant.swap_seconds is not None:
+            yield from self._store.hold(self._pause(count * self._plant.swap_seconds))
 
     def _at_gateway(self, pages: float) -> Steps:
         """A share of the job's work there. Compare-and-swaps happen one at a time whatever the number of gateways."""

@@ -21,8 +21,9 @@ class Station:
         self.busy = self.waited = 0.0
         self.visits = 0
 
-    def hold(self, work: Steps) -> Steps:
-        """Wait for a place, keep it while the work is done."""
+    def hold(self, work: Steps, *, counted: bool = True) -> Steps:
+        """Wait for a place, keep it while the work is done. Work that is not `counted` says itself by `used` what is: a
+        worker that waits for another station holds its place, but is not what limits."""
         arrived = self._env.now
         with self._resource.request() as turn:
             yield turn
@@ -30,7 +31,13 @@ class Station:
             self.waited += began - arrived
             self.visits += 1
             yield from work
-            self.busy += self._env.now - began
+            self.busy += self._env.now - began if counted else 0.0
+
+    def used(self, work: Steps) -> Steps:
+        """Work in a place that is held already."""
+        began = self._env.now
+        yield from work
+        self.busy += self._env.now - began
 
     def taken(self) -> float:
         """Place-seconds up to now; a visit counts when it ends."""
