@@ -21,6 +21,8 @@ class Point(NamedTuple):
     name: str
     measured: float
     simulated: float
+    foreign: float = 0.0
+    """The share of the machine that others took meanwhile."""
 
     @property
     def error(self) -> float:
@@ -56,7 +58,7 @@ def _point(name: str, rounds: Sequence[dict[str, Any]], plant: Plant, costs: Dem
     measured = statistics.median(float(one["jobsPerSecond"]) for one in rounds)
     foreign = statistics.median(float(one["foreignShare"]) for one in rounds)
     outcome = Simulation(plant, _slower(costs, 1 / (1 - foreign)), DOCUMENTS).run()
-    return Point(name, measured, outcome.per_second)
+    return Point(name, measured, outcome.per_second, foreign)
 
 
 def _slower(costs: Demand, factor: float) -> Demand:

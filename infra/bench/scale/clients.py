@@ -18,7 +18,7 @@ from infra.stack import Stack
 PHASES = ("extract", "metadata", "ingest")
 EVERY = 0.05
 SHARE = 0.02
-"""Of the time that has gone by: so exactly the end is seen. Asking more often is work for the gateways that are measured."""
+"""Of the time that has gone by: so exactly the end is seen. Asking more often is work for the measured gateways."""
 AT_ONCE = 8
 
 

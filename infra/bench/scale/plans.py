@@ -52,7 +52,7 @@ def ladder(workers: int, demand: Demand, documents: int, prices: Prices, **model
     )
     change, steps = "defaults", list[Step]()
     while len(steps) < MOST_STEPS:
-        walked = max(3_000, 4 * min(plant.admitted, 2 * workers))
+        walked = max(2_000, 3 * plant.admitted)
         outcome = Simulation(plant, demand, min(documents, walked)).run()
         steps.append(_step(workers, change, plant, outcome, documents, prices))
         lifted = _lifted(plant, outcome, demand, workers)

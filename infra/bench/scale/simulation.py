@@ -130,7 +130,8 @@ class Simulation:
 
     def _admission_load(self, loads: list[Load]) -> Load:
         """All lanes are always taken while documents wait; they are what limits when nothing behind them is used up."""
-        return Load("admission", 1.0 if max(load.used for load in loads) < 0.9 else 0.0, 0.0)
+        fewer = self._plant.admitted < sum(self._plant.workers.values())
+        return Load("admission", 1.0 if fewer and max(load.used for load in loads) < 0.9 else 0.0, 0.0)
 
     def _lane(self) -> Steps:
         """One admitted job after another, until none is left."""
