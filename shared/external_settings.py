@@ -21,20 +21,35 @@ class ExternalSettings(Settings):
     """
 
     external_url: str = ""
+    """The foreign worker: the very address (`callback`), or the base of /parse and /jobs (`parse`)."""
     external_protocol: Literal["callback", "parse"] = "callback"
+    """How it is spoken to (docs/external-workers.md)."""
     external_send: Literal["file", "link"] = "file"
+    """`file` uploads the PDF, `link` says where to fetch it."""
     external_token_file: Path | None = None
+    """A file with the credential that it wants to be shown."""
     external_token_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] = "Authorization"
+    """Where the credential goes."""
     external_parser_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")] = "mineru"
+    """The name under which its texts are recorded."""
     external_seconds: Seconds = 3000.0
+    """The longest time for one document."""
     external_quiet_seconds: Seconds = 300.0
+    """The longest time without a report, or without an answer to a poll."""
     external_connect_seconds: Seconds = 10.0
+    """The longest time until it takes a connection."""
     external_poll_seconds: Annotated[float, Field(ge=0.5)] = 1.0
+    """The time between two polls."""
     external_concurrency: Annotated[int, Field(ge=1)] = 4
+    """Documents at a time, for each extractor."""
     external_place_seconds: Seconds = 300.0
+    """How long a document waits for one of these places before its step is given back."""
     external_answer_bytes: Annotated[int, Field(ge=1024)] = 48 << 20
+    """The largest answer that is read."""
     external_warmup_seconds: Seconds = 120.0
+    """The longest time for a warm-up."""
     public_url: str = ""
+    """The gateway as the foreign worker sees it; empty: as services do."""
 
     def external_address(self) -> str:
         """The checked address, without a slash at its end; raises ConfigurationError when there is none."""

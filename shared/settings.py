@@ -19,20 +19,29 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", extra="ignore")
 
     nats_url: str = "nats://127.0.0.1:4222"
+    """The broker; several addresses of a cluster with commas between."""
     nats_user: str = ""
     """This service's user at the broker (infra/nats-users.conf); empty where the broker asks for none."""
     nats_password_file: Path | None = None
+    """A file with that user's password."""
     gateway_url: str = "http://127.0.0.1:8080"
+    """The gateway as the other services reach it."""
     data_dir: Path = Path(".shadowtwin/data")
+    """Where the embedded defaults keep everything; a volume that all services share."""
     host: str = "127.0.0.1"
+    """The address that this process listens on."""
     port: int = 0
+    """The port of this process; 0 takes any free one."""
     log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
     service_token_file: Path | None = None
+    """A file with this service's own credential at the gateway."""
     metrics_token_file: Path | None = None
     """The token that scrapes of /metrics show; without one workers ask for none, and the gateway for a key (ADR 43)."""
     memory_pause_share: float = Field(default=0.8, gt=0, le=1)
     """A worker with work in hand takes no more while a larger share of the memory is in use (A1.26); 1 never pauses."""
     owner: str = Field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+    """The name that a worker gives itself in leases, unless said host and process id."""
 
     def nats_login(self) -> BrokerLogin:
         """This service's user at the broker; raises ConfigurationError for a user without a password."""

@@ -40,9 +40,11 @@ def add_health(add: Add) -> None:
     images.add_argument("what", choices=["backfill"], help="put missing pictures back from the PDF, and link them")
     _some(images)
     images.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    add("check", "check", "one document: status, counts, whether it is stuck, advice").add_argument("id")
+    add("check", "check", "one document: status, counts, whether it is stuck, advice").add_argument(
+        "id", help="of the document, or its SHA-256"
+    )
     debug = add("debug", "check", "the same through the public API of any installation, which may ask for a key")
-    debug.add_argument("id")
+    debug.add_argument("id", help="of the document, or its SHA-256")
     debug.add_argument("--library", "--dataset-slug", "--dataset-id", help="its library")
     debug.add_argument(
         "--api-key-file", type=Path, metavar="FILE", help="read the key from FILE (-: stdin), do not ask"

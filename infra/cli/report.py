@@ -134,14 +134,19 @@ async def summary(client: Client, result: dict[str, Any], *, hits: bool) -> None
     if result.get("error"):
         error = result["error"]
         console.print(Text(f"failed: {error['message']} {error['hint']} ({error['code']})", style="red"))
+        if result["job"]:
+            _fact(console, "job", result["job"]["jobId"])
         return
     if result["job"] is None:
         console.print(Text(f"skipped: {result['document']['name']} was processed before (use --force to repeat it)"))
     console.print(
         Text(f"\n{result['document']['name']}: {result['document']['metadata'].get('title', '')}", style="bold")
     )
-    console.print(Text(f"twin        {result['twin']['transformation'] or result['twin']['transcript']}"))
-    console.print(Text(f"transcript  {result['twin']['transcript']}"))
+    if result["job"]:
+        _fact(console, "job", result["job"]["jobId"])
+    _fact(console, "document", result["document"]["documentId"])
+    _fact(console, "twin", result["twin"]["transformation"] or result["twin"]["transcript"])
+    _fact(console, "transcript", result["twin"]["transcript"])
     if result["job"]:
         console.print(_steps(result["job"]))
         for warning in result["job"]["warnings"]:
@@ -151,7 +156,12 @@ async def summary(client: Client, result: dict[str, Any], *, hits: bool) -> None
     console.print(Text("  ".join(f"{name} {number}" for name, number in result["counts"].items() if number)))
     if hits:
         await _hits(client, console, result)
-    console.print(Text(f"data        {result['dataDir']}"))
+    _fact(console, "data", result["dataDir"])
+
+
+def _fact(console: Console, name: str, value: str | None) -> None:
+    """Ids and paths stay in one line however narrow the terminal is: they are there to be copied."""
+    console.print(Text(f"{name:<12}{value}"), soft_wrap=True)
 
 
 def plans(plans: list[Plan]) -> None:

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from infra.cli.connection import client_for
@@ -26,11 +26,12 @@ def jobs(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps(page, ensure_ascii=False))
             return 0
-        table = Table("job", "status", "document", "progress", "created")
+        table = Table(Column("job", no_wrap=True, min_width=36), "status", "document", "created", box=None)
         for job in page["jobs"]:
-            percent = f"{job['progress']['percent']:.0f}%" if job["progress"] else ""
+            going = job["progress"] and job["status"] not in ("completed", "failed")
+            status = f"{job['shownStatus']} {job['progress']['percent']:.0f}%" if going else job["shownStatus"]
             name = Text(job["correlation"]["source"]["name"])
-            table.add_row(job["jobId"], job["shownStatus"], name, percent, job["createdAt"][:19])
+            table.add_row(job["jobId"], status, name, job["createdAt"][5:16].replace("T", " "))
         Console().print(table)
         return 0
 

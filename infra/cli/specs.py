@@ -1,4 +1,4 @@
-"""`specs`: docs/openapi.json and docs/asyncapi.json from the code; a test fails when they are stale."""
+"""`specs`: every document under docs/ that is rendered from code; a test fails when one is stale."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from infra.cli import reference
 from services.gateway.described.llms import llms
 from shared.errors import CATALOGUE
 from shared.route import ROUTE
@@ -23,11 +24,15 @@ def specs(arguments: argparse.Namespace) -> int:
 
 def generated() -> dict[str, str]:
     """File name -> content of everything under docs/ that is rendered from code."""
+    from infra.cli.parser import build
+
     return {
         "openapi.json": json.dumps(openapi(), indent=1, sort_keys=True) + "\n",
         "asyncapi.json": json.dumps(asyncapi(), indent=1) + "\n",
         "errors.md": errors(),
         "llms.txt": llms(openapi()),
+        "settings.md": reference.settings(),
+        "commands.md": reference.commands(build()),
     }
 
 

@@ -9,8 +9,11 @@ class TransformerSettings(Settings):
     """Sizes in bytes, times in seconds."""
 
     concurrency: int = 2
+    """Documents at a time."""
     child_memory_bytes: int = 2 << 30
+    """The most memory of a child that analyses."""
     child_seconds: float = 300.0
+    """The longest time of such a child."""
     analysis_chars: int = 160_000
     """Characters of a document that one question to a model may hold."""
     images_at_once: int = 24

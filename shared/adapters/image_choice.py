@@ -37,15 +37,25 @@ class ImageSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", extra="ignore", protected_namespaces=())
 
     image_embedder: Literal["descriptors", "clip", "none"] = "descriptors"
+    """`descriptors` are measured here, `clip` asks an endpoint, `none` leaves pictures out of the index."""
     image_base_url: str = ""
+    """The endpoint of `clip`."""
     image_model: str = ""
+    """The model of `clip`."""
     image_dimension: int = 0
+    """The length of its vectors."""
     image_wire: Literal["objects", "uris"] = "objects"
+    """How the endpoint wants pictures: objects, or bare data URIs."""
     image_api_key_file: Path | None = None
+    """A file with the endpoint's key."""
     image_in_flight: int = 10
+    """The most calls at a time."""
     image_memory_bytes: int = 2 << 30
+    """The most memory of a child that measures pictures."""
     pinecone_image_host: str = ""
+    """The address at Pinecone of the index for pictures' vectors of 512 numbers."""
     pinecone_multimodal_host: str = ""
+    """The address at Pinecone of the index for those of 2,048 numbers."""
 
 
 def choose_images(

@@ -30,19 +30,33 @@ class ModelSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", extra="ignore", protected_namespaces=())
 
     analyzer: Literal["offline", "openai"] = "offline"
+    """`offline` needs no model; `openai` asks an OpenAI-compatible endpoint."""
     model_base_url: str = ""
+    """The endpoint, as http://host:port/v1."""
     model_name: str = ""
+    """The model."""
     model_vision_name: str = ""
+    """Another model for pictures."""
     model_purposes: dict[str, str] = {}
+    """Other models for some purposes, as JSON: {"metadata": "small-model"}."""
     model_api_key_file: Path | None = None
+    """A file with the key of the endpoint."""
     model_requests_per_minute: float = 0.0
+    """The most calls a minute of all processes together; 0: no limit."""
     model_tokens_per_minute: float = 0.0
+    """The most tokens a minute of all processes together; 0: no limit."""
     model_in_flight: int = 48
+    """The most calls at a time of all processes together."""
     model_timeout_seconds: float = 30.0
+    """The deadline of a short call; it grows with the size of a call."""
     model_open_seconds: float = 15.0
+    """How long an endpoint that fails is left alone at first."""
     model_open_seconds_most: float = 300.0
+    """How long it is left alone at most."""
     model_prices: str = ""
+    """A price table, as JSON or a file's path."""
     model_budget_usd: float | None = None
+    """The most that a job's calls may cost, unless the job says so."""
 
 
 def choose_limits(nats_url: str | None, login: BrokerLogin = ANYBODY) -> ModelLimits:

@@ -32,9 +32,11 @@ class StorageSettings(BaseSettings):
     s3_public_endpoint: str = ""
     """The same server as clients reach it, if they do under another address: for presigned uploads."""
     s3_region: str = "us-east-1"
+    """The region of the bucket."""
     s3_access_key_id: str = ""
     """Without it the credential comes from where AWS's own tools look: role, environment, profile."""
     s3_secret_key_file: Path | None = None
+    """A file with the secret of that key."""
     s3_path_style: bool | None = None
     """Whether addresses are endpoint/bucket instead of bucket.endpoint; unless said, wherever it is not AWS."""
 

@@ -25,25 +25,43 @@ class VectorSettings(BaseSettings):
     vector_index: str = ""
     """Name of the table or collection, if not the usual one; an embedder needs an index of its own."""
     vector_store: Literal["lancedb", "pinecone", "milvus"] = "lancedb"
+    """Where vectors are kept."""
     embedder: Literal["wordllama", "fastembed", "openai"] = "wordllama"
+    """`wordllama` and `fastembed` run here, `openai` asks an OpenAI-compatible endpoint."""
     pinecone_host: str = ""
+    """The index's own address at Pinecone."""
     pinecone_api_key_file: Path | None = None
+    """A file with the key of Pinecone."""
     milvus_uri: str = ""
+    """Milvus, as http://host:19530."""
     milvus_token_file: Path | None = None
+    """A file with the token of Milvus."""
     embedding_base_url: str = ""
+    """The endpoint of the `openai` embedder, as http://host:port/v1."""
     embedding_model: str = ""
+    """The embedding model."""
     embedding_dimension: int = 0
+    """The length of its vectors."""
     embedding_version: str = FIRST_VERSION
     """Raise it when the same model's name gives other vectors than before."""
     fastembed_dir: Path | None = None
+    """Where models of fastembed lie."""
     fastembed_download: bool = False
+    """Whether fastembed may fetch its model."""
     embedding_api_key_file: Path | None = None
+    """A file with the endpoint's key."""
     embedding_in_flight: int = 10
+    """The most embedding calls at a time."""
     embedding_requests_per_minute: float = 0.0
+    """The most embedding calls a minute; 0: no limit."""
     embedding_tokens_per_minute: float = 0.0
+    """The most tokens a minute; 0: no limit."""
     model_prices: str = ""
+    """A price table, as JSON or a file's path."""
     model_open_seconds: float = 15.0
+    """How long an endpoint that fails is left alone at first."""
     model_open_seconds_most: float = 300.0
+    """How long it is left alone at most."""
 
 
 def choose_embedder(

@@ -17,7 +17,9 @@ REPO = Path(__file__).resolve().parents[2]
 ROWS = {"A0": 36, "A1": 41, "A2": 37, "A3": 44, "A4": 32}
 
 
-@pytest.mark.parametrize("name", ["openapi.json", "asyncapi.json", "errors.md", "llms.txt"])
+@pytest.mark.parametrize(
+    "name", ["openapi.json", "asyncapi.json", "errors.md", "llms.txt", "settings.md", "commands.md"]
+)
 def test_the_committed_specs_are_fresh(name: str):
     assert (REPO / "docs" / name).read_text(encoding="utf-8") == generated()[name], "run: ./shadowtwin specs"
 
