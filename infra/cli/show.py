@@ -28,8 +28,9 @@ def jobs(arguments: argparse.Namespace) -> int:
             return 0
         table = Table(Column("job", no_wrap=True, min_width=36), "status", "document", "created", box=None)
         for job in page["jobs"]:
-            going = job["progress"] and job["status"] not in ("completed", "failed")
-            status = f"{job['shownStatus']} {job['progress']['percent']:.0f}%" if going else job["shownStatus"]
+            status, progress = job["shownStatus"], job["progress"]
+            if progress and job["status"] not in ("completed", "failed"):
+                status += f" {progress['percent']:.0f}%"
             name = Text(job["correlation"]["source"]["name"])
             table.add_row(job["jobId"], status, name, job["createdAt"][5:16].replace("T", " "))
         Console().print(table)

@@ -118,5 +118,6 @@ def test_commands_that_are_not_run_exist_and_json_is_json(page: str):
 @pytest.mark.parametrize("page", [*every_page(), "ARCHITECTURE.md", "CONTRIBUTING.md"])
 def test_every_link_leads_somewhere(page: str):
     text = (REPO / page).read_text(encoding="utf-8")
+    text = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
     links = re.findall(r"\]\(([^)\s#:]+)(?:#[^)\s]*)?\)", text)
     assert [link for link in links if not (REPO / page).parent.joinpath(link).exists()] == []

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -215,7 +215,7 @@ class Session:
         return str(json.loads((self._data / "secrets" / "api-keys.json").read_text())["keys"][-1]["id"])
 
 
-PLACEHOLDERS = {
+PLACEHOLDERS: dict[str, Callable[[Session], str]] = {
     "JOB_ID": lambda session: str(session.job()["jobId"]),
     "DOCUMENT_ID": lambda session: str(session.job()["documentId"]),
     "RECORD_ID": lambda session: str(session.record()["recordId"]),
