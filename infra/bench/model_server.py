@@ -275,7 +275,9 @@ async def _serve(arguments: argparse.Namespace) -> None:
         answers = getattr(importlib.import_module(module), name or "answers")
     rates = {int(status): float(rate) for status, _, rate in (entry.partition("=") for entry in arguments.rate)}
     latency = {purpose: float(seconds) for purpose, _, seconds in (each.partition("=") for each in arguments.latency)}
-    server = ModelServer(answers, latency=latency, rates=rates, structured=arguments.structured)
+    server = ModelServer(
+        answers, latency=latency, rates=rates, structured=arguments.structured, dimension=arguments.dimension
+    )
     await server.start(arguments.port)
     print(json.dumps({"url": server.url}), flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)  # until whoever started it is gone
@@ -290,6 +292,7 @@ def main(given: list[str] | None = None) -> None:
     parser.add_argument("--latency", action="append", default=[], help="PURPOSE=SECONDS, * for any; may be repeated")
     parser.add_argument("--rate", action="append", default=[], help="STATUS=SHARE of calls; may be repeated")
     parser.add_argument("--structured", default="json_schema", choices=["json_schema", "json_object", "none"])
+    parser.add_argument("--dimension", type=int, default=16, help="of vectors, unless a call says its own")
     asyncio.run(_serve(parser.parse_args(given)))
 
 

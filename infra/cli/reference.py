@@ -36,7 +36,7 @@ SECTIONS: list[tuple[str, str, type[BaseSettings]]] = [
     ("Foreign workers", "For gateway and extractor, with the same values ([external-workers.md](external-workers.md)).",
      ExternalSettings),
     ("Storage", "For all services, with the same values.", StorageSettings),
-    ("Models", "For the transformer.", ModelSettings),
+    ("Models", "For the transformer ([how-to/models.md](how-to/models.md)).", ModelSettings),
     ("Vectors and embedders", "For gateway and ingestor, with the same values.", VectorSettings),
     ("Pictures", "For gateway and ingestor, with the same values.", ImageSettings),
 ]  # fmt: skip

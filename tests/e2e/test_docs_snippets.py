@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -29,7 +33,6 @@ PAGES = [
 """Pages whose blocks are run here."""
 
 ELSEWHERE = {
-    "docs/benchmarks.md": "tests/unit/infra/test_cli.py",
     "docs/export-and-replay.md": "tests/e2e/test_replay.py",
     "docs/external-workers.md": "tests/wiring/test_external_examples.py",
     "docs/production.md": "tests/unit/infra/test_production_guide.py",
@@ -48,17 +51,36 @@ NOT_RUN = {
 """Commands that are only held against the parser, and why."""
 
 
+WORKER, MODEL = "127.0.0.1:9000", "127.0.0.1:11434"
+"""Where the pages have a worker and a model."""
+
+
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, httpx.Client]]:
+def addresses() -> Iterator[dict[str, str]]:
+    """A free port for the worker of the how-to page, and a model server."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    server = [sys.executable, "-m", "infra.bench.model_server", "--dimension", "256"]
+    with subprocess.Popen(server, cwd=REPO, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as model:
+        assert model.stdin
+        assert model.stdout
+        url = json.loads(model.stdout.readline())["url"]
+        yield {WORKER: f"127.0.0.1:{port}", MODEL: urlsplit(url).netloc}
+        model.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, addresses: dict[str, str]) -> Iterator[tuple[Stack, httpx.Client]]:
+    settings = {**QUICK, "SHADOWTWIN_EXTERNAL_URL": f"http://{addresses[WORKER]}/process"}
     with (
-        Stack(tmp_path_factory.mktemp("documented"), settings=QUICK) as stack,
+        Stack(tmp_path_factory.mktemp("documented"), settings=settings) as stack,
         httpx.Client(base_url=stack.api_url, headers=stack.headers, timeout=60, trust_env=False) as http,
     ):
         yield stack, http
 
 
 @pytest.fixture
-def session(stack: tuple[Stack, httpx.Client], tmp_path: Path) -> Iterator[Session]:
+def session(stack: tuple[Stack, httpx.Client], addresses: dict[str, str], tmp_path: Path) -> Iterator[Session]:
     """A reader with the files that the pages speak of, in an installation where nothing has happened."""
     (tmp_path / "reports").mkdir()
     write_sample(tmp_path / "paper.pdf")
@@ -68,7 +90,7 @@ def session(stack: tuple[Stack, httpx.Client], tmp_path: Path) -> Iterator[Sessi
         with (tmp_path / name).open("ab") as file:
             file.write(f"% {name} of {tmp_path.name}\n".encode())  # a file of its own: no page finds another's
     Image.new("RGB", (64, 64), (120, 160, 90)).save(tmp_path / "tile.jpg")
-    made = Session(tmp_path, stack[0].data_dir, stack[1])
+    made = Session(tmp_path, stack[0].data_dir, stack[1], addresses)
     try:
         yield made
     finally:

@@ -80,11 +80,12 @@ class Failed(AssertionError):
 class Session:
     """A reader who follows one page in a folder that looks like a clone with a running stack."""
 
-    def __init__(self, folder: Path, data_dir: Path, http: httpx.Client) -> None:
+    def __init__(self, folder: Path, data_dir: Path, http: httpx.Client, addresses: dict[str, str]) -> None:
+        """`addresses` are those of the pages (`127.0.0.1:9000`) and what stands for them here."""
         self._folder, self._data, self._http, self._answer = folder, data_dir, http, ""
         self._exported = False
         base = http.base_url
-        self._address = f"{base.host}:{base.port}"
+        self._addresses = {"127.0.0.1:8080": f"{base.host}:{base.port}", **addresses}
         (folder / ".shadowtwin").mkdir()
         (folder / ".shadowtwin" / "data").symlink_to(data_dir)
         (folder / ".venv").symlink_to(REPO / ".venv")
@@ -105,12 +106,12 @@ class Session:
         }
         self._shell = subprocess.Popen(
             ["bash", "--norc"], cwd=folder, env=environment, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
     def close(self) -> None:
-        """The shell ends."""
-        self._shell.kill()
+        """The shell ends, with what the page has left running."""
+        os.killpg(self._shell.pid, signal.SIGKILL)
         self._shell.communicate()
 
     def save(self, block: Block) -> None:
@@ -174,7 +175,8 @@ class Session:
 
     def _here(self, text: str) -> str:
         """The text with this stack's address, and what its placeholders stand for."""
-        text = text.replace("127.0.0.1:8080", self._address)
+        for written, address in self._addresses.items():
+            text = text.replace(written, address).replace(f"port={written[10:]},", f"port={address[10:]},")
         for word in dict.fromkeys(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", text)):
             if known := PLACEHOLDERS.get(word):
                 text = text.replace(word, known(self))
