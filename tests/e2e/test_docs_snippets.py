@@ -45,6 +45,7 @@ NOT_RUN = {
     "./shadowtwin test": "runs this test",
     "./shadowtwin debug DOCUMENT_ID --api-url https://host --library NAME": "asks another installation",
     "./shadowtwin extract scan.pdf --output out --method ocr --ocr-languages deu+eng": "recognition is slow",
+    "./shadowtwin reembed --data-dir .shadowtwin/with-model": "a third stack; README's page runs the command",
     "./shadowtwin replay job.zip": "ten seconds that tests/e2e/test_replay.py spends",
     "./shadowtwin up": "runs until Ctrl-C; the stack here is what it starts",
 }
