@@ -45,7 +45,9 @@ NOT_RUN = {
     "./shadowtwin test": "runs this test",
     "./shadowtwin debug DOCUMENT_ID --api-url https://host --library NAME": "asks another installation",
     "./shadowtwin extract scan.pdf --output out --method ocr --ocr-languages deu+eng": "recognition is slow",
-    "./shadowtwin reembed --data-dir .shadowtwin/with-model": "a third stack; README's page runs the command",
+    "./shadowtwin process paper.pdf --data-dir .shadowtwin/with-model": "a stack more: see the test below",
+    "./shadowtwin jobs --data-dir .shadowtwin/with-model": "the same",
+    "./shadowtwin reembed --data-dir .shadowtwin/with-model": "the same; README's page runs the command",
     "./shadowtwin replay job.zip": "ten seconds that tests/e2e/test_replay.py spends",
     "./shadowtwin up": "runs until Ctrl-C; the stack here is what it starts",
 }
@@ -107,6 +109,25 @@ def test_every_snippet_does_what_its_page_says(page: str, session: Session):
         for command in snippets.commands(block) if block.language == "sh" else ():
             if not_run(command) is None:
                 session.run(command)
+
+
+OPENED = """.venv/bin/python - <<'EOF'
+import asyncio
+from shared.adapters.model_choice import ModelSettings, choose_limits, choose_models
+from shared.adapters.vector_choice import VectorSettings, choose_embedder
+assert choose_models(ModelSettings(), None, None)
+(vector,) = asyncio.run(choose_embedder(VectorSettings(), choose_limits(None)).embed(["a tower"]))
+print("dimension", len(vector))
+EOF"""
+
+
+@pytest.mark.timeout(120)
+def test_the_settings_of_the_models_page_open_a_model_and_an_embedder_that_answers(session: Session):
+    for block in snippets.blocks(REPO / "docs" / "how-to" / "models.md"):
+        for command in snippets.commands(block) if block.language == "sh" else ():
+            if not_run(command) is None:
+                session.run(command)
+    assert "dimension 256" in session.run(OPENED)
 
 
 def not_run(command: str) -> str | None:

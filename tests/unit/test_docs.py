@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import json
 import re
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from infra.cli.specs import generated
 from shared.route import ROUTE
 
 REPO = Path(__file__).resolve().parents[2]
+BUILD = {"SHADOWTWIN_EXTRAS", "SHADOWTWIN_TEST_UPLOAD_MB"}
+"""Variables that only the building of images and a test read."""
 ROWS = {"A0": 36, "A1": 41, "A2": 37, "A3": 44, "A4": 32}
 
 
@@ -61,3 +64,19 @@ def test_every_requirement_names_tests_that_exist():
 def functions(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def pages() -> list[Path]:
+    return [REPO / "README.md", *(page for page in (REPO / "docs").rglob("*.md") if "adr" not in page.parts)]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(REPO)))
+def test_every_route_setting_and_option_that_a_page_names_exists(page: Path):
+    text = page.read_text(encoding="utf-8")
+    routes = json.loads((REPO / "docs" / "openapi.json").read_text(encoding="utf-8"))["paths"]
+    known = {(method.upper(), re.sub(r"\{\w+\}", "{}", path)) for path, methods in routes.items() for method in methods}
+    named = re.findall(r"`(GET|POST|PUT|PATCH|DELETE) (/(?:api|live|ready|warmup|metrics)[\w/{}.-]*)", text)
+    own = {(method, re.sub(r"\{\w+\}", "{}", path)) for method, path in named if not path.endswith("...")}
+    assert own - known == set()
+    settings = set(re.findall(r"`([A-Z0-9_]+)`", (REPO / "docs" / "settings.md").read_text(encoding="utf-8")))
+    assert set(re.findall(r"SHADOWTWIN_[A-Z0-9]+(?:_[A-Z0-9]+)*", text)) - settings - BUILD == set()
