@@ -60,7 +60,7 @@ class FolderStorage:
     async def stream(self, key: str, chunk: int = PIECE) -> AsyncIterator[bytes]:
         """The object in pieces, as it was when the reading began."""
         with read(key):
-            file = await _to_end(files.opened, self._path(key))
+            file = await _opened(lambda: files.opened(self._path(key)), lambda opened: opened.close())
         try:
             while piece := await _to_end(files.next_piece, key, file, chunk):
                 yield piece
@@ -134,7 +134,7 @@ class FolderStorage:
                 if last:
                     files.flush(file)
 
-        file, nameless = await _to_end(self._start_stream, unfinished)
+        file, nameless = await _opened(lambda: self._start_stream(unfinished), lambda started: started[0].close())
         try:
             async for piece in content:
                 size += len(piece)
@@ -199,6 +199,18 @@ class FolderStorage:
         finally:
             # Also after success: renaming one name of a file to another of its names does nothing.
             files.discard(unfinished)
+
+
+async def _opened(open_it: Callable[[], T], close: Callable[[T], None]) -> T:
+    """As `_to_end`, for what has to be closed again: a cancelled caller never sees it, so it is closed here."""
+    task = asyncio.ensure_future(asyncio.to_thread(open_it))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if task.exception() is None:
+            close(task.result())
+        raise
 
 
 async def _to_end(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import gc
 import hashlib
 import os
 from collections.abc import AsyncIterator
@@ -218,6 +220,26 @@ async def test_a_cancelled_write_leaves_nothing(folder: FolderStorage, tmp_path:
         await task
     assert unfinished(tmp_path) == []
     assert await folder.stat("a/b") is None
+
+
+async def test_what_is_cancelled_while_it_opens_its_file_closes_it(folder: FolderStorage) -> None:
+    await folder.write("lib/doc/there", b"%PDF")
+
+    async def read() -> None:
+        async for _ in folder.stream("lib/doc/there"):
+            pass
+
+    async def write() -> None:
+        await folder.write("lib/doc/new", pieces(b"x"))
+
+    for turn in range(20):
+        task = asyncio.create_task(write() if turn % 2 else read())
+        for _ in range(1 + turn // 2 % 3):
+            await asyncio.sleep(0)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    gc.collect()  # a file that nobody has closed would be a warning, which is an error
 
 
 @pytest.mark.parametrize("streamed", [False, True])
