@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
+from urllib.parse import quote
 
 import httpx
 
@@ -55,19 +56,19 @@ class Client:
 
     async def job(self, job_id: str) -> shapes.Job:
         """The job document."""
-        return await self._call(shapes.Job, "GET", f"/api/jobs/{job_id}")
+        return await self._call(shapes.Job, "GET", f"/api/jobs/{_id(job_id)}")
 
     async def why(self, job_id: str) -> shapes.WhyNot:
         """Why a job does not move."""
-        return await self._call(shapes.WhyNot, "GET", f"/api/jobs/{job_id}/diagnosis")
+        return await self._call(shapes.WhyNot, "GET", f"/api/jobs/{_id(job_id)}/diagnosis")
 
     async def requeue(self, job_id: str, body: dict[str, Any]) -> shapes.Job:
         """Start a new run."""
-        return await self._call(shapes.Job, "POST", f"/api/jobs/{job_id}/requeue", json=body)
+        return await self._call(shapes.Job, "POST", f"/api/jobs/{_id(job_id)}/requeue", json=body)
 
     async def cancel(self, job_id: str) -> shapes.Job:
         """Cancel a job."""
-        return await self._call(shapes.Job, "POST", f"/api/jobs/{job_id}/cancel")
+        return await self._call(shapes.Job, "POST", f"/api/jobs/{_id(job_id)}/cancel")
 
     async def rebuild_broker(self) -> shapes.Told:
         """Tell all pending work again."""
@@ -79,11 +80,11 @@ class Client:
 
     async def rebuild_state(self, handle: str) -> shapes.Rebuild:
         """How far it is."""
-        return await self._call(shapes.Rebuild, "GET", f"/api/system/rebuild/{handle}")
+        return await self._call(shapes.Rebuild, "GET", f"/api/system/rebuild/{_id(handle)}")
 
     async def batch(self, batch_id: str) -> shapes.BatchCounts:
         """Counts of a batch's jobs by status."""
-        return await self._call(shapes.BatchCounts, "GET", f"/api/batches/{batch_id}")
+        return await self._call(shapes.BatchCounts, "GET", f"/api/batches/{_id(batch_id)}")
 
     async def jobs(self, **query: Any) -> shapes.JobPage:
         """One page of jobs."""
@@ -94,13 +95,13 @@ class Client:
     async def logs(self, job_id: str, after: int = 0, limit: int = 1000) -> shapes.LogPage:
         """Log entries after a sequence number."""
         return await self._call(
-            shapes.LogPage, "GET", f"/api/jobs/{job_id}/logs", params={"after": after, "limit": limit}
+            shapes.LogPage, "GET", f"/api/jobs/{_id(job_id)}/logs", params={"after": after, "limit": limit}
         )
 
     async def document(self, document_id: str, library: str | None = None) -> shapes.Document:
         """The document record, by id, or by SHA-256 within a library."""
         return await self._call(
-            shapes.Document, "GET", f"/api/documents/{document_id}", params={"library": library} if library else {}
+            shapes.Document, "GET", f"/api/documents/{_id(document_id)}", params={"library": library} if library else {}
         )
 
     async def diagnosis(self, path: str = "/api/diagnosis", **query: Any) -> AsyncIterator[dict[str, Any]]:
@@ -126,23 +127,23 @@ class Client:
 
     async def repair_state(self, handle: str) -> shapes.RepairState:
         """How far it is."""
-        return await self._call(shapes.RepairState, "GET", f"/api/repairs/{handle}")
+        return await self._call(shapes.RepairState, "GET", f"/api/repairs/{_id(handle)}")
 
     async def missing_images(self, document_id: str) -> shapes.MissingImages:
         """Pictures that a document lists and storage does not have."""
-        return await self._call(shapes.MissingImages, "GET", f"/api/documents/{document_id}/missing-images")
+        return await self._call(shapes.MissingImages, "GET", f"/api/documents/{_id(document_id)}/missing-images")
 
     async def put_image(self, document_id: str, name: str, content: bytes) -> shapes.PutImage:
         """Put a picture back."""
-        return await self._call(shapes.PutImage, "PUT", f"/api/documents/{document_id}/images/{name}", content=content)
+        return await self._call(shapes.PutImage, "PUT", f"/api/documents/{_id(document_id)}/images/{_id(name)}", content=content)
 
     async def fetch_source(self, document_id: str, target: Path) -> None:
         """The document's PDF into a file."""
-        await self._fetch(f"/api/documents/{document_id}/source", {}, target)
+        await self._fetch(f"/api/documents/{_id(document_id)}/source", {}, target)
 
     async def fetch_bundle(self, job_id: str, target: Path, *, with_source: bool) -> None:
         """A job's bundle into a file."""
-        await self._fetch(f"/api/jobs/{job_id}/bundle", {"source": str(with_source).lower()}, target)
+        await self._fetch(f"/api/jobs/{_id(job_id)}/bundle", {"source": str(with_source).lower()}, target)
 
     async def _fetch(self, path: str, query: dict[str, str], target: Path) -> None:
         try:
@@ -162,7 +163,7 @@ class Client:
         after: int | None = 0
         while after is not None:
             page = await self._call(
-                dict[str, Any], "GET", f"/api/documents/{document_id}/products", params={"after": after}
+                dict[str, Any], "GET", f"/api/documents/{_id(document_id)}/products", params={"after": after}
             )
             found, after = found + page["products"], page["cursor"]
         return found
@@ -170,7 +171,7 @@ class Client:
     async def page_text(self, document_id: str, page: int, library: str | None = None) -> str:
         """A page's Markdown, from the transcript."""
         params = {"kind": "transcript"} | ({"library": library} if library else {})
-        answer = await self._request("GET", f"/api/documents/{document_id}/twin", params=params)
+        answer = await self._request("GET", f"/api/documents/{_id(document_id)}/twin", params=params)
         if answer.status_code >= 400:
             raise _refused(answer)
         for found in split_pages(frontmatter.parse(answer.text)[1])[1]:
@@ -220,6 +221,11 @@ class Client:
                 if time.monotonic() > end:
                     raise _unreachable(error) from error
             await asyncio.sleep(0.3)
+
+
+def _id(text: str) -> str:
+    """An id as one segment of a path, whatever it holds: it never names another route."""
+    return quote(text, safe="").replace(".", "%2E")
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:

@@ -99,3 +99,11 @@ async def test_a_refusal_is_an_error_with_its_code_and_what_to_do(gateway: World
     with pytest.raises(ClientError) as refused:
         await client.page_text("nobody", 1)
     assert refused.value.code == "not_found"
+
+
+@pytest.mark.parametrize("other", ["{}/cancel?", "{}/cancel#", "x/../{}/cancel?", ".", "../system/rebuild-broker?"])
+async def test_an_id_never_leads_to_another_route(gateway: World, other: str):
+    job_id = (await gateway.upload())["jobId"]
+    with pytest.raises(ClientError, match="There is no such"):
+        await Client(gateway.http).requeue(other.format(job_id), {"force": True})
+    assert (await gateway.job(job_id)).status == "queued"
