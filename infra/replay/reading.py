@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import msgspec
 
@@ -27,6 +27,9 @@ TEXT_BYTES = 256 << 20
 """Most bytes of a member that is read at once."""
 PIECE = 1 << 20
 _END = struct.Struct("<4s4H2LH")
+_LONG_END = 56 + 20
+"""Bytes of the long form's end record and of its locator, which follow each other."""
+_ENTRY = b"PK\x01\x02"
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 _SEGMENT = re.compile(r"(?!\.{1,2}\Z)[^/\\:\x00-\x1f\x7f]{1,255}\Z")
 _TOP = (bundle.JOB, bundle.LOG, bundle.DOCUMENT, bundle.SETTINGS, bundle.SOURCE, bundle.MANIFEST)
@@ -88,7 +91,7 @@ class Bundle:
 
     def digest(self, name: str) -> str:
         """SHA-256 as the manifest has it, and as it was found."""
-        return next(member.sha256 for member in self.manifest.members if member.name == name)
+        return self._digests[name]
 
     def _check(self) -> None:
         entries = self._zip.infolist()
@@ -114,6 +117,7 @@ class Bundle:
             raise _invalid(f"its list of members is not what it holds ({', '.join(odd)[:300]})")
         if missing := [name for name in NEEDED if name not in there]:
             raise _invalid(f"{missing[0]} is missing")
+        self._digests = {member.name: member.sha256 for member in self.manifest.members}
         for member in self.manifest.members:
             digest, size = hashlib.sha256(), 0
             for piece in self.pieces(member.name):
@@ -150,30 +154,39 @@ def is_member(name: str) -> bool:
 
 
 def _check_directory(path: Path) -> None:
-    """Refuse a directory that would take much memory before zipfile reads all of it."""
+    """Refuse a directory that would take much memory before zipfile reads all of it: zipfile goes by the directory's
+    size, so its entries are counted, whatever number the archive claims."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - 65535 - _END.size))
         tail = file.read()
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) - at < _END.size:
-        raise zipfile.BadZipFile
-    _, _, _, _, members, directory, _, _ = _END.unpack_from(tail, at)
-    if tail.rfind(b"PK\x06\x07") >= 0:
-        members, directory = _long_form(path, tail)
+        at = tail.rfind(b"PK\x05\x06")
+        if at < 0 or len(tail) - at < _END.size:
+            raise zipfile.BadZipFile
+        _, _, _, _, members, directory, _, _ = _END.unpack_from(tail, at)
+        end = size - len(tail) + at
+        if (long := _long_form(file, end)) is not None:
+            members, directory = long
+            end -= _LONG_END
+        if directory <= min(DIRECTORY_BYTES, end):
+            file.seek(end - directory)
+            members = max(members, file.read(directory).count(_ENTRY))
     if members > MOST_MEMBERS or directory > DIRECTORY_BYTES:
         raise RequestError("bundle_too_large", f"The bundle has {members} members; allowed are {MOST_MEMBERS}.")
 
 
-def _long_form(path: Path, tail: bytes) -> tuple[int, int]:
-    """Members and size of the directory, of an archive over 4 GB or of more than 65,535 members."""
-    at = int.from_bytes(tail[tail.rfind(b"PK\x06\x07") + 8 :][:8], "little")
-    with path.open("rb") as file:
-        file.seek(min(at, 1 << 62))
-        end = file.read(56)
-    if len(end) < 56 or not end.startswith(b"PK\x06\x06"):
+def _long_form(file: BinaryIO, end: int) -> tuple[int, int] | None:
+    """Members and size of the directory, where they stand right before the archive's end as zipfile looks for them: of
+    an archive over 4 GB or of more than 65,535 members."""
+    if end < _LONG_END:
+        return None
+    file.seek(end - _LONG_END)
+    long = file.read(_LONG_END)
+    if long[56:60] != b"PK\x06\x07":
+        return None
+    if not long.startswith(b"PK\x06\x06"):
         raise zipfile.BadZipFile
-    return int.from_bytes(end[32:40], "little"), int.from_bytes(end[40:48], "little")
+    return int.from_bytes(long[32:40], "little"), int.from_bytes(long[40:48], "little")
 
 
 def _invalid(why: str) -> RequestError:

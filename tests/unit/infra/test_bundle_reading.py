@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from infra.replay.reading import NEEDED, Bundle, is_member
+from infra.replay.reading import MOST_MEMBERS, NEEDED, Bundle, is_member
 from shared import bundle
 from shared.errors import RequestError
 
@@ -164,3 +164,24 @@ def test_a_damaged_member_is_refused(tmp_path: Path):
     content[at : at + 8] = b"\xff" * 8
     path.write_bytes(content)
     assert code_of(path) == "bundle_invalid"
+
+
+def crowded(members: int) -> bytes:
+    """The directory of an archive with so many members, of which it has none."""
+    entry = struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 20, 20, *[0] * 7, 8, *[0] * 6)
+    return b"".join(entry + b"%08d" % number for number in range(members))
+
+
+def test_members_are_counted_whatever_number_the_archive_claims(tmp_path: Path):
+    directory, path = crowded(MOST_MEMBERS + 1), tmp_path / "b.zip"
+    path.write_bytes(directory + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, len(directory), 0, 0))
+    assert code_of(path) == "bundle_too_large"
+
+
+def test_the_end_of_the_archive_is_looked_for_where_it_is_read(tmp_path: Path):
+    directory, path = crowded(MOST_MEMBERS + 1), tmp_path / "b.zip"
+    harmless = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, 60, 0)
+    comment = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 1)  # where such a locator stands, it is none
+    ended = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, len(directory), len(harmless), len(comment))
+    path.write_bytes(harmless + directory + ended + comment)
+    assert code_of(path) == "bundle_too_large"
