@@ -135,7 +135,9 @@ class Client:
 
     async def put_image(self, document_id: str, name: str, content: bytes) -> shapes.PutImage:
         """Put a picture back."""
-        return await self._call(shapes.PutImage, "PUT", f"/api/documents/{_id(document_id)}/images/{_id(name)}", content=content)
+        return await self._call(
+            shapes.PutImage, "PUT", f"/api/documents/{_id(document_id)}/images/{_id(name)}", content=content
+        )
 
     async def fetch_source(self, document_id: str, target: Path) -> None:
         """The document's PDF into a file."""

@@ -117,7 +117,7 @@ def _numbers(row: IndexRow) -> array.array[float]:
 def _by_id(name: str, content: bytes) -> dict[str, IndexRow]:
     try:
         rows = [msgspec.json.decode(line, type=IndexRow) for line in content.splitlines() if line]
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError("bundle_invalid", f"The bundle's {name} is not as described.") from error
     return {_OF_GENERATION.sub("", row.row_id): row for row in rows}
 
@@ -130,7 +130,7 @@ def _told(row: IndexRow) -> list[str]:
 def _lines(name: str, content: bytes) -> list[str]:
     """Lines to be compared: of rows each field has its own, so that a diff shows which one differs."""
     if name.endswith(".jsonl"):
-        with contextlib.suppress(msgspec.DecodeError):
+        with contextlib.suppress(msgspec.DecodeError, RecursionError):
             content = b"\n".join(msgspec.json.format(row, indent=1) for row in content.splitlines() if row)
     return content.decode("utf-8", "replace").splitlines()
 

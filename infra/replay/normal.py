@@ -30,6 +30,8 @@ ROWS_OF_RUNS = re.compile(r"twin/(records|image_analyses)\.jsonl|twin/quality/.*
 _GENERATED = re.compile(r"^generated_at: .*$", re.MULTILINE)
 _DURATION = re.compile(r"Ms\Z|Seconds\Z")
 _FOUND_DONE = re.compile(r"exists\Z|\Akept_|frontmatter_complete|template_completed")
+_ODD = (msgspec.MsgspecError, LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
+"""What content that is not as expected raises, while it is taken apart."""
 _QUALITY = re.compile(r"quality/[^/]+\.jsonl\Z")
 
 
@@ -47,7 +49,7 @@ def normal_jobs(before: bytes, after: bytes) -> tuple[bytes, bytes]:
     """Two jobs' outcomes, as much of them as can be compared."""
     try:
         was, now = outcome(msgspec.json.decode(before)), outcome(msgspec.json.decode(after))
-    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError):
+    except _ODD:
         return before, after
     shared = was.keys() & now.keys()
     return tuple(_shown({key: each[key] for key in sorted(shared)}) for each in (was, now))  # type: ignore[return-value]
@@ -65,7 +67,7 @@ def normal(name: str, content: bytes) -> bytes:
             return b"".join(msgspec.json.encode(_without(row)) + b"\n" for row in _rows(content))
         if name.endswith(".md"):
             return _without_time(content)
-    except (msgspec.MsgspecError, KeyError, TypeError, UnicodeDecodeError):
+    except _ODD:
         pass
     return content
 

@@ -21,7 +21,7 @@ from services.gateway.creation import JobRequest
 from shared import bundle, twin
 from shared.document import document_id_for
 from shared.errors import RequestError
-from shared.job import Parameters, Phases, Policies
+from shared.job import JobError, Parameters, Phases, Policies
 
 DOCUMENT_BYTES = 64 << 20
 T = TypeVar("T")
@@ -56,6 +56,7 @@ class _Asked(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
     job_id: str
     parameters: Parameters
+    error: JobError | None
 
 
 async def replay(path: Path, *, source: Path | None = None, password: str = "", most_bytes: int) -> Replay:
@@ -76,7 +77,7 @@ async def replay(path: Path, *, source: Path | None = None, password: str = "", 
 
 def _held(path: Path, before: Bundle, after: Bundle, job: _Asked, governed: How, unanswered: Unanswered) -> Replay:
     found = verdicts(before, after)
-    then, now = (msgspec.json.decode(each.read(bundle.JOB))["error"] for each in (before, after))
+    then, now = job.error, _decoded(after, bundle.JOB, _Asked).error
     return Replay(
         bundle=str(path),
         job_id=job.job_id,
@@ -84,7 +85,7 @@ def _held(path: Path, before: Bundle, after: Bundle, job: _Asked, governed: How,
         artefacts=found,
         otherwise=otherwise(governed.notes, msgspec.json.decode(after.read(bundle.SETTINGS))),
         unanswered=unanswered.questions,
-        error=f"{now['code']}: {now['message']}" if now and not then else "",
+        error=f"{now.code}: {now.message}" if now and not then else "",
     )
 
 
