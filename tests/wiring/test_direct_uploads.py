@@ -534,3 +534,36 @@ async def test_a_bucket_checks_the_address_itself(s3_server: S3Server, tmp_path:
         assert (await put(gateway, short["url"], PDF)).status_code in (400, 403)
         assert await left(gateway) == []
         assert (await put(gateway, upload["url"], PDF)).status_code == 200
+
+
+@pytest.mark.parametrize("ends", [DirectStatus.COMPLETED, DirectStatus.FAILED])
+async def test_an_answer_never_stands_for_an_upload_that_another_gateway_has_just_taken(
+    here: World, ends: DirectStatus
+) -> None:
+    upload = await begin(here, sha256="" if ends == DirectStatus.COMPLETED else "0" * 64)
+    assert (await put(here, upload["url"], PDF)).status_code == 200
+    store = records(here)
+    swap = store.swap
+
+    async def later(old: Any, new: Any) -> bool:
+        if new.status == ends and not store.stored[old.upload_id].takers > 1:
+            known = store.stored[old.upload_id]
+            store.stored[old.upload_id] = replace(known, takers=known.takers + 2, revision=known.revision + 1)
+        return await swap(old, new)
+
+    store.swap = later  # type: ignore[method-assign]
+    answer = await complete(here, upload)
+    if ends == DirectStatus.COMPLETED:
+        assert (answer.status_code, (await show(here, upload))["status"]) == (202, "completed")
+        assert answer.json()["documentId"]
+    else:
+        assert (answer.json()["code"], (await show(here, upload))["status"]) == ("upload_mismatch", "open")
+
+
+async def test_an_upload_that_another_gateway_is_making_a_document_of_does_not_fail(here: World) -> None:
+    upload = await begin(here, sha256="0" * 64)
+    assert (await put(here, upload["url"], PDF)).status_code == 200
+    store = records(here)
+    store.stored[upload["uploadId"]] = replace(store.stored[upload["uploadId"]], takers=1)
+    assert (await complete(here, upload)).status_code >= 400
+    assert (await show(here, upload))["status"] == "open"

@@ -211,7 +211,8 @@ class DirectUploads:
         if now is not None and now.status != DirectStatus.OPEN:
             return now
         moment = await self._jobs.now()
-        waits = error.code in WAITING and moment <= upload.expires_at + LATEST
+        taken = now is not None and now.takers > 0  # another gateway may just be making the document
+        waits = (error.code in WAITING or taken) and moment <= upload.expires_at + LATEST
         if error.code == "upload_incomplete" and moment > upload.expires_at:
             error = RequestError("upload_url_expired")
             waits = moment <= upload.expires_at + self._grace  # it may still be on its way
@@ -219,13 +220,19 @@ class DirectUploads:
         if waits or isinstance(error, TransientError) or error.category not in ("request", "document"):
             raise error
         said = {"code": error.code, "message": error.message, "hint": error.hint}
-        return await self._close(upload, replace(upload, status=DirectStatus.FAILED, **said))
+        closed = await self._close(upload, replace(upload, status=DirectStatus.FAILED, **said))
+        if closed.status == DirectStatus.OPEN:
+            raise error
+        return closed
 
     async def _close(self, upload: DirectUpload, end: DirectUpload) -> DirectUpload:
-        """Decide it, unless somebody else has: the record as it stands now."""
+        """Decide it, unless somebody else has: the record as it stands now. That there is a document outweighs whatever
+        else has changed; any other end is given up when somebody is at the upload again."""
         end = replace(end, request=_without_password(upload.request))
-        if not await self._store.swap(upload, end):
-            return await self.get(upload.upload_id)
+        while not await self._store.swap(upload, end):
+            upload = await self.get(upload.upload_id)
+            if upload.status != DirectStatus.OPEN or end.status != DirectStatus.COMPLETED:
+                return upload
         logger.info("direct upload ended", extra={"upload": upload.upload_id, "status": str(end.status)})
         end = replace(end, revision=upload.revision + 1)
         with contextlib.suppress(ShadowtwinError):  # then the sweep does it
