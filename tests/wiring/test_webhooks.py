@@ -128,6 +128,23 @@ async def test_an_upload_whose_record_was_never_put_is_not_told_and_one_that_was
     assert len(await log(gateway, endpoint)) == 2
 
 
+async def test_an_upload_that_was_looked_for_before_its_record_was_put_is_told_all_the_same(
+    gateway: World, hook: Receiver
+):
+    endpoint = await subscribe(gateway, hook, "document.uploaded")
+    put = gateway.documents.put
+
+    async def late(document: Any) -> bool:
+        await gateway.http.patch(f"/api/webhooks/{endpoint}", json={"enabled": True})  # everything is due now
+        await deliver(gateway)
+        return await put(document)
+
+    gateway.documents.put = late  # type: ignore[method-assign]
+    await gateway.upload()
+    await deliver(gateway)
+    assert [message.type for message in hook.taken] == ["document.uploaded"]
+
+
 def as_fields(document: Any) -> dict[str, Any]:
     return {name: getattr(document, name) for name in document.__struct_fields__}
 

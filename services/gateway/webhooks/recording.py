@@ -43,21 +43,24 @@ class Recorder:
             if entry.subject in (JOB_COMPLETED, JOB_FAILED):
                 await self._record(of_job(job, entry.event_id))
 
-    async def upload(self, document: Document) -> list[str]:
+    async def upload(self, document: Document) -> list[Delivery]:
         """A record that is about to be put; `uploaded` says what has become of it. If nobody says, the dispatcher
         looks whether it is there (`proven`)."""
         proof = _proof(document)
         event_id = f"{proof}:{document.revision}:{EventType.DOCUMENT_UPLOADED}"
         return await self._record([of_upload(document, event_id, await self._jobs.now())], proof)
 
-    async def uploaded(self, recorded: Sequence[str], done: bool) -> None:
-        """Whether the record was put: its deliveries may go, or there was nothing to tell."""
-        for name in recorded:
-            row = await self._webhooks.delivery(name)
-            if row is not None and done:
+    async def uploaded(self, recorded: Sequence[Delivery], done: bool) -> None:
+        """Whether the record was put: its deliveries may go, or there was nothing to tell. What the dispatcher has
+        looked at before the record was there, and removed, is told all the same."""
+        for made in recorded:
+            row = await self._webhooks.delivery(made.delivery_id)
+            if not done:
+                await self._webhooks.remove(made.delivery_id)
+            elif row is None:
+                await self._webhooks.add([replace(made, proof="", due_at=made.created_at)])
+            else:
                 await self._webhooks.put(replace(row, proof="", due_at=row.created_at))
-            elif row is not None:
-                await self._webhooks.remove(name)
         if recorded:
             self.wake()
 
@@ -80,8 +83,8 @@ class Recorder:
             events.append(of_alert(alert, resolved))
         await self._record(events)
 
-    async def _record(self, events: Sequence[Event], proof: str = "") -> list[str]:
-        """Ids of the deliveries."""
+    async def _record(self, events: Sequence[Event], proof: str = "") -> list[Delivery]:
+        """The deliveries."""
         endpoints = await self._webhooks.endpoints(None)
         wanted = [
             (event, rank, endpoint)
@@ -103,7 +106,7 @@ class Recorder:
         await self._webhooks.add(rows)
         if not proof:
             self.wake()
-        return [row.delivery_id for row in rows]
+        return rows
 
 
 def new_delivery(event: Event, endpoint: Endpoint, now: datetime) -> Delivery:
