@@ -13,6 +13,8 @@ import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import BinaryIO, NamedTuple
 
 import httpx
@@ -30,6 +32,9 @@ _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _RELAY_6TO4 = ipaddress.IPv4Network("192.88.99.0/24")
 _ISATAP = (0x00005EFE, 0x02005EFE)
+_RESOLVERS = ThreadPoolExecutor(16, "resolver")
+"""A look-up cannot be given up, and somebody's name server may never answer: such names hold up other names at most,
+never the threads that files and the store are read by."""
 
 
 class FetchFailed(Exception):
@@ -42,7 +47,8 @@ class FetchFailed(Exception):
 
 async def resolve(host: str, port: int) -> Sequence[str]:
     """All addresses of a host, by the system's resolver."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    asked = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_RESOLVERS, asked)
     return [str(entry[4][0]) for entry in found]
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import socket
+import threading
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from services.gateway.fetching import AllowList, Fetcher, FetchFailed, is_public
+from services.gateway.fetching import AllowList, Fetcher, FetchFailed, is_public, resolve
 from shared.errors import ConfigurationError
 from tests.support.file_server import FileServer, file_server, lying_server
 
@@ -178,3 +181,17 @@ def test_the_allow_list_takes_places_addresses_and_networks():
 def test_an_allow_list_entry_that_says_nothing_is_a_configuration_error(entry: str):
     with pytest.raises(ConfigurationError, match="SHADOWTWIN_CALLBACK_FETCH_ALLOW"):
         AllowList([entry])
+
+
+async def test_names_are_looked_up_beside_the_threads_that_everything_else_uses():
+    """A name server that never answers holds a thread until the system gives up."""
+    held = threading.Event()
+    with ThreadPoolExecutor(1) as everything:
+        asyncio.get_running_loop().set_default_executor(everything)
+        waiting = asyncio.get_running_loop().run_in_executor(None, held.wait)
+        try:
+            async with asyncio.timeout(5):
+                assert await resolve("127.0.0.1", 80) == ["127.0.0.1"]
+        finally:
+            held.set()
+            await waiting
