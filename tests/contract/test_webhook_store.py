@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from services.gateway.stores.mongo_jobs import MongoJobs
 from services.gateway.stores.mongo_webhooks import MongoWebhooks
 from services.gateway.stores.sqlite_jobs import SqliteJobs, sqlite_stores
 from services.gateway.stores.sqlite_place import ALERTS, DIRECT_UPLOADS, SCHEMA, UPLOADS
-from services.gateway.stores.sqlite_webhooks import SqliteWebhooks
+from services.gateway.stores.sqlite_webhooks import SLICE, SqliteWebhooks
 from shared.testing.memory_webhooks import MemoryWebhooks
 from shared.webhook import Attempt, Delivery, DeliveryState, Endpoint, Secret
 from shared.webhook_ports import WebhookStore
@@ -188,4 +189,19 @@ async def test_a_file_of_the_former_schema_gets_its_tables(tmp_path: Path):
     jobs, _ = sqlite_stores(tmp_path / "jobs.db")
     await jobs.open()
     assert await SqliteWebhooks(jobs.file).put_endpoint(endpoint())
+    await jobs.close()
+
+
+async def test_other_writers_go_on_while_an_endpoint_with_many_deliveries_is_removed(tmp_path: Path):
+    jobs, _ = sqlite_stores(tmp_path / "jobs.db")
+    await jobs.open()
+    webhooks = SqliteWebhooks(jobs.file)
+    await webhooks.put_endpoint(endpoint())
+    await webhooks.add([delivery(str(number)) for number in range(3 * SLICE)])
+    removing = asyncio.create_task(webhooks.remove_endpoint("one"))
+    await asyncio.sleep(0)
+    assert await webhooks.put_endpoint(endpoint("two"))
+    assert not removing.done()
+    await removing
+    assert (await webhooks.find("one", None, None, 1), await webhooks.endpoint("one")) == (([], None), None)
     await jobs.close()

@@ -6,7 +6,6 @@ of its last single write.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -18,9 +17,13 @@ from services.gateway.stores.sqlite_file import SqliteFile
 from shared.cursor import milliseconds, moment, page_size, read_cursor, write_cursor
 from shared.webhook import Delivery, DeliveryState, Endpoint, Tally
 
+SLICE = 1000
+"""Rows that are removed in one go."""
 _COLUMNS = "state, tries, dueAt, revision, body"
 _PUT = "UPDATE webhook_deliveries SET state = ?, tries = ?, dueAt = ?, revision = ?, body = ? "
 _PUT += "WHERE deliveryId = ? AND revision = ?"
+_REMOVE = "DELETE FROM webhook_deliveries WHERE deliveryId IN "
+_REMOVE += "(SELECT deliveryId FROM webhook_deliveries WHERE endpointId = ? LIMIT ?)"
 _REPLAY = "UPDATE webhook_deliveries SET state = 'pending', tries = 0, dueAt = ?, revision = revision + 1 "
 _REPLAY += "WHERE endpointId = ? AND state = 'failed' AND createdAt >= ?"
 _FORGET = """DELETE FROM webhook_deliveries WHERE createdAt < ? OR deliveryId IN (SELECT deliveryId
@@ -57,13 +60,10 @@ class SqliteWebhooks:
         return await self._write("INSERT OR IGNORE INTO webhooks VALUES (?, ?, ?, ?, ?)", values) == 1
 
     async def remove_endpoint(self, endpoint_id: str) -> None:
-        """With its deliveries."""
-
-        def remove(connection: sqlite3.Connection) -> None:
-            for table in ("webhooks", "webhook_deliveries"):
-                connection.execute(f"DELETE FROM {table} WHERE endpointId = ?", (endpoint_id,))
-
-        await self._file.write(remove, several=True)
+        """With its deliveries, a slice at a time: what else waits to be written is not held up by all of them."""
+        await self._write("DELETE FROM webhooks WHERE endpointId = ?", (endpoint_id,))
+        while await self._write(_REMOVE, (endpoint_id, SLICE)) == SLICE:
+            pass
 
     async def add(self, deliveries: Sequence[Delivery]) -> None:
         """Insert what is not there."""
