@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -64,26 +65,26 @@ class Bundles:
     async def stream(self, job: Job, document: Document, *, with_source: bool = True) -> AsyncIterator[bytes]:
         """The bundle's bytes, a piece at a time. Raises ShadowtwinError when the document changes meanwhile: what was
         sent so far is then no archive."""
-        archive = ZipStream()
-        async for name, size, content in self._members(job, document, with_source=with_source):
-            async for piece in archive.member(name, content, size):
+        with contextlib.closing(ZipStream()) as archive:
+            async for name, size, content in self._members(job, document, with_source=with_source):
+                async for piece in archive.member(name, content, size):
+                    yield piece
+            now = await self._documents.get(document.document_id)
+            if now is None or now.revision != document.revision:
+                raise ShadowtwinError("artefact_changed", "The document has changed while it was exported.")
+            manifest = BundleManifest(
+                format=bundle.FORMAT,
+                version=bundle.FORMAT_VERSION,
+                made_by=VERSION,
+                job_id=job.job_id,
+                document_id=document.document_id,
+                library_id=document.library_id,
+                source_sha256=document.sha256,
+                members=archive.members,
+            )
+            async for piece in archive.member(bundle.MANIFEST, _whole(_shown(manifest))):
                 yield piece
-        now = await self._documents.get(document.document_id)
-        if now is None or now.revision != document.revision:
-            raise ShadowtwinError("artefact_changed", "The document has changed while it was exported.")
-        manifest = BundleManifest(
-            format=bundle.FORMAT,
-            version=bundle.FORMAT_VERSION,
-            made_by=VERSION,
-            job_id=job.job_id,
-            document_id=document.document_id,
-            library_id=document.library_id,
-            source_sha256=document.sha256,
-            members=archive.members,
-        )
-        async for piece in archive.member(bundle.MANIFEST, _whole(_shown(manifest))):
-            yield piece
-        yield archive.end()
+            yield archive.end()
 
     async def _members(
         self, job: Job, document: Document, *, with_source: bool

@@ -7,6 +7,7 @@ import io
 import zipfile
 from collections.abc import AsyncIterator
 from hashlib import sha256
+from typing import IO
 
 from shared.bundle import Member
 
@@ -38,13 +39,15 @@ class _Sink(io.RawIOBase):
 
 
 class ZipStream:
-    """`async for piece in archive.member(name, pieces)`, member after member, then `archive.end()`."""
+    """`async for piece in archive.member(name, pieces)`, member after member, then `archive.end()`; `close` always:
+    one that was left in the middle cannot be thrown away quietly."""
 
     def __init__(self) -> None:
         self._sink = _Sink()
         self._archive = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_DEFLATED)
         self.members: list[Member] = []
         """What was written so far."""
+        self._target: IO[bytes] | None = None
 
     async def member(self, name: str, content: AsyncIterator[bytes], size: int = 0) -> AsyncIterator[bytes]:
         """The archive's bytes of one more member; `size` is how large it is about."""
@@ -52,7 +55,7 @@ class ZipStream:
         entry.compress_type = zipfile.ZIP_STORED if name.lower().endswith(STORED) else zipfile.ZIP_DEFLATED
         entry.external_attr = 0o600 << 16
         digest, written = sha256(), 0
-        target = self._archive.open(entry, "w", force_zip64=size >= LARGE)
+        self._target = target = self._archive.open(entry, "w", force_zip64=size >= LARGE)
         async for piece in content:
             digest.update(piece)
             written += len(piece)
@@ -62,6 +65,12 @@ class ZipStream:
         await asyncio.to_thread(target.close)
         self.members.append(Member(name, digest.hexdigest(), written))
         yield self._sink.taken()
+
+    def close(self) -> None:
+        """Whether it has come to its end or not."""
+        if self._target is not None:
+            self._target.close()
+        self._archive.close()
 
     def end(self) -> bytes:
         """The directory of the archive."""
