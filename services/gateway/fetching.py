@@ -272,4 +272,6 @@ def parsed(url: str) -> httpx.URL:
         raise FetchFailed("bad_url") from error
     if where.scheme not in ("http", "https") or not _HOST.match(where.raw_host) or where.userinfo:
         raise FetchFailed("bad_url")
+    if where.port is not None and not 0 < where.port < 1 << 16:
+        raise FetchFailed("bad_url")
     return where

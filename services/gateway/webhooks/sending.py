@@ -24,7 +24,7 @@ from shared.webhook import Delivery, Endpoint
 
 ALLOW = "SHADOWTWIN_WEBHOOK_ALLOW"
 _REASONS = {
-    "bad_url": "The url is not one: http or https, a host, no user and password.",
+    "bad_url": "The url is not one: http or https, a host, a port that exists, no user and password.",
     "unresolvable": "The host of the url is not known.",
     "address_not_allowed": "The url leads into a private network.",
 }

@@ -143,7 +143,8 @@ async def test_what_is_sent_beyond_the_content_length_is_not_taken():
 
 @pytest.mark.parametrize(
     "url",
-    ["file:///etc/passwd", "ftp://x/y", "http://", "//x/y", "http://user:pw@127.0.0.1/", "gopher://x", "http://a b/",
+    ["http://127.0.0.1:0/", "http://127.0.0.1:65536/", "http://127.0.0.1:-1/",
+     "file:///etc/passwd", "ftp://x/y", "http://", "//x/y", "http://user:pw@127.0.0.1/", "gopher://x", "http://a b/",
      "http://x/\n", "http://ex\u0430mple/", "", "http://x/" + "a" * 5000],
 )  # fmt: skip
 async def test_only_plain_http_urls_are_fetched(url: str):
