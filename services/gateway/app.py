@@ -54,7 +54,7 @@ def create_app(gateway: Gateway | None) -> FastAPI:
         app.router.routes[:0] = workers.hot(workers.routes(gateway))
         if gateway.keys is not None:
             app.add_middleware(Door, keys=gateway.keys, scraper=gateway.settings.metrics_token())
-    seen = [Depends(guard(gateway.jobs.get))] if gateway is not None else []
+    seen = [Depends(guard(lambda job_id: gateway.jobs.get(job_id)))] if gateway is not None else []
     read = (alerts, documents, catalogue, health, pages, pictures, records, templates, system, webhooks)
     for module in (batches, bundles, jobs, inspection, workers, external, uploads, storage_events, *read):
         app.include_router(module.routes(gateway), dependencies=seen)

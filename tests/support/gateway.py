@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import httpx
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway.api_keys import KeyRing
 from services.gateway.app import create_app
@@ -120,6 +123,41 @@ def bearer(token: str) -> dict[bytes, bytes]:
     return {b"Authorization": f"Bearer {token}".encode()}
 
 
+_asked: ContextVar[Gateway] = ContextVar("asked")
+
+
+class _Addressed:
+    """Stands in shared routes for the gateway that is asked: making the routes takes longer than most tests."""
+
+    def __init__(self, max_upload_bytes: int) -> None:
+        self.settings, self.keys = GatewaySettings(max_upload_bytes=max_upload_bytes), None
+
+    def __getattribute__(self, name: str) -> Any:
+        asked = _asked.get(None)
+        return object.__getattribute__(self, name) if asked is None else getattr(asked, name)
+
+
+@functools.cache
+def _shared_app(max_upload_bytes: int) -> ASGIApp:
+    return create_app(cast(Gateway, _Addressed(max_upload_bytes)))
+
+
+def app_of(made: Gateway) -> ASGIApp:
+    """The gateway's application; where no keys are asked for, with routes that all gateways of the tests share."""
+    if made.keys is not None:
+        return create_app(made)
+    app = _shared_app(made.settings.max_upload_bytes)
+
+    async def addressed(scope: Scope, receive: Receive, send: Send) -> None:
+        token = _asked.set(made)
+        try:
+            await app(scope, receive, send)
+        finally:
+            _asked.reset(token)
+
+    return addressed
+
+
 @contextlib.asynccontextmanager
 async def world(
     *,
@@ -157,7 +195,7 @@ async def world(
         webhooks=webhooks,
         schedule=schedule,
     )
-    transport = httpx.ASGITransport(app=create_app(made))
+    transport = httpx.ASGITransport(app=app_of(made))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
         yield World(made, bus, http, jobs, webhooks)
         await made.dispatcher.stop()
