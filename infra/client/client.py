@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
+from infra.api_keys import headers
 from infra.client import shapes
 from infra.client.failure import ClientError
 from shared import frontmatter
@@ -253,6 +254,5 @@ def _unreachable(error: httpx.HTTPError) -> ClientError:
 @contextlib.asynccontextmanager
 async def connect(url: str, key: str = "") -> AsyncIterator[Client]:
     """A client of the gateway at that address, with an API key."""
-    shown = {"Authorization": f"Bearer {key}"} if key else {}
-    async with httpx.AsyncClient(base_url=url, headers=shown, timeout=30, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=url, headers=headers(key), timeout=30, trust_env=False) as http:
         yield Client(http)

@@ -12,8 +12,9 @@ from starlette.responses import Response, StreamingResponse
 from services.gateway.composition import Gateway
 from services.gateway.document_state import shown
 from services.gateway.durations import durations_of
+from services.gateway.routes.paging import After, Limit
 from services.gateway.search.searching import SearchRequest
-from services.gateway.web import MOST, answer, body_of
+from services.gateway.web import answer, body_of
 from shared import reading
 from shared.document import Document, document_id_for
 from shared.errors import RequestError
@@ -86,10 +87,8 @@ def routes(gateway: Gateway) -> APIRouter:
     async def products(
         documentId: str,
         library: Annotated[str, Query()] = "default",
-        after: Annotated[
-            int, Query(ge=0, le=MOST, description="rows to leave out: the cursor of the answer before")
-        ] = 0,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+        after: After = 0,
+        limit: Limit = 200,
     ) -> Response:
         """Rows of products.jsonl in page order: names, page ranges, metadata and variants."""
         rows, cursor = await rows_of(gateway, await document_of(gateway, documentId, library), "products", after, limit)
@@ -99,10 +98,8 @@ def routes(gateway: Gateway) -> APIRouter:
     async def entities(
         documentId: str,
         library: Annotated[str, Query()] = "default",
-        after: Annotated[
-            int, Query(ge=0, le=MOST, description="rows to leave out: the cursor of the answer before")
-        ] = 0,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+        after: After = 0,
+        limit: Limit = 200,
     ) -> Response:
         """Rows of entities.jsonl in page order: certificates, specifications, logos and claims."""
         rows, cursor = await rows_of(gateway, await document_of(gateway, documentId, library), "entities", after, limit)

@@ -10,11 +10,8 @@ from starlette.responses import Response
 
 from services.gateway.composition import Gateway
 from services.gateway.routes.documents import document_of, rows_of
-from services.gateway.web import MOST, answer
-
-_PAGE = Annotated[int | None, Query(ge=1, le=MOST, description="only this page")]
-_AFTER = Annotated[int, Query(ge=0, le=MOST, description="rows to leave out: the cursor of the answer before")]
-_LIMIT = Annotated[int, Query(ge=1, le=1000)]
+from services.gateway.routes.paging import After, Limit, Page
+from services.gateway.web import answer
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -36,9 +33,9 @@ def routes(gateway: Gateway) -> APIRouter:
     async def pages(
         documentId: str,
         library: Annotated[str, Query()] = "default",
-        page: _PAGE = None,
-        after: _AFTER = 0,
-        limit: _LIMIT = 200,
+        page: Page = None,
+        after: After = 0,
+        limit: Limit = 200,
     ) -> Response:
         """Rows of pages.jsonl: size in points, printed number, method, how well it could be read, and its blocks."""
         document = await document_of(gateway, documentId, library)
@@ -53,10 +50,10 @@ def routes(gateway: Gateway) -> APIRouter:
     async def chunks(
         documentId: str,
         library: Annotated[str, Query()] = "default",
-        page: _PAGE = None,
+        page: Page = None,
         scale: Annotated[str | None, Query(pattern="^(small|large)$")] = None,
-        after: _AFTER = 0,
-        limit: _LIMIT = 200,
+        after: After = 0,
+        limit: Limit = 200,
     ) -> Response:
         """Rows of chunks.jsonl with chapter, text and boxes (points from the sheet's top left)."""
         document = await document_of(gateway, documentId, library)

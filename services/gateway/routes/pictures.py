@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from services.gateway import access
 from services.gateway.composition import Gateway
 from services.gateway.routes.documents import document_of
+from services.gateway.routes.paging import After, Limit, Page
 from services.gateway.web import MOST, answer
 from shared import reading, twin
 from shared.document import Document
@@ -34,11 +35,9 @@ def routes(gateway: Gateway) -> APIRouter:
     async def listing(
         documentId: str,
         library: Annotated[str, Query()] = "default",
-        after: Annotated[
-            int, Query(ge=0, le=MOST, description="rows to leave out: the cursor of the answer before")
-        ] = 0,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-        page: Annotated[int | None, Query(ge=1, le=MOST, description="only this page")] = None,
+        after: After = 0,
+        limit: Limit = 200,
+        page: Page = None,
     ) -> Response:
         """Rows of images.jsonl in page order, each with the `url` of its bytes; repeats point to the first. An `url`
         opens without a key for an hour."""
