@@ -22,8 +22,9 @@ from shared.document import Document
 from shared.errors import ShadowtwinError, describe
 from shared.job import Parameters, StepName
 from shared.manifest import Manifest
-from shared.phase import Gone, Report
+from shared.phase import Report
 from shared.ticket import ClaimRequest, Outcome, Ticket
+from shared.worker_gateway import Gone
 
 
 class Read(NamedTuple):

@@ -13,8 +13,8 @@ from shared import tracing
 from shared.adapters.trace_choice import client_traces
 from shared.errors import ConfigurationError, TransientError
 from shared.job import StepName
-from shared.phase import Busy, Gone
 from shared.ticket import ClaimRequest, Ticket
+from shared.worker_gateway import Busy, Gone
 
 LARGE = 1 << 20
 """Bodies from this size on (a foreign worker's text) are encoded beside the event loop and sent in pieces."""

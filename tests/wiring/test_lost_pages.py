@@ -13,8 +13,9 @@ from infra.faults.bombs import GOOD_TEXT, bombs
 from infra.soak.phase import Phase, opened
 from services.extractor.settings import ExtractorSettings
 from shared.job import StepName
-from shared.phase import Gone, Report
+from shared.phase import Report
 from shared.ticket import ClaimRequest, Outcome, Ticket
+from shared.worker_gateway import Gone
 
 SHORT = ExtractorSettings(page_seconds=0.8)
 

@@ -9,8 +9,9 @@ import pytest
 from shared.events import JobEvent
 from shared.gates import Verdict
 from shared.job import StepName
-from shared.phase import Ack, Gateway, Gone, Report, handle
+from shared.phase import Ack, Report, handle
 from shared.ticket import ClaimRequest, Outcome, Ticket
+from shared.worker_gateway import Gateway, Gone
 from tests.unit.transformer.test_stages_of_the_phase import ticket
 
 

@@ -13,9 +13,10 @@ from services.transformer.transformation import Transformation
 from shared.gates import Verdict
 from shared.job import Artefact, Parameters, StepName
 from shared.manifest import Manifest
-from shared.phase import Gateway, Report
+from shared.phase import Report
 from shared.testing.memory import MemoryStorage
 from shared.ticket import ClaimRequest, Ticket
+from shared.worker_gateway import Gateway
 from tests.support.records import make_document
 
 
