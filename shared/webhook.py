@@ -115,12 +115,11 @@ class Delivery(Record, frozen=True, kw_only=True):
     revision: int = 0
 
 
-class Tally(Record, frozen=True, kw_only=True):
-    """What monitoring wants to know of all deliveries; `oldest_pending` is when the oldest one was made."""
+class Backlog(Record, frozen=True, kw_only=True):
+    """Deliveries that wait; `oldest` is when the first of them was made."""
 
     pending: int
-    failed: int
-    oldest_pending: datetime | None
+    oldest: datetime | None
 
 
 def delivery_id(event_id: str, endpoint_id: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from shared.webhook import Delivery, Endpoint, Tally
+from shared.webhook import Backlog, Delivery, Endpoint
 
 
 class WebhookStore(Protocol):
@@ -55,8 +55,8 @@ class WebhookStore(Protocol):
     async def replay(self, endpoint_id: str, since: datetime, now: datetime) -> int:
         """Make its failed ones that were made since then pending again, with all their tries; returns how many."""
 
-    async def tally(self) -> Tally:
-        """Counts over all endpoints."""
+    async def backlog(self, endpoint_ids: Sequence[str]) -> Backlog:
+        """What is pending for these endpoints."""
 
     async def forget(self, before: datetime, most: int) -> int:
         """Remove deliveries made before that moment, and of those that are over the oldest beyond so many; returns

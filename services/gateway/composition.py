@@ -193,11 +193,11 @@ class Gateway:
             self.documents, jobs, storage, [vectors, *shown], examiner, self.intake, self.orchestrator, self.direct
         )
         self.alerts = AlertBook(alerts, bus, recorder)
-        self.gauges = Gauges(jobs, alerts, self.present, lanes)
         owner, rounds = self.intake.receiver.place, Rounds(documents, examiner)
         self.watch = Watch(jobs, documents, uploads, alerts, self.alerts, rounds, settings, owner, webhooks)
         sender = Sender(settings.webhook_allow, schedule.attempt)
         self.webhooks = EndpointBook(webhooks, jobs, sender, recorder)
+        self.gauges = Gauges(jobs, alerts, self.present, lanes, self.webhooks.standing)
         attempts = Attempts(webhooks, jobs, sender, recorder, schedule)
         self.dispatcher = Dispatcher(webhooks, alerts, jobs, attempts, owner, schedule)
         recorder.wake = self.dispatcher.wake

@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from shared.cursor import page_size, read_cursor, write_cursor
-from shared.webhook import Delivery, DeliveryState, Endpoint, Tally
+from shared.webhook import Backlog, Delivery, DeliveryState, Endpoint
 
 
 class MemoryWebhooks:
@@ -106,12 +106,10 @@ class MemoryWebhooks:
             self.stored[row.delivery_id] = again
         return len(rows)
 
-    async def tally(self) -> Tally:
-        """Counts."""
-        pending = self._pending()
-        failed = sum(row.state == DeliveryState.FAILED for row in self.stored.values())
-        oldest = min((row.created_at for row in pending), default=None)
-        return Tally(pending=len(pending), failed=failed, oldest_pending=oldest)
+    async def backlog(self, endpoint_ids: Sequence[str]) -> Backlog:
+        """What is pending."""
+        made = [row.created_at for row in self._pending() if row.endpoint_id in endpoint_ids]
+        return Backlog(pending=len(made), oldest=min(made, default=None))
 
     async def forget(self, before: datetime, most: int) -> int:
         """Old ones, and those that are too many."""

@@ -15,7 +15,7 @@ from services.gateway.stores.sqlite_jobs import SqliteJobs, sqlite_stores
 from services.gateway.stores.sqlite_place import ALERTS, DIRECT_UPLOADS, SCHEMA, UPLOADS
 from services.gateway.stores.sqlite_webhooks import SLICE, SqliteWebhooks
 from shared.testing.memory_webhooks import MemoryWebhooks
-from shared.webhook import Attempt, Delivery, DeliveryState, Endpoint, Secret
+from shared.webhook import Attempt, Backlog, Delivery, DeliveryState, Endpoint, Secret
 from shared.webhook_ports import WebhookStore
 from tests.contract.conftest import Stores
 from tests.support.records import seconds
@@ -162,13 +162,15 @@ async def test_the_log_of_an_endpoint_comes_newest_first_page_by_page(webhooks: 
     assert [row.delivery_id for row in (await webhooks.find("one", "failed", None, 9))[0]] == ["b"]
 
 
-async def test_a_tally_counts_what_waits_and_what_was_given_up(webhooks: WebhookStore):
-    assert (await webhooks.tally()).oldest_pending is None
+async def test_a_backlog_is_what_waits_for_the_endpoints_asked_for(webhooks: WebhookStore):
+    assert await webhooks.backlog(["one"]) == Backlog(pending=0, oldest=None)
     await webhooks.add([delivery(name, at) for name, at in (("a", 1), ("b", 2), ("c", 3), ("d", 4))])
     await end(webhooks, "a", DeliveryState.FAILED)
     await end(webhooks, "d", DeliveryState.DELIVERED)
-    found = await webhooks.tally()
-    assert (found.pending, found.failed, found.oldest_pending) == (2, 1, seconds(2))
+    await webhooks.add([delivery("x", 0, to="two")])
+    assert await webhooks.backlog(["one"]) == Backlog(pending=2, oldest=seconds(2))
+    assert await webhooks.backlog(["one", "two", "none"]) == Backlog(pending=3, oldest=seconds(0))
+    assert await webhooks.backlog([]) == Backlog(pending=0, oldest=None)
 
 
 async def test_old_ones_are_forgotten_and_of_those_that_are_over_too_many(webhooks: WebhookStore):

@@ -18,6 +18,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.core import Metric
 
 from services.gateway.telemetry import counters, gauges, requests
+from services.gateway.webhooks.endpoints import Standing
 from shared import metrics
 from shared.adapters.nats_roll_call import Present
 from shared.alert import AlertKind
@@ -64,8 +65,9 @@ def _ours() -> dict[str, Known]:
         alerts=Counter({AlertKind.LIBRARY_FAILS: 1}),
         present=[Present("extractor", "host:1", "1")],
         lanes=[LaneState(endpoint="https://models.test", model="m", breaker="closed")],
+        webhooks=Standing(pending=1, oldest_seconds=1.0, enabled=1, disabled=0),
     )
-    families: list[Metric] = [*gauges._queue(seen), *gauges._fleet(seen)]
+    families: list[Metric] = [*gauges._queue(seen), *gauges._fleet(seen), *gauges._webhooks(seen)]
     looked = {each.name: Known("gauge", tuple(each.samples[0].labels), each.documentation) for each in families}
     return known | looked
 

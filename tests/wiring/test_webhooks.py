@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from services.gateway.alerts import Cause
 from services.gateway.webhooks.schedule import Schedule
@@ -169,12 +170,34 @@ async def test_what_is_never_taken_is_given_up_and_the_next_one_follows_then(gat
     assert [message.type for message in hook.asked] == ["job.failed"] * 4 + ["document.failed"]
     (failed,) = await log(gateway, endpoint, state="failed")
     assert failed["nextAttemptAt"] is None
-    assert (await gateway.gateway.webhooks.counts())["failed"] == 1
     hook.answers = lambda number, message: 204
     again = await gateway.http.post(f"/api/webhooks/{endpoint}/deliveries/{failed['deliveryId']}/replay")
     assert (again.status_code, again.json()["state"]) == (202, "pending")
     await deliver(gateway)
     assert hook.taken[-1].webhook_id == failed["deliveryId"]
+
+
+async def test_metrics_tell_what_waits_for_endpoints_that_are_told(gateway: World, hook: Receiver):
+    async def waiting() -> tuple[float, ...]:
+        gateway.gateway.gauges._at = float("-inf")
+        text = (await gateway.http.get("/metrics")).text
+        samples = {
+            (each.name, *each.labels.values()): each.value
+            for family in text_string_to_metric_families(text)
+            for each in family.samples
+        }
+        names = [("pending",), ("oldest_pending_seconds",), ("endpoints", "enabled"), ("endpoints", "disabled")]
+        return tuple(samples[f"shadowtwin_webhook_{name}", *labels] for name, *labels in names)
+
+    endpoint = await subscribe(gateway, hook, "job.failed")
+    assert await waiting() == (0, 0, 1, 0)
+    await fail(gateway, 0)
+    gateway.jobs.clock = lambda: datetime.now(UTC) + timedelta(hours=2)
+    pending, oldest, *endpoints = await waiting()
+    assert (pending, endpoints) == (1, [1, 0])
+    assert 7000 < oldest < 7300
+    assert (await gateway.http.patch(f"/api/webhooks/{endpoint}", json={"enabled": False})).status_code == 200
+    assert await waiting() == (0, 0, 0, 1)
 
 
 async def test_everything_that_was_given_up_since_a_moment_is_replayed(gateway: World, hook: Receiver):

@@ -14,7 +14,7 @@ from pymongo.errors import DuplicateKeyError
 from services.gateway.stores.mongo_database import MongoDatabase, told
 from shared.cursor import page_size, read_cursor, write_cursor
 from shared.job import to_document
-from shared.webhook import Delivery, DeliveryState, Endpoint, Tally
+from shared.webhook import Backlog, Delivery, DeliveryState, Endpoint
 
 _PENDING, _FAILED = str(DeliveryState.PENDING), str(DeliveryState.FAILED)
 
@@ -130,14 +130,13 @@ class MongoWebhooks:
         with told():
             return int((await self._database.webhook_deliveries.update_many(failed, again)).modified_count)
 
-    async def tally(self) -> Tally:
-        """Counts."""
+    async def backlog(self, endpoint_ids: Sequence[str]) -> Backlog:
+        """What is pending."""
+        waiting = {"endpointId": {"$in": list(endpoint_ids)}, "state": _PENDING}
         with told():
-            pending = await self._database.webhook_deliveries.count_documents({"state": _PENDING})
-            failed = await self._database.webhook_deliveries.count_documents({"state": _FAILED})
-        oldest = await self._rows({"state": _PENDING}, [("createdAt", 1)], 1)
-        since = oldest[0].created_at if oldest else None
-        return Tally(pending=pending, failed=failed, oldest_pending=since)
+            pending = await self._database.webhook_deliveries.count_documents(waiting)
+        oldest = await self._rows(waiting, [("createdAt", 1)], 1)
+        return Backlog(pending=pending, oldest=oldest[0].created_at if oldest else None)
 
     async def forget(self, before: datetime, most: int) -> int:
         """Old ones, and those that are too many."""

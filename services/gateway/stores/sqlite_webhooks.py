@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from services.gateway.stores.sqlite_file import SqliteFile
 from shared.cursor import milliseconds, moment, page_size, read_cursor, write_cursor
-from shared.webhook import Delivery, DeliveryState, Endpoint, Tally
+from shared.webhook import Backlog, Delivery, DeliveryState, Endpoint
 
 SLICE = 1000
 """Rows that are removed in one go."""
@@ -28,6 +28,9 @@ _REPLAY = "UPDATE webhook_deliveries SET state = 'pending', tries = 0, dueAt = ?
 _REPLAY += "WHERE endpointId = ? AND state = 'failed' AND createdAt >= ?"
 _FORGET = """DELETE FROM webhook_deliveries WHERE createdAt < ? OR deliveryId IN (SELECT deliveryId
 FROM webhook_deliveries WHERE state != 'pending' ORDER BY createdAt DESC, deliveryId DESC LIMIT -1 OFFSET ?)"""
+
+_BACKLOG = "SELECT count(*), min(createdAt) FROM webhook_deliveries WHERE state = 'pending' "
+_BACKLOG += "AND endpointId IN (SELECT value FROM json_each(?))"
 
 
 class SqliteWebhooks:
@@ -130,13 +133,10 @@ class SqliteWebhooks:
         """Failed ones once more."""
         return await self._write(_REPLAY, (milliseconds(now), endpoint_id, milliseconds(since)))
 
-    async def tally(self) -> Tally:
-        """Counts."""
-        statement = "SELECT state, count(*), min(createdAt) FROM webhook_deliveries WHERE state != 'delivered' "
-        rows = {state: (count, oldest) for state, count, oldest in await self._select(statement + "GROUP BY state", [])}
-        pending, oldest = rows.get("pending", (0, None))
-        since = moment(oldest) if oldest is not None else None
-        return Tally(pending=pending, failed=rows.get("failed", (0, None))[0], oldest_pending=since)
+    async def backlog(self, endpoint_ids: Sequence[str]) -> Backlog:
+        """What is pending."""
+        ((count, oldest),) = await self._select(_BACKLOG, [msgspec.json.encode(endpoint_ids).decode()])
+        return Backlog(pending=count, oldest=moment(oldest) if oldest is not None else None)
 
     async def forget(self, before: datetime, most: int) -> int:
         """Old ones, and those that are too many."""

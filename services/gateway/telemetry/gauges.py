@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from services.gateway.webhooks.endpoints import Standing
 from shared.adapters.nats_roll_call import Present
 from shared.alert import AlertKind, AlertState
 from shared.metrics import exposition
@@ -48,6 +49,7 @@ class _Seen(NamedTuple):
     alerts: Counter[str] | None = None
     present: list[Present] | None = None
     lanes: list[LaneState] | None = None
+    webhooks: Standing | None = None
 
 
 class Gauges:
@@ -59,8 +61,10 @@ class Gauges:
         alerts: AlertStore,
         present: Callable[[], Awaitable[list[Present]]],
         lanes: Callable[[], Awaitable[list[LaneState]]] | None,
+        webhooks: Callable[[], Awaitable[Standing]],
     ) -> None:
         self._jobs, self._alerts, self._present, self._lanes = jobs, alerts, present, lanes
+        self._webhooks = webhooks
         self._looking = asyncio.Lock()
         self._at = float("-inf")
         self._text = b""
@@ -80,6 +84,7 @@ class Gauges:
             _within(self._open_alerts()),
             _within(self._present()),
             _within(self._lanes()) if self._lanes else asyncio.sleep(0, []),
+            _within(self._webhooks()),
         )
         return _Seen(*answers)
 
@@ -116,7 +121,7 @@ class _Families(Collector):
 
 def _text(seen: _Seen) -> bytes:
     registry = CollectorRegistry()
-    registry.register(_Families([*_queue(seen), *_fleet(seen)]))
+    registry.register(_Families([*_queue(seen), *_fleet(seen), *_webhooks(seen)]))
     return generate_latest(registry)
 
 
@@ -185,3 +190,20 @@ def _fleet(seen: _Seen) -> list[GaugeMetricFamily]:
             flying.add_metric([host, lane.model], lane.in_flight)
         families += [states, flying]
     return families
+
+
+def _webhooks(seen: _Seen) -> list[GaugeMetricFamily]:
+    if seen.webhooks is None:
+        return []
+    pending = GaugeMetricFamily("shadowtwin_webhook_pending", "Deliveries that wait for enabled endpoints.")
+    pending.add_metric([], seen.webhooks.pending)
+    oldest = GaugeMetricFamily(
+        "shadowtwin_webhook_oldest_pending_seconds", "How long the delivery that waits longest has waited."
+    )
+    oldest.add_metric([], seen.webhooks.oldest_seconds)
+    endpoints = GaugeMetricFamily(
+        "shadowtwin_webhook_endpoints", "Endpoints of webhooks; nothing is sent to disabled ones.", labels=["state"]
+    )
+    endpoints.add_metric(["enabled"], seen.webhooks.enabled)
+    endpoints.add_metric(["disabled"], seen.webhooks.disabled)
+    return [pending, oldest, endpoints]

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -62,6 +62,16 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_u
     """Body of `POST /api/webhooks/{endpointId}/replay`."""
 
     since: datetime
+
+
+class Standing(NamedTuple):
+    """What monitoring wants to know: deliveries that wait, how many seconds the oldest of them has waited (0 without
+    one), endpoints that are told and those that are disabled."""
+
+    pending: int
+    oldest_seconds: float
+    enabled: int
+    disabled: int
 
 
 class EndpointBook:
@@ -184,18 +194,13 @@ class EndpointBook:
         self._recorder.wake()
         return count
 
-    async def counts(self) -> dict[str, float | None]:
-        """What monitoring wants to know of all endpoints: deliveries that wait and that were given up, the age of the
-        oldest that waits in seconds, endpoints, and those that are disabled."""
-        tally, endpoints = await self._webhooks.tally(), await self._webhooks.endpoints(None)
-        age = (await self._jobs.now() - tally.oldest_pending).total_seconds() if tally.oldest_pending else None
-        return {
-            "pending": tally.pending,
-            "failed": tally.failed,
-            "oldestPendingSeconds": age,
-            "endpoints": len(endpoints),
-            "disabled": sum(not row.enabled for row in endpoints),
-        }
+    async def standing(self) -> Standing:
+        """How all of them stand. What waits for a disabled one does not count: nobody expects it."""
+        endpoints = await self._webhooks.endpoints(None)
+        told = [row.endpoint_id for row in endpoints if row.enabled]
+        backlog = await self._webhooks.backlog(told)
+        age = (await self._jobs.now() - backlog.oldest).total_seconds() if backlog.oldest else 0.0
+        return Standing(backlog.pending, max(age, 0.0), len(told), len(endpoints) - len(told))
 
     async def _change(self, endpoint_id: str, decide: Callable[[Endpoint], Endpoint]) -> Endpoint:
         changed = await change(self._webhooks, endpoint_id, decide)
