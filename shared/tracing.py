@@ -63,9 +63,6 @@ class Tracing(Protocol):
     def quiet(self) -> AbstractContextManager[object]:
         """Nothing within the block is traced (heartbeats)."""
 
-    def answered(self, method: str, route: str) -> None:
-        """The request around has been answered by this route."""
-
     def ids(self, process_id: str) -> dict[str, str]:
         """`trace_id` and `span_id` for a log line that is written here, on behalf of this run if one is named."""
 
@@ -103,8 +100,6 @@ class _Off:
 
     def quiet(self) -> AbstractContextManager[object]:
         return self._nothing
-
-    def answered(self, method: str, route: str) -> None: ...
 
     def ids(self, process_id: str) -> dict[str, str]:
         return {}

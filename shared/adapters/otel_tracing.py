@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -77,9 +78,11 @@ class OtelTracing:
             logging.getLogger(name).addFilter(_Seldom())
 
     def close(self, seconds: float) -> None:
-        """Send what is left; blocks for about so long at most."""
-        self.provider.force_flush(int(seconds * 1000))
-        self.provider.shutdown()
+        """Send what is left; blocks for so long at most. The SDK's own ways to end take as long as the exporter tries,
+        whatever they are told, hence a thread that nobody has to wait for."""
+        sending = threading.Thread(target=self.provider.shutdown, name="traces.close", daemon=True)
+        sending.start()
+        sending.join(seconds)
 
     @contextlib.contextmanager
     def span(self, name: str, attributes: Attributes) -> Iterator[object]:
@@ -187,12 +190,6 @@ class OtelTracing:
     def quiet(self) -> AbstractContextManager[object]:
         """See Tracing."""
         return suppress_instrumentation()
-
-    def answered(self, method: str, route: str) -> None:
-        """See Tracing: the framework does not know the pattern of the plain routes (ADR 8)."""
-        asked = trace.get_current_span()
-        asked.update_name(f"{method} {route}")
-        asked.set_attribute("http.route", route)
 
     def ids(self, process_id: str) -> dict[str, str]:
         """See Tracing."""

@@ -46,9 +46,7 @@ async def close_tracing() -> None:
     if _opened is not None:
         closing, _opened = _opened, None
         tracing.install(tracing.OFF)
-        await asyncio.wait(
-            {asyncio.create_task(asyncio.to_thread(closing.close, CLOSE_SECONDS))}, timeout=CLOSE_SECONDS
-        )
+        await asyncio.to_thread(closing.close, CLOSE_SECONDS)
 
 
 def broker_middlewares() -> list[Any]:

@@ -88,6 +88,10 @@ def test_a_whole_run_is_one_trace_with_its_phases_as_spans(traced: tuple[Running
         assert mine
         assert {line["trace_id"] for line in mine} == {trace}
         assert all(len(line["span_id"]) == 16 for line in mine)
+        assert not [line for line in map(json.loads, lines) if line["action"].startswith("opentelemetry")]
+    paths = {span.name.partition(" ")[2] for span in collected.spans() if span.name.startswith(("GET ", "POST "))}
+    assert {"/api/jobs", "/api/external/jobs/{jobId}"} <= paths
+    assert not [path for path in paths if job["jobId"] in path]
 
 
 def test_nothing_of_keys_queries_or_documents_is_in_a_span(traced: tuple[Running, Collector], sample: Path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -201,3 +203,30 @@ def test_no_sdk_of_opentelemetry_is_imported_unless_it_is_switched_on():
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert said.stdout.strip() == "[]"
+
+
+def test_a_collector_that_is_away_holds_no_process_and_fills_no_log():
+    program = (
+        "import asyncio, logging, sys\n"
+        "from shared import tracing\n"
+        "from shared.adapters.trace_choice import close_tracing, open_tracing\n"
+        "logging.basicConfig(stream=sys.stdout, format='%(name)s')\n"
+        "open_tracing('gateway')\n"
+        "for number in range(5000):\n"
+        "    with tracing.current().span('work', {'number': number}):\n"
+        "        pass\n"
+        "asyncio.run(close_tracing())\n"
+        "print('ended')"
+    )
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        away = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{nobody.getsockname()[1]}"}
+        environment = os.environ | away | {"OTEL_BSP_SCHEDULE_DELAY": "50"}
+        said = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=25, check=True, env=environment
+        )
+    *lines, last = said.stdout.splitlines()
+    assert last == "ended"
+    assert lines
+    assert len(lines) == len(set(lines)), "each logger of the SDK once in a minute"
+    assert not said.stderr

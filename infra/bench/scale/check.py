@@ -31,7 +31,8 @@ class Point(NamedTuple):
 
 
 def points(figures: dict[str, Any]) -> list[Point]:
-    """Every measured configuration. The costs come from those with one copy; rates of none are used.
+    """Every measured configuration. The costs come from those with one copy, of jobs that do nothing from those with so
+    many gateways; rates of none are used.
 
     What others took of the machine during a round makes its processors slower by that.
     """
@@ -50,7 +51,8 @@ def points(figures: dict[str, Any]) -> list[Point]:
         made.append(_point(f"whole jobs, {copies} of each worker", [one], plant, found))
     for gateways, one in figures["noop"]["gateways"].items():
         plant = Plant(dict.fromkeys(PHASES, 2), gateways=int(gateways), cores=cores, **_of(1))
-        made.append(_point(f"no-op jobs, {gateways} gateways", [one], plant, idle))
+        costs = without_work(found, figures, gateways)
+        made.append(_point(f"no-op jobs, {gateways} gateways", [one], plant, costs))
     return made
 
 

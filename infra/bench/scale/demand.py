@@ -69,9 +69,10 @@ def demand(figures: dict[str, Any]) -> Demand:
     )
 
 
-def without_work(found: Demand, figures: dict[str, Any]) -> Demand:
-    """The same for jobs that do nothing."""
-    noop = figures["noop"]["gateways"]["1"]
+def without_work(found: Demand, figures: dict[str, Any], gateways: str = "1") -> Demand:
+    """The same for jobs that do nothing, as measured with so many gateways: they cost each other processor time (lost
+    swaps, a lock of the embedded store that each waits for, pages of it that the other has changed)."""
+    noop = figures["noop"]["gateways"][gateways]
     idle = noop["cpuPerJob"]
     workers = {name: Cost(idle[name], 0.0) for name in ("extractor", "transformer", "ingestor")}
     gateway = Cost(idle["gateway"], 0.0)
