@@ -7,6 +7,7 @@ has its own. Generations work as they do with chunks: the document record says w
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 
 from msgspec.structs import replace
@@ -53,9 +54,14 @@ class ImageIndex:
         counts = [await store.count(document_id, generation, KIND) for store in (self._narrow, self._wide)]
         return sum(counts)
 
-    async def tidy(self, document_id: str, keep_generation: str) -> int:
-        """Delete the rows of all other generations; how many."""
-        removed = [await store.tidy(document_id, keep_generation) for store in (self._narrow, self._wide)]
+    async def others(self, document_id: str, generation: str) -> list[str]:
+        """The other generations of which there are rows; see VectorStore."""
+        found = [await store.others(document_id, generation) for store in (self._narrow, self._wide)]
+        return list(dict.fromkeys(itertools.chain(*found)))
+
+    async def tidy(self, document_id: str, generations: Sequence[str]) -> int:
+        """Delete the rows of these generations; how many. See VectorStore."""
+        removed = [await store.tidy(document_id, generations) for store in (self._narrow, self._wide)]
         return sum(removed)
 
     async def delete_document(self, document_id: str) -> None:

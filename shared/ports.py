@@ -236,8 +236,12 @@ class VectorStore(Protocol):
 
     async def get_doc(self, document_id: str) -> VectorRow | None: ...
 
-    async def tidy(self, document_id: str, keep_generation: str) -> int:
-        """Delete the document's rows of all other generations (never kind='doc'); returns how many."""
+    async def others(self, document_id: str, generation: str) -> list[str]:
+        """The other generations of which the document has rows (never kind='doc'), as `tidy` takes them."""
+
+    async def tidy(self, document_id: str, generations: Sequence[str]) -> int:
+        """Delete the document's rows of these generations (never kind='doc'); returns how many. Named are those
+        that go, not the one that stays: who comes late with it must not remove what was written since."""
 
     async def delete_document(self, document_id: str) -> None: ...
 

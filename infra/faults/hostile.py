@@ -92,6 +92,6 @@ def _encrypted(path: Path) -> Path:
     import pymupdf
 
     document = pymupdf.open()
-    document.newpage().insert_text((72, 90), "secret")
+    document.new_page().insert_text((72, 90), "secret")
     document.save(path, encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="hard to guess", owner_pw="harder")
     return path

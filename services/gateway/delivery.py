@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from services.gateway import quality
 from services.gateway.creation import request_fingerprint
-from services.gateway.delivered import IMAGE_EMBEDDER, by, doc_row, with_generation, with_twin
+from services.gateway.delivered import by, doc_row, with_generation, with_twin
 from shared import twin
 from shared.commands import Delivered
 from shared.document import Document, DocumentStatus
@@ -71,7 +71,7 @@ class Delivery:
         kept = frozenset(file.role for file in manifest.files if file.key == f"{home}/{file.name}")
         document = await self._record(job, entry, lambda old: with_twin(old, step, saved, roles, facts, kept))
         await self._drop(home, step, gone, manifest)
-        await self._vectors.put_doc(doc_row(document, self._dimension), insert_only=True)
+        await self._put_row(document, insert_only=True)
         main = saved["transcript" if step == StepName.EXTRACT else "transformation"]
         stored = "stored_path" if step == StepName.EXTRACT else "stored_local"
         entries = [
@@ -200,16 +200,38 @@ class Delivery:
         )
         return Delivered(process_id=job.process_id, step=StepName.INGEST, event_id=entry.event_id)
 
+    async def _put_row(self, document: Document, *, insert_only: bool) -> None:
+        """Put the document's row as the record is. A store may have no compare-and-swap, and this gateway may have been
+        slow: where the record has moved on meanwhile, the row follows; where it has gone, so does the row."""
+        row = doc_row(document, self._dimension)
+        await self._vectors.put_doc(row, insert_only=insert_only)
+        for _ in range(MOST_RACES):
+            newest = await self._documents.get(document.document_id)
+            if newest is None:
+                await self._vectors.delete_document(document.document_id)
+                return
+            if newest.status == DocumentStatus.DELETING:  # what the deletion does not remove it looks for once more
+                return
+            now = doc_row(newest, self._dimension)
+            if now == row:
+                return
+            row = now
+            await self._vectors.put_doc(row, insert_only=False)
+        raise TransientError("unavailable", "The document record is changed too often at the moment.")
+
     async def _finish(
         self, job: Job, entry: OutboxEntry, saved: dict[str, Artefact], gone: frozenset[str]
     ) -> Delivered:
         """The switch: from the record's swap on, searches see the new generation; then the old rows go."""
         facts, now = entry.data, utc_now()
+        # Asked before the swap, which fails when another gateway was first: what comes later is not among them.
+        old_rows = await self._vectors.others(job.document_id, facts["generation"])
+        old_pictures = await self._images.others(job.document_id, facts["generation"]) if self._images else []
         document = await self._record(job, entry, lambda old: with_generation(old, saved, gone, facts, job))
-        await self._vectors.put_doc(doc_row(document, self._dimension), insert_only=False)
-        removed = await self._vectors.tidy(job.document_id, document.generation)
-        if self._images is not None and IMAGE_EMBEDDER in document.made_from:
-            removed += await self._images.tidy(job.document_id, document.generation)
+        await self._put_row(document, insert_only=False)
+        removed = await self._vectors.tidy(job.document_id, old_rows)
+        if self._images is not None:
+            removed += await self._images.tidy(job.document_id, old_pictures)
         vectors = int(facts["vectors"]) + 1
         entries: list[dict[str, Any]] = [
             {"phase": "indextidy", "message": f"{removed} old vectors removed, doc meta upserted again"},

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -57,6 +58,8 @@ class LanceVectors:
 
     async def open(self) -> None:
         """Open or create the tables and indexes; raises ConfigurationError index_mismatch or misconfigured."""
+        # Its warnings are no JSON lines, and tell of lost races, which are tried again here.
+        os.environ.setdefault("LANCEDB_LOG", "error")
         lancedb = await asyncio.to_thread(importlib.import_module, "lancedb")
         self._expr = importlib.import_module("lancedb.expr")
         try:
@@ -87,7 +90,7 @@ class LanceVectors:
         wanted = [self._is("document_id", document_id), self._is("generation", generation)]
         if kind is not None:
             wanted.append(self._is("kind", kind))
-        return await self._count(_all(wanted))
+        return await self._count(self._rows, _all(wanted))
 
     async def census(self, generations: Mapping[str, str]) -> dict[str, Census]:
         """One scan of each table for all the documents."""
@@ -108,8 +111,11 @@ class LanceVectors:
             yield row_of(entry)
 
     async def put_doc(self, row: VectorRow, *, insert_only: bool) -> None:
-        """Upsert or insert the document's row, atomically also against other processes."""
+        """Upsert or insert the document's row, atomically also against other processes. A merge that changes nothing is
+        a commit all the same, and costs three times as much as looking first."""
         self._check_length(row.vector)
+        if insert_only and await self._count(self._docs, self._is("document_id", row.document_id)):
+            return
         await self._docs.merge([row], update=not insert_only)
 
     async def get_doc(self, document_id: str) -> VectorRow | None:
@@ -118,11 +124,18 @@ class LanceVectors:
         found = (await self._docs.read(query)).to_pylist()
         return row_of(found[0]) if found else None
 
-    async def tidy(self, document_id: str, keep_generation: str) -> int:
-        """One commit: readers see all of the other generations' rows, or none. Without such rows no commit at all."""
-        others = self._column("generation") != self._literal(keep_generation)
-        where = self._is("document_id", document_id) & others
-        return await self._rows.delete(where) if await self._count(where) else 0
+    async def others(self, document_id: str, generation: str) -> list[str]:
+        """A scan."""
+        where = self._is("document_id", document_id) & (self._column("generation") != self._literal(generation))
+        found = await self._rows.read(self._rows.table.query().where(where).select(["generation"]))
+        return sorted(set(found["generation"].to_pylist()))
+
+    async def tidy(self, document_id: str, generations: Sequence[str]) -> int:
+        """One commit: readers see all of these generations' rows, or none."""
+        if not generations:
+            return 0
+        theirs = self._column("generation").isin([self._literal(name) for name in generations])
+        return await self._rows.delete(self._is("document_id", document_id) & theirs)
 
     async def delete_document(self, document_id: str) -> None:
         """Every row of the document, in one commit a table."""
@@ -172,8 +185,8 @@ class LanceVectors:
             for order, rows in orders
         ]
 
-    async def _count(self, where: Any) -> int:
-        found = await self._rows.read(self._rows.table.query().where(where).select(["key"]))
+    async def _count(self, table: LanceTable, where: Any) -> int:
+        found = await table.read(table.table.query().where(where).select(["key"]))
         return len(set(found["key"].to_pylist()))
 
     async def _check_embedder(self) -> None:

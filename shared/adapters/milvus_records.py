@@ -8,13 +8,13 @@ JSON, its text in `text`, which the server's analyzer reads for BM25.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from shared.adapters.lancedb_table import key_of
-from shared.adapters.pinecone_records import CUT_MARK, chapter_paths, id_part
+from shared.adapters.pinecone_records import CUT_MARK, chapter_paths, id_part, listed_as
 from shared.errors import ConfigurationError
 from shared.gathering import packed
 from shared.ports import VectorFilter, VectorRow
@@ -86,9 +86,18 @@ def generation_filter(document_id: str, generation: str, kind: str | None) -> st
     return f'{wanted} and kind == "{word(kind)}"' if kind is not None else f'{wanted} and kind != "doc"'
 
 
-def others_filter(document_id: str, keep_generation: str) -> str:
+def generations_filter(document_id: str, generations: Sequence[str]) -> str:
+    """Rows of these generations of a document, each named as it is or as it is stored."""
+    return f'document == "{word(document_id)}" and generation in {_stored(generations)} and kind != "doc"'
+
+
+def others_filter(document_id: str, generations: Sequence[str]) -> str:
     """Rows of a document's other generations."""
-    return f'document == "{word(document_id)}" and generation != "{word(keep_generation)}" and kind != "doc"'
+    return f'document == "{word(document_id)}" and generation not in {_stored(generations)} and kind != "doc"'
+
+
+def _stored(generations: Sequence[str]) -> str:
+    return msgspec.json.encode(sorted(listed_as(generations))).decode()
 
 
 def document_filter(document_id: str, kind: str | None = None) -> str:

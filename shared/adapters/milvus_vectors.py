@@ -2,7 +2,8 @@
 
 Every read is `Strong`, so a count sees what was acknowledged, and a search after the gateway's switch sees the new
 generation. One delete removes a generation. There is no compare-and-swap: `put_doc(insert_only=True)` reads first,
-which is safe only as long as one process at a time (the gateway) writes a document's row.
+and of two writers the later one wins; whoever writes a document's row looks afterwards whether its record has changed
+(the gateway's delivery).
 """
 
 from __future__ import annotations
@@ -117,10 +118,19 @@ class MilvusVectors:
         found = await self._collection.first(where, ["meta", "text", "vector"])
         return records.to_row(found) if found else None
 
-    async def tidy(self, document_id: str, keep_generation: str) -> int:
-        """One delete; without rows of other generations none."""
-        where = records.others_filter(document_id, keep_generation)
-        doomed = await self._collection.count(where)
+    async def others(self, document_id: str, generation: str) -> list[str]:
+        """Asked for one after the other; there are few."""
+        found: list[str] = []
+        while row := await self._collection.first(
+            records.others_filter(document_id, [generation, *found]), ["generation"]
+        ):
+            found.append(str(row["generation"]))
+        return found
+
+    async def tidy(self, document_id: str, generations: Sequence[str]) -> int:
+        """One delete; without such rows none."""
+        where = records.generations_filter(document_id, generations)
+        doomed = await self._collection.count(where) if generations else 0
         if doomed:
             await self._collection.delete(where)
         return doomed

@@ -58,9 +58,13 @@ class OpenOnUse:
         """See VectorStore."""
         return await (await self._opened()).get_doc(document_id)
 
-    async def tidy(self, document_id: str, keep_generation: str) -> int:
+    async def others(self, document_id: str, generation: str) -> list[str]:
         """See VectorStore."""
-        return await (await self._opened()).tidy(document_id, keep_generation)
+        return await (await self._opened()).others(document_id, generation)
+
+    async def tidy(self, document_id: str, generations: Sequence[str]) -> int:
+        """See VectorStore."""
+        return await (await self._opened()).tidy(document_id, generations)
 
     async def delete_document(self, document_id: str) -> None:
         """See VectorStore."""

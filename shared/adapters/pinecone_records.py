@@ -20,6 +20,7 @@ MOST_METADATA = 40_000
 """Bytes of JSON for one vector's metadata; the API's limit is 40 KB."""
 CUT_MARK = " […]"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:-]{0,119}")
+_HASHED = re.compile(r"~[0-9a-f]{32}")
 _DIGITS = 8
 """Decimals sent of each coordinate: beyond the precision that is stored, and half the bytes."""
 
@@ -29,6 +30,11 @@ def id_part(text: str) -> str:
     if _PLAIN.fullmatch(text):
         return text
     return "~" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def listed_as(texts: Iterable[str]) -> set[str]:
+    """What these texts are as parts of ids; one that was taken from an id stays as it is."""
+    return {text if _HASHED.fullmatch(text) else id_part(text) for text in texts}
 
 
 def prefix(document_id: str, generation: str | None = None, kind: str | None = None) -> str:

@@ -1,9 +1,9 @@
 """Vectors in Pinecone: a namespace for each library, a generation in every id, flat metadata.
 
 Reads are eventually consistent, so `count` waits, bounded, for what this process has had acknowledged. There is no
-compare-and-swap: `put_doc(insert_only=True)` reads first, which is safe only as long as one process at a time (the
-gateway) writes a document's row. The port names documents without their library; where this process has not written
-the document, every namespace is asked.
+compare-and-swap: `put_doc(insert_only=True)` reads first, and of two writers the later one wins; whoever writes a
+document's row looks afterwards whether its record has changed (the gateway's delivery). The port names documents
+without their library; where this process has not written the document, every namespace is asked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,16 @@ from typing import Any
 
 from shared.adapters.index_identity import IndexIdentity
 from shared.adapters.pinecone_index import PineconeIndex
-from shared.adapters.pinecone_records import batches, conditions, from_metadata, id_part, prefix, to_vector, vector_id
+from shared.adapters.pinecone_records import (
+    batches,
+    conditions,
+    from_metadata,
+    id_part,
+    listed_as,
+    prefix,
+    to_vector,
+    vector_id,
+)
 from shared.errors import ConfigurationError, ShadowtwinError
 from shared.ports import FIRST_VERSION, Census, Hit, VectorFilter, VectorRow
 
@@ -144,17 +153,31 @@ class PineconeVectors:
                 return from_metadata(found.metadata, list(found.values))
         return None
 
-    async def tidy(self, document_id: str, keep_generation: str) -> int:
-        """Delete by id, as listed; rows not listed yet are left to the next tidy."""
-        keep, doc = prefix(document_id, keep_generation), prefix(document_id) + "doc"
+    async def others(self, document_id: str, generation: str) -> list[str]:
+        """As listed; rows not listed yet are left to the next tidy."""
+        return sorted({own async for _, _, own in self._generations(document_id)} - listed_as([generation]))
+
+    async def tidy(self, document_id: str, generations: Sequence[str]) -> int:
+        """Delete by id, as listed."""
+        names = listed_as(generations)
+        if not names:
+            return 0
         doomed: dict[str, list[str]] = defaultdict(list)
-        async for namespace, name in self._listed(document_id, prefix(document_id)):
-            if name != doc and not name.startswith(keep):
+        async for namespace, name, own in self._generations(document_id):
+            if own in names:
                 doomed[namespace].append(name)
-        for namespace, names in doomed.items():
-            await self._index.delete(namespace, names)
-        self._forget(document_id, keep_generation)
+        for namespace, gone in doomed.items():
+            await self._index.delete(namespace, gone)
+        for known in [key for key in self._acknowledged if key[0] == document_id and listed_as([key[1]]) <= names]:
+            del self._acknowledged[known]
         return sum(map(len, doomed.values()))
+
+    async def _generations(self, document_id: str) -> AsyncIterator[tuple[str, str, str]]:
+        """Namespace, id and generation of the document's rows, without its own."""
+        start = prefix(document_id)
+        async for namespace, name in self._listed(document_id, start):
+            if name != start + "doc":
+                yield namespace, name, name.removeprefix(start).partition("#")[0]
 
     async def delete_document(self, document_id: str) -> None:
         """Delete what is listed, then by filter what the listing did not show yet."""
@@ -163,7 +186,7 @@ class PineconeVectors:
                 namespace, [name async for name in self._index.ids(namespace, prefix(document_id))]
             )
             await self._index.delete_where(namespace, {"document_id": {"$eq": document_id}})
-        self._forget(document_id, None)
+        self._forget(document_id)
 
     async def search(self, vector: Sequence[float], text: str, where: VectorFilter, top: int) -> list[Hit]:
         """Nearest by the index's metric (no full text here). Hits carry no vector: `row.vector` is empty."""
@@ -211,10 +234,10 @@ class PineconeVectors:
         self._acknowledged.setdefault((row.document_id, row.generation), set()).add(vector_id(row))
         if len(self._namespaces) > REMEMBERED:
             oldest, _ = self._namespaces.popitem(last=False)
-            self._forget(oldest, None)
+            self._forget(oldest)
 
-    def _forget(self, document_id: str, keep_generation: str | None) -> None:
-        for known in [key for key in self._acknowledged if key[0] == document_id and key[1] != keep_generation]:
+    def _forget(self, document_id: str) -> None:
+        for known in [key for key in self._acknowledged if key[0] == document_id]:
             del self._acknowledged[known]
 
     def _mismatch(self, made: str) -> ConfigurationError:

@@ -217,9 +217,14 @@ class AwayVectors:
         found: VectorRow | None = await self._call("get_doc", [document_id], VectorRow | None)
         return found
 
-    async def tidy(self, document_id: str, keep_generation: str) -> int:
+    async def others(self, document_id: str, generation: str) -> list[str]:
         """See VectorStore."""
-        gone: int = await self._call("tidy", [document_id, keep_generation], int)
+        found: list[str] = await self._call("others", [document_id, generation], list[str])
+        return found
+
+    async def tidy(self, document_id: str, generations: Sequence[str]) -> int:
+        """See VectorStore."""
+        gone: int = await self._call("tidy", [document_id, generations], int)
         return gone
 
     async def delete_document(self, document_id: str) -> None:

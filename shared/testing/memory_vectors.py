@@ -70,9 +70,14 @@ class MemoryVectors:
         """The document's row."""
         return next((row for row in self._of(document_id) if row.kind == "doc"), None)
 
-    async def tidy(self, document_id: str, keep_generation: str) -> int:
-        """Delete other generations."""
-        doomed = [row for row in self._of(document_id) if row.kind != "doc" and row.generation != keep_generation]
+    async def others(self, document_id: str, generation: str) -> list[str]:
+        """Other generations."""
+        found = {row.generation for row in self._of(document_id) if row.kind != "doc"}
+        return sorted(found - {generation})
+
+    async def tidy(self, document_id: str, generations: Sequence[str]) -> int:
+        """Delete these generations."""
+        doomed = [row for row in self._of(document_id) if row.kind != "doc" and row.generation in generations]
         for row in doomed:
             del self.rows[_key(row)]
         return len(doomed)

@@ -208,7 +208,8 @@ async def test_the_index_keeps_spaces_and_generations_apart() -> None:
         hits = await index.search(space, row("", space, 1).vector, "", VectorFilter(), 10)
         assert next(hit.row.row_id for hit in hits if hit.row.generation == "g1") == f"{space}-1"
         assert {hit.row.scale for hit in hits} == {space}
-    assert await index.tidy("doc", "g2") == 10
+    assert await index.others("doc", "g2") == ["g1"]
+    assert await index.tidy("doc", ["g1"]) == 10
     await index.delete_document("doc")
     assert await index.count("doc", "g2") == 0
 

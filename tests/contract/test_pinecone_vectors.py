@@ -155,6 +155,9 @@ async def test_the_ids_are_exact_although_a_tenth_of_all_requests_fails(emulator
         about = {"document_id": f"doc-{document}", "library_id": f"lib{document % 2}", "generation": generation}
         return [row(f"{generation}-{n}", text="x" * 500, **about) for n in range(150)]
 
+    async def tidied(document: int, generation: str) -> int:
+        return await store.tidy(f"doc-{document}", await store.others(f"doc-{document}", generation))
+
     async def ingest(document: int) -> None:
         for generation in ("g1", "g2"):
             made = rows(document, generation)
@@ -163,12 +166,12 @@ async def test_the_ids_are_exact_although_a_tenth_of_all_requests_fails(emulator
             assert await again(lambda known=generation: store.count(f"doc-{document}", known, "chunk")) == 150  # type: ignore[misc]
             doc = row("doc", kind="doc", document_id=f"doc-{document}", library_id=f"lib{document % 2}", generation="")
             await again(lambda meta=doc: store.put_doc(meta, insert_only=False))  # type: ignore[misc]
-            await again(lambda known=generation: store.tidy(f"doc-{document}", known))  # type: ignore[misc]
+            await again(lambda known=generation: tidied(document, known))  # type: ignore[misc]
 
     await asyncio.gather(*map(ingest, range(20)))
     await asyncio.sleep(0.1)  # what the listing did not show yet is left to the next tidy
     for document in range(20):
-        await again(lambda known=document: store.tidy(f"doc-{known}", "g2"))  # type: ignore[misc]
+        await again(lambda known=document: tidied(known, "g2"))  # type: ignore[misc]
     wanted = {vector_id(one) for document in range(20) for one in rows(document, "g2")}
     found = {name for library in ("lib0", "lib1") for name in emulator.stored[library]}
     assert {name for name in found if not name.endswith("doc")} == wanted

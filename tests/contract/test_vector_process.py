@@ -59,7 +59,7 @@ async def test_every_method_gives_what_the_store_itself_gives(process: VectorPro
     there = [each async for each in store.rows_of("doc-1", "chunk", vectors=True)]
     here = [each async for each in own.rows_of("doc-1", "chunk", vectors=True)]
     assert {each.row_id: each for each in there} == {each.row_id: each for each in here}
-    assert await store.tidy("doc-1", "g1") == 1
+    assert await store.tidy("doc-1", await store.others("doc-1", "g1")) == 1
     await store.delete_document("doc-1")
     assert await own.census({"doc-1": "g1"}) == {"doc-1": Census()}
     await own.close()

@@ -143,8 +143,12 @@ async def test_tidy_removes_other_generations_of_this_document_only(store: Vecto
     await store.put_doc(row("doc", kind="doc", generation="g0"), insert_only=False)
     await store.write([row("a", generation="g1"), row("b", generation="g1"), row("a", generation="g2")])
     await store.write([row("z", document_id="doc-2", generation="g1"), row("a", generation="g2x")])
-    assert await store.tidy("doc-1", "g2") == 3
-    assert await store.tidy("doc-1", "g2") == 0
+    assert sorted(await store.others("doc-1", "g2")) == ["g1", "g2x"]
+    assert await store.tidy("doc-1", []) == 0
+    assert await store.tidy("doc-1", ["g1"]) == 2
+    assert await store.others("doc-1", "g2") == ["g2x"]
+    assert await store.tidy("doc-1", ["g1", "g2x"]) == 1
+    assert await store.others("doc-1", "g2") == []
     assert (await store.count("doc-1", "g1"), await store.count("doc-1", "g2")) == (0, 1)
     assert await store.count("doc-2", "g1") == 1
     assert await store.get_doc("doc-1") is not None
@@ -205,7 +209,7 @@ async def test_a_later_process_finds_counts_tidies_and_deletes(opener: Opener) -
     async with opener() as later:
         assert (await later.count("doc-1", "g1"), await later.count("doc-1", "g2")) == (1, 1)
         assert await later.get_doc("doc-1") is not None
-        assert await later.tidy("doc-1", "g2") == 1
+        assert await later.tidy("doc-1", await later.others("doc-1", "g2")) == 1
         await later.delete_document("doc-2")
         assert await ids(later, VectorFilter(kinds=["chunk"])) == ["b"]
 
@@ -222,8 +226,12 @@ async def test_hostile_strings_are_only_data(store: VectorStore, text: str) -> N
     hits = await store.search(own.vector, text, where, 10)
     assert [without_vector(hit.row) for hit in hits] == [without_vector(own)]
     assert await store.count(text, text, "chunk") == 1
-    assert await store.tidy(text, text) == 0
-    assert await store.tidy(text, "another") == 1
+    assert await store.others(text, text) == []
+    assert await store.tidy(text, ["another"]) == 0
+    (other,) = await store.others(text, "another")
+    assert await store.tidy(text, [other]) == 1
+    await store.write([own])
+    assert await store.tidy(text, [text]) == 1
     await store.delete_document(text)
     assert await ids(store) == ["bystander"]
 
@@ -290,7 +298,7 @@ async def test_another_dimension_is_refused(opener: Opener) -> None:
 async def test_many_rows_are_all_there(store: VectorStore) -> None:
     await store.write([row(f"r{i}", position=i, vector=unit(1, i, 2, 3)) for i in range(1_500)])
     assert await store.count("doc-1", "g1") == 1_500
-    assert await store.tidy("doc-1", "g2") == 1_500
+    assert await store.tidy("doc-1", await store.others("doc-1", "g2")) == 1_500
     assert await store.count("doc-1", "g1") == 0
 
 

@@ -200,7 +200,7 @@ class Actions:
         now = await self._documents.get(document.document_id)
         if now is not None and now.generation != document.generation:
             for index in self._indexes:  # rows of a generation that went away meanwhile must not come back
-                await index.tidy(document.document_id, now.generation)
+                await index.tidy(document.document_id, [document.generation])
         return outcome
 
     async def _swap(self, seen: Examined, changed: Document, step: Repair, detail: str) -> Outcome:
