@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import uuid
 from typing import Any
 
@@ -14,6 +12,7 @@ from services.gateway.accepted import Accepted
 from services.gateway.creation import JobRequest
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator
+from services.gateway.progress import Progress
 from services.gateway.requeue import RequeueRequest, requeue
 from shared.errors import RequestError, ShadowtwinError, describe
 from shared.job import Parameters, Policies, Policy, RecordOptions
@@ -21,13 +20,10 @@ from shared.ports import JobQuery, JobStore, OpenJobExists
 from shared.skipping import chosen, is_forced
 from shared.transitions import Refused
 
-logger = logging.getLogger("bulk")
-
 Choice = bool | list[str] | None
 """The source's null, true, or a list of document ids."""
 
 MOST_DOCUMENTS = 10_000
-HANDLES_KEPT = 1_000
 
 
 class BatchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,22 +53,21 @@ class BulkRequeue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Handle(msgspec.Struct, kw_only=True, rename="camel"):
-    """The state of an asynchronous bulk action, in this process's memory; the jobs themselves are the truth."""
+    """How far an asynchronous bulk action is; the jobs themselves are the truth."""
 
     handle: str
     found: int = 0
     done: int = 0
     refused: dict[str, str] = {}
     finished: bool = False
+    error: str = ""
 
 
 class Bulk:
     """Batches and bulk requeues."""
 
-    def __init__(self, jobs: JobStore, intake: Intake, orchestrator: Orchestrator) -> None:
-        self._jobs, self._intake, self._orchestrator = jobs, intake, orchestrator
-        self.handles: dict[str, Handle] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+    def __init__(self, jobs: JobStore, intake: Intake, orchestrator: Orchestrator, progress: Progress[Handle]) -> None:
+        self._jobs, self._intake, self._orchestrator, self._progress = jobs, intake, orchestrator, progress
 
     async def batch(self, request: BatchRequest) -> dict[str, Any]:
         """A job for each document (or why not); documents whose gates all skip get none."""
@@ -116,16 +111,12 @@ class Bulk:
     async def requeue(self, request: BulkRequeue) -> Handle:
         """Start it; the handle counts. With `dryRun` it only counts what would be requeued."""
         handle = Handle(handle=str(uuid.uuid4()))
-        self.handles[handle.handle] = handle
-        if len(self.handles) > HANDLES_KEPT:
-            del self.handles[next(iter(self.handles))]
-        if request.dryRun:
-            await self._requeue_all(request, handle)
-            return handle
-        task = asyncio.create_task(self._requeue_all(request, handle))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return handle
+        begin = self._progress.do if request.dryRun else self._progress.start
+        return await begin(handle, self._requeue_all(request, handle))
+
+    async def requeue_state(self, handle: str) -> Handle:
+        """How far it is; raises RequestError not_found."""
+        return await self._progress.state(handle)
 
     async def _requeue_all(self, request: BulkRequeue, handle: Handle) -> None:
         cursor = None
@@ -142,7 +133,6 @@ class Bulk:
                         await self._requeue_one(job.job_id, request, handle)
             cursor = page.cursor
             if cursor is None:
-                handle.finished = True
                 return
 
     async def _requeue_one(self, job_id: str, request: BulkRequeue, handle: Handle) -> None:

@@ -9,7 +9,7 @@ from services.gateway.admission import Admission
 from services.gateway.alerts import AlertBook
 from services.gateway.api_keys import KeyRing
 from services.gateway.audit import AuditLog
-from services.gateway.bulk import Bulk
+from services.gateway.bulk import Bulk, Handle
 from services.gateway.bundles.export import Bundles
 from services.gateway.callbacks import Callbacks
 from services.gateway.deletion import Deletion
@@ -21,14 +21,15 @@ from services.gateway.foreign.results import ForeignResults
 from services.gateway.health.actions import Actions
 from services.gateway.health.doctor import Doctor
 from services.gateway.health.facts import Examiner
-from services.gateway.health.repairs import Repairs, environment_of
+from services.gateway.health.repairs import Repairs, RepairState, environment_of
 from services.gateway.health.rounds import Rounds
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator, Publisher
 from services.gateway.pictures.page_pictures import PagePictures
 from services.gateway.pictures.picture_links import PictureLinks
 from services.gateway.planning import Planner
-from services.gateway.rebuilding import Rebuilding
+from services.gateway.progress import Progress
+from services.gateway.rebuilding import Rebuild, Rebuilding
 from services.gateway.record_book import RecordBook
 from services.gateway.scoped_stores import ScopedDocuments, ScopedJobs
 from services.gateway.search.catalogue import Catalogue
@@ -165,7 +166,13 @@ class Gateway:
         self.storage_events = StorageEvents(self.direct, jobs, hash_of(secret) if secret else "")
         worker = worker_place(settings)
         self.rebuilding = Rebuilding(
-            self.documents, storage, self.intake, embedder.name, embedder.version, images[1].name if images else ""
+            self.documents,
+            storage,
+            self.intake,
+            Progress(storage, "rebuild", Rebuild, jobs.now),
+            embedder.name,
+            embedder.version,
+            images[1].name if images else "",
         )
         fetcher = Fetcher(
             [*settings.callback_fetch_allow, *([worker.place] if worker else [])],
@@ -201,8 +208,9 @@ class Gateway:
         attempts = Attempts(webhooks, jobs, sender, recorder, schedule)
         self.dispatcher = Dispatcher(webhooks, alerts, jobs, attempts, owner, schedule)
         recorder.wake = self.dispatcher.wake
-        self.repairs = Repairs(self.doctor, self.actions, environment_of(settings, vectors.name))
-        self.bulk = Bulk(self.jobs, self.intake, self.orchestrator)
+        repairs = Progress(storage, "repair", RepairState, jobs.now)
+        self.repairs = Repairs(self.doctor, self.actions, environment_of(settings, vectors.name), repairs)
+        self.bulk = Bulk(self.jobs, self.intake, self.orchestrator, Progress(storage, "requeue", Handle, jobs.now))
         self.callbacks = Callbacks(
             jobs,
             self.orchestrator,

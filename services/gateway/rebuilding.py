@@ -6,8 +6,6 @@ writes a new generation, the switch is atomic, and what fails leaves that docume
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import re
 import uuid
 from collections.abc import AsyncIterator
@@ -18,18 +16,17 @@ from msgspec.structs import replace
 from services.gateway.creation import JobRequest
 from services.gateway.delivered import IMAGE_EMBEDDER
 from services.gateway.intake import Intake
+from services.gateway.progress import Progress
 from services.gateway.twin_records import recorded
 from services.gateway.walking import every_document
 from shared import twin
 from shared.document import Document
-from shared.errors import RequestError, ShadowtwinError, describe
+from shared.errors import ShadowtwinError
 from shared.gates import has_bytes
 from shared.job import Parameters, Policies, Policy
 from shared.ports import FIRST_VERSION, DocumentStore, Storage
 
-logger = logging.getLogger("rebuild")
 PAGE = 200
-HANDLES_KEPT = 100
 REFUSED_KEPT = 1_000
 """Refusals named; all of them are counted."""
 _DOCUMENT = re.compile(r"doc-[0-9a-f]{24}")
@@ -43,7 +40,7 @@ class RebuildRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Rebuild(msgspec.Struct, kw_only=True, rename="camel"):
-    """How far it is, in this process's memory; the jobs, found by `batchId`, are the truth. `restored` documents had
+    """How far it is; the jobs, found by `batchId`, are the truth. `restored` documents had
     no record, `started` have a job, `refused` say why they have none."""
 
     handle: str
@@ -65,51 +62,39 @@ class Rebuilding:
         documents: DocumentStore,
         storage: Storage,
         intake: Intake,
+        progress: Progress[Rebuild],
         embedder: str,
         version: str = FIRST_VERSION,
         image_embedder: str = "",
     ) -> None:
-        self._documents, self._storage, self._intake = documents, storage, intake
+        self._documents, self._storage, self._intake, self._progress = documents, storage, intake, progress
         self._embedder, self._version, self._image_embedder = embedder, version, image_embedder
-        self.handles: dict[str, Rebuild] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    def rebuild(self, request: RebuildRequest) -> Rebuild:
+    async def rebuild(self, request: RebuildRequest) -> Rebuild:
         """From the twins: documents that have no record get it back, then every document is ingested."""
-        return self._start("rebuild", self._from_twins(request.libraryId))
+        return await self._start("rebuild", self._from_twins(request.libraryId))
 
-    def reembed(self, request: RebuildRequest) -> Rebuild:
+    async def reembed(self, request: RebuildRequest) -> Rebuild:
         """Ingest the documents whose vectors, of texts or of pictures, another embedder has made."""
-        return self._start("reembed", self._other_embedders(request.libraryId))
+        return await self._start("reembed", self._other_embedders(request.libraryId))
 
-    def _start(self, name: str, documents: AsyncIterator[tuple[str, str, Document | ShadowtwinError]]) -> Rebuild:
+    async def _start(self, name: str, documents: AsyncIterator[tuple[str, str, Document | ShadowtwinError]]) -> Rebuild:
         state = Rebuild(handle=str(uuid.uuid4()), batch_id=str(uuid.uuid4()))
-        self.handles[state.handle] = state
-        if len(self.handles) > HANDLES_KEPT:
-            del self.handles[next(iter(self.handles))]
-        task = asyncio.create_task(self._run(name, documents, state))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return state
+        return await self._progress.start(state, self._run(name, documents, state))
 
     async def _run(
         self, name: str, documents: AsyncIterator[tuple[str, str, Document | ShadowtwinError]], state: Rebuild
     ) -> None:
-        try:
-            async for library, document_id, found in documents:
-                state.found += 1
-                try:
-                    if isinstance(found, ShadowtwinError):
-                        raise found
-                    if await self._documents.get(document_id) is None:
-                        state.restored += await self._documents.put(found)
-                    await self._ingest(name, library, document_id, state)
-                except ShadowtwinError as error:
-                    _refuse(state, document_id, f"{error.code}: {error.message}")
-        except Exception as error:
-            logger.exception("rebuild ended early")
-            state.error = describe(error).message
-        state.finished = True
+        async for library, document_id, found in documents:
+            state.found += 1
+            try:
+                if isinstance(found, ShadowtwinError):
+                    raise found
+                if await self._documents.get(document_id) is None:
+                    state.restored += await self._documents.put(found)
+                await self._ingest(name, library, document_id, state)
+            except ShadowtwinError as error:
+                _refuse(state, document_id, f"{error.code}: {error.message}")
 
     async def _ingest(self, name: str, library: str, document_id: str, state: Rebuild) -> None:
         parameters = Parameters(policies=_ONLY_INGEST)
@@ -151,11 +136,9 @@ class Rebuilding:
         text = (made.get("embedder"), made.get("embedderVersion", FIRST_VERSION)) == (self._embedder, self._version)
         return text and (not pictures or made.get(IMAGE_EMBEDDER) == pictures)
 
-    def state(self, handle: str) -> Rebuild:
+    async def state(self, handle: str) -> Rebuild:
         """How far it is; raises RequestError not_found."""
-        found = self.handles.get(handle)
-        if found is None:
-            raise RequestError("not_found", "There is no such handle (they live as long as the gateway's process).")
+        found = await self._progress.state(handle)
         return replace(found, refused=dict(found.refused))
 
 

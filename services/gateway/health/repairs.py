@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import uuid
 from collections import Counter
 from typing import Any
@@ -14,11 +12,10 @@ from services.gateway.health.actions import Actions, Outcome
 from services.gateway.health.doctor import Doctor, Run
 from services.gateway.health.facts import Examined
 from services.gateway.health.steps import FLAGS, Repair, RepairRequest, Step, asked_steps, plan_of, steps_for
+from services.gateway.progress import Progress
 from shared.adapters.storage_choice import place_of
-from shared.errors import RequestError, ShadowtwinError, describe
+from shared.errors import RequestError, ShadowtwinError
 
-logger = logging.getLogger("repair")
-HANDLES_KEPT = 100
 STEPS_KEPT = 10_000
 """Rows of a repair that are kept to be shown; all are counted."""
 ROUNDS = 4
@@ -28,8 +25,8 @@ DOCUMENTS_MOST = 200_000
 
 
 class RepairState(msgspec.Struct, kw_only=True, rename="camel"):
-    """How far a repair is, in this process's memory; what it did stands in the documents' histories. `counts` has the
-    steps by status, `planned` those of the plan by action, `left` the states of the planned documents afterwards."""
+    """How far a repair is; what it did stands in the documents' histories. `counts` has the steps by status, `planned`
+    those of the plan by action, `left` the states of the planned documents afterwards."""
 
     handle: str
     batch_id: str
@@ -50,61 +47,44 @@ class RepairState(msgspec.Struct, kw_only=True, rename="camel"):
 class Repairs:
     """Starts repairs and knows how far they are."""
 
-    def __init__(self, doctor: Doctor, actions: Actions, environment: dict[str, str]) -> None:
-        self._doctor, self._actions, self.environment = doctor, actions, environment
-        self._states: dict[str, RepairState] = {}
-        self._documents: dict[str, list[str]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+    def __init__(
+        self, doctor: Doctor, actions: Actions, environment: dict[str, str], progress: Progress[RepairState]
+    ) -> None:
+        self._doctor, self._actions, self.environment, self._progress = doctor, actions, environment, progress
 
     async def start(self, request: RepairRequest) -> RepairState:
         """Plan; unless that is all that is asked for, go on in the background. Raises RequestError."""
         if request.set_key and (request.document_id is None or request.mark_deleted or request.delete_orphans):
             raise RequestError("bad_request", "setKey needs documentId, and nothing may be deleted with it.")
-        handle = str(uuid.uuid4())
         state = RepairState(
-            handle=handle, batch_id=str(uuid.uuid4()), dry_run=request.dry_run, environment=self.environment
+            handle=str(uuid.uuid4()),
+            batch_id=str(uuid.uuid4()),
+            dry_run=request.dry_run,
+            environment=self.environment,
         )
-        run = self._doctor.run(request)
-        self._states[handle], self._documents[handle] = state, []
-        for oldest in list(self._states)[:-HANDLES_KEPT]:
-            del self._states[oldest], self._documents[oldest]
-        if request.dry_run or request.document_id is not None:
-            await self._work(run, request, state)
-            return state
-        task = asyncio.create_task(self._guarded(run, request, state))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return state
+        at_once = request.dry_run or request.document_id is not None
+        begin = self._progress.do if at_once else self._progress.start
+        return await begin(state, self._work(self._doctor.run(request), request, state))
 
-    def state(self, handle: str) -> RepairState:
+    async def state(self, handle: str) -> RepairState:
         """How far it is; raises RequestError not_found."""
-        if handle not in self._states:
-            raise RequestError("not_found", "There is no such handle (they live as long as the gateway's process).")
-        return self._states[handle]
+        return await self._progress.state(handle)
 
-    def left(self, handle: str) -> Run:
+    async def left(self, handle: str) -> Run:
         """A new diagnosis of the documents that were planned; raises RequestError not_found."""
-        self.state(handle)
-        return self._doctor.run_of(self._documents[handle])
-
-    async def _guarded(self, run: Run, request: RepairRequest, state: RepairState) -> None:
-        try:
-            await self._work(run, request, state)
-        except Exception as error:
-            logger.exception("repair ended early")
-            state.error = describe(error).message
-            state.finished = True
+        return self._doctor.run_of(await self._progress.attached(handle, list[str]))
 
     async def _work(self, run: Run, request: RepairRequest, state: RepairState) -> None:
-        planned = await self._plan(run, request, state)
+        found: list[str] = []
+        planned = await self._plan(run, request, state, found)
+        await self._progress.attach(state.handle, found)
         if not request.dry_run:
             for document_id in planned:
                 await self._repair(document_id, request, state)
-            state.left = await self._count_left(state.handle)
-        state.finished = True
+            state.left = await self._count_left(found)
 
-    async def _plan(self, run: Run, request: RepairRequest, state: RepairState) -> list[str]:
-        """The ids of the documents for which a step is asked for."""
+    async def _plan(self, run: Run, request: RepairRequest, state: RepairState, found: list[str]) -> list[str]:
+        """The ids of the documents for which a step is asked for; `found` gets all for which there is one."""
         asked = []
         planned: Counter[str] = Counter()
         async for examined in run.documents():
@@ -112,8 +92,8 @@ class Repairs:
             state.checked += 1
             if not steps:
                 continue
-            if len(self._documents[state.handle]) < DOCUMENTS_MOST:
-                self._documents[state.handle].append(examined.document.document_id)
+            if len(found) < DOCUMENTS_MOST:
+                found.append(examined.document.document_id)
             if steps[0].status == "planned":
                 asked.append(examined.document.document_id)
             for step in steps:
@@ -177,8 +157,8 @@ class Repairs:
         else:
             state.actions_left_out += 1
 
-    async def _count_left(self, handle: str) -> dict[str, int]:
-        run = self.left(handle)
+    async def _count_left(self, documents: list[str]) -> dict[str, int]:
+        run = self._doctor.run_of(documents)
         async for _ in run.documents():
             pass
         return dict(run.summary)

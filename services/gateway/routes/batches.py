@@ -14,7 +14,6 @@ from services.gateway.bulk import BatchRequest, BulkRequeue
 from services.gateway.composition import Gateway
 from services.gateway.rebuilding import RebuildRequest
 from services.gateway.web import answer, body_of
-from shared.errors import RequestError
 
 BATCH_BYTES = 8 << 20
 
@@ -45,10 +44,7 @@ def routes(gateway: Gateway) -> APIRouter:
     @router.get("/jobs/requeue/{handle}", summary="State of a bulk requeue")
     async def requeue_state(handle: str) -> Response:
         """How many were found, requeued and refused so far."""
-        found = gateway.bulk.handles.get(handle)
-        if found is None:
-            raise RequestError("not_found", "There is no such handle (they live as long as the gateway's process).")
-        return answer(found)
+        return answer(await gateway.bulk.requeue_state(handle))
 
     @router.post("/ingest/{docHash}/retry", status_code=202, summary="Process a stored file again")
     async def retry(docHash: str, library: Annotated[str, Query()] = "default") -> Response:
@@ -64,17 +60,17 @@ def routes(gateway: Gateway) -> APIRouter:
     @router.post("/system/rebuild", status_code=202, summary="Make documents, chunks and vectors anew from the twins")
     async def rebuild_all(request: Request) -> Response:
         """Nothing is read from PDFs again and no model is asked. Answers a handle and the batch of the jobs."""
-        return answer(gateway.rebuilding.rebuild(await _about(request)), 202)
+        return answer(await gateway.rebuilding.rebuild(await _about(request)), 202)
 
     @router.post("/system/reembed", status_code=202, summary="Make the vectors of another embedder anew")
     async def reembed(request: Request) -> Response:
         """Only of documents whose vectors were not made with the configured embedder."""
-        return answer(gateway.rebuilding.reembed(await _about(request)), 202)
+        return answer(await gateway.rebuilding.reembed(await _about(request)), 202)
 
     @router.get("/system/rebuild/{handle}", summary="State of a rebuild or re-embedding")
     async def rebuild_state(handle: str) -> Response:
         """How many documents were found, restored and given a job so far; the jobs are `GET /batches/{batchId}`."""
-        return answer(gateway.rebuilding.state(handle))
+        return answer(await gateway.rebuilding.state(handle))
 
     return router
 

@@ -65,12 +65,12 @@ def routes(gateway: Gateway) -> APIRouter:
     @router.get("/repairs/{handle}", summary="State of a repair")
     async def repair_state(handle: str, request: Request) -> Response:
         """The plan, what was done so far, and what is left."""
-        return answer(_absolute(gateway.repairs.state(handle), request))
+        return answer(_absolute(await gateway.repairs.state(handle), request))
 
     @router.get("/repairs/{handle}/left", summary="Diagnosis of a repair's documents, now")
     async def left(handle: str, request: Request) -> Response:
         """As `GET /diagnosis`."""
-        return _streamed(gateway.repairs.left(handle), request)
+        return _streamed(await gateway.repairs.left(handle), request)
 
     @router.get("/documents/{documentId}/source", summary="A document's PDF")
     async def source(documentId: str, library: Annotated[str, Query()] = "default") -> Response:
