@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.client import Client
-from infra.client.shapes import Job, Plan
+from infra.client.shapes import Job, Plan, SearchHit
 
 PRODUCTS_SHOWN = 50
 
@@ -194,12 +195,17 @@ def _products(products: list[dict[str, Any]]) -> Table:
     return table
 
 
+def shown(hit: SearchHit, most: int) -> str:
+    """What of a hit's text says most of what was asked, on one line."""
+    start, end = hit["excerpt"]
+    line = " ".join(hit["text"][start:end].split())
+    return textwrap.shorten(line, most, placeholder=" …")
+
+
 async def _hits(client: Client, console: Console, result: dict[str, Any]) -> None:
     query = str(result["document"]["metadata"].get("title") or result["document"]["name"])
     found = (await client.search(query, 3))["hits"]
     table = Table("page", "chapter", "text", title=Text(f"search: {query}"))
     for hit in found:
-        table.add_row(
-            Text(", ".join(map(str, hit["pages"][:4]))), Text(hit["chapter"]), Text(" ".join(hit["text"].split())[:160])
-        )
+        table.add_row(Text(", ".join(map(str, hit["pages"][:4]))), Text(hit["chapter"]), Text(shown(hit, 160)))
     console.print(table)

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from infra.cli.connection import client_for
 from infra.cli.parser import DEFAULT_DATA
+from infra.cli.report import shown
 from infra.client import Client
 from infra.client.shapes import Job, WhyNot
 
@@ -121,7 +122,7 @@ def search(arguments: argparse.Namespace) -> int:
         table = Table("document", "pages", "chapter", "text")
         for hit in found["hits"]:
             pages = ", ".join(map(str, hit["pages"]))
-            table.add_row(Text(hit["name"]), pages, Text(hit["chapter"]), Text(" ".join(hit["text"].split())[:200]))
+            table.add_row(Text(hit["name"]), pages, Text(hit["chapter"]), Text(shown(hit, 240)))
         Console().print(table)
         return 0
 

@@ -184,6 +184,7 @@ class SearchHit(TypedDict):
     header: str
     text: str
     highlights: list[list[int]]
+    excerpt: list[int]
     boxes: list[PlaceBox]
     score: float
     confidence: float

@@ -27,9 +27,15 @@ LEXICAL = 0.5
 """Share of the words in a passage's score; the rest is the store's own ranking of its best window."""
 SAME_STEM = 0.7
 """What a word counts that only begins alike (format, formats; designed, designer)."""
+CONTENTS = 0.5
+"""What a passage counts that is a table of contents: it has the words of all headings, and answers nothing."""
 GAP = "\n\n…\n\n"
 CONFIDENT = 0.6
 """From here on a hit holds so much of what was asked that it may be taken for an answer."""
+EXCERPT, LEAD = 200, 100
+"""Characters in which the words of an excerpt stand, and before them where its sentence begins."""
+_ENTRY = re.compile(r"\.{3}\s*\d{1,4}\s*$")
+_SENTENCE = re.compile(r"[.!?:]\s+|\n\s*")
 _WORD = re.compile(r"\w+(?:[-./,&]\w+)*")
 _PART = re.compile(r"\w+")
 _HEADING = re.compile(r"^ {0,3}#{1,6}\s.*$", re.MULTILINE)
@@ -101,6 +107,8 @@ def rank(query: str, hits: Sequence[Hit], *, by_page: bool) -> list[Passage]:
     most_lexical = max(lexical, default=0.0) or 1.0
     for passage, words, share in zip(passages, lexical, shares, strict=True):
         passage.score = (1 - LEXICAL) * passage.fused / most_fused + LEXICAL * words / most_lexical
+        if _is_contents(passage.text):
+            passage.score *= CONTENTS
         passage.confidence = share
     return sorted(passages, key=lambda passage: -passage.score)
 
@@ -117,6 +125,30 @@ def highlights(query: str, text: str) -> list[tuple[int, int]]:
             parts = _PART.finditer(text, match.start(), match.end())
             found += [part.span() for part in parts if part.group().casefold() in wanted]
     return found[:100]
+
+
+def excerpt(text: str, found: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The stretch to show where there is no room for all of the text: characters `[start, end)`, some 300 of them, with
+    most of the different words found, from the beginning of a sentence or line."""
+    stems = [text[start:end].casefold()[:_STEM] for start, end in found]
+    most, at = 0, 0
+    for number, (start, _) in enumerate(found):
+        within = [stem for stem, (_, end) in zip(stems, found, strict=True) if start < end <= start + EXCERPT]
+        worth = 10 * len(set(within)) + len(within)
+        if worth > most:
+            most, at = worth, found[number][0]
+    before = text[max(0, at - LEAD) : at]
+    breaks = [match.end() for match in _SENTENCE.finditer(before)]
+    if breaks:
+        start = at - len(before) + breaks[-1]
+    elif len(before) < LEAD:
+        start = 0
+    else:
+        start = at - len(before.split(maxsplit=1)[-1])
+    end = min(len(text), start + LEAD + EXCERPT)
+    if end < len(text):
+        end = max(start + len(text[start:end].rsplit(maxsplit=1)[0]), min(end, at + 1))
+    return start, end
 
 
 def _passages(hits: Sequence[Hit], *, by_page: bool) -> Iterator[Passage]:
@@ -178,6 +210,12 @@ def _joined(spans: list[Span]) -> list[Span]:
         else:
             joined.append(span)
     return joined
+
+
+def _is_contents(text: str) -> bool:
+    """Whether most lines end with leaders and a number, as the reader writes entries of a table of contents."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return len(lines) >= 4 and 2 * sum(_ENTRY.search(line) is not None for line in lines) > len(lines)
 
 
 class _Bag(NamedTuple):

@@ -52,7 +52,8 @@ class PlaceBox(msgspec.Struct, frozen=True, rename="camel"):
 
 class SearchHit(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """One passage with its place. `score` orders hits of one answer only; `confidence` is the share, 0 to 1, of what
-    was asked that the passage holds, `confident` whether that is enough. `highlights` are characters of `text`;
+    was asked that the passage holds, `confident` whether that is enough. `highlights` are characters of `text`,
+    `excerpt` is the stretch of it to show where there is little room;
     `chunk_ids` are all windows that the text is from, `context` the text of the large chunk around the best one.
     `chunk_type` is ocr where any of the best one was recognised in a picture of its page, with the lowest
     `ocr_confidence`, 0 to 1, of these pages; else text. `image_index`, `image_key` (below the document's folder),
@@ -70,6 +71,7 @@ class SearchHit(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     header: str
     text: str
     highlights: list[tuple[int, int]]
+    excerpt: tuple[int, int]
     boxes: list[PlaceBox]
     score: float
     confidence: float
@@ -206,6 +208,7 @@ def _hit(
 ) -> SearchHit:
     row = passage.rows[0]
     text = passage.text
+    words = ranking.highlights(query, text)
     pages = [passage.page] if by_page and passage.page and row.kind == "chunk" else row.pages
     ids = [str(row.extra.get("chunkId") or row.row_id) for row in passage.rows]
     picture = str(row.extra.get("imageKey") or "")
@@ -221,7 +224,8 @@ def _hit(
         chapter=row.chapter,
         header=str(row.extra.get("header", "")),
         text=text,
-        highlights=ranking.highlights(query, text),
+        highlights=words,
+        excerpt=ranking.excerpt(text, words),
         boxes=_boxes(passage, set(pages)),
         score=round(passage.score, 6),
         confidence=round(passage.confidence, 3),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.gateway.search.ranking import CONFIDENT, asked, highlights, rank
+from services.gateway.search.ranking import CONFIDENT, asked, excerpt, highlights, rank
 from shared.ports import Hit, VectorRow
 
 
@@ -91,6 +91,47 @@ def test_codes_are_words_and_so_are_their_parts() -> None:
 def test_highlights_are_the_words_in_the_text_and_their_forms() -> None:
     text = "Designed by one, the designer of AB1-10."
     assert [text[slice(*span)] for span in highlights("Who designed AB1?", text)] == ["Designed", "designer", "AB1"]
+
+
+def test_a_table_of_contents_comes_behind_the_page_that_it_names() -> None:
+    entries = "\n".join(f"- {n} How do I install otters on an old machine? ... {n}" for n in range(1, 6))
+    hits = [
+        window("a", {1: entries}, 0.9),
+        window("b", {2: "## 2 Installing\n\nPut the otters into the machine."}, 0.8),
+    ]
+    assert [one.page for one in rank("How do I install otters on an old machine?", hits, by_page=True)] == [2, 1]
+    prices = [window("a", {1: "otter\n3\nheron ... 4\nmole\n7"}, 0.9), hits[1]]
+    assert rank("otter heron mole", prices, by_page=True)[0].page == 1
+
+
+def shown(query: str, text: str) -> str:
+    start, end = excerpt(text, highlights(query, text))
+    return text[start:end]
+
+
+def test_an_excerpt_begins_with_the_sentence_that_says_most_of_what_was_asked() -> None:
+    text = (
+        "a.keeper@tower.test " * 30 + "It was cold. " + "Hot loops are compiled to machine code. " + "More of it. " * 50
+    )
+    assert shown("how are hot loops compiled to machine code?", text).startswith(
+        "Hot loops are compiled to machine code. M"
+    )
+    loops = "Loops of rope. " + "Nothing. " * 40 + "## On loops\n\nA hot loop is compiled at once. " + "Nothing. " * 40
+    assert shown("when is a hot loop compiled", loops).startswith("## On loops\n\nA hot loop is compiled")
+
+
+def test_an_excerpt_of_a_short_text_is_all_of_it_and_of_a_long_one_without_the_words_its_beginning() -> None:
+    assert shown("otters", "Otters swim.") == "Otters swim."
+    assert shown("otters", "") == ""
+    start = shown("otters", "Herons wade in shallow water. " * 50)
+    assert start.startswith("Herons wade")
+    assert 250 < len(start) <= 300
+    assert not start.endswith(" ")
+
+
+def test_an_excerpt_of_text_without_any_break_holds_the_word_all_the_same() -> None:
+    assert "otter" in shown("otter", "x" * 500 + ",otter," + "x" * 500)
+    assert "水獭" in shown("水獭", "鱼" * 400 + "。水獭 在水里。" + "鱼" * 400)
 
 
 def test_nothing_found_is_nothing() -> None:
