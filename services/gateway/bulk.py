@@ -111,8 +111,11 @@ class Bulk:
     async def requeue(self, request: BulkRequeue) -> Handle:
         """Start it; the handle counts. With `dryRun` it only counts what would be requeued."""
         handle = Handle(handle=str(uuid.uuid4()))
-        begin = self._progress.do if request.dryRun else self._progress.start
-        return await begin(handle, self._requeue_all(request, handle))
+        if request.dryRun:
+            await self._requeue_all(request, handle)
+            handle.finished = True
+            return handle
+        return await self._progress.start(handle, self._requeue_all(request, handle))
 
     async def requeue_state(self, handle: str) -> Handle:
         """How far it is; raises RequestError not_found."""

@@ -11,7 +11,6 @@ import pymupdf
 import pytest
 from msgspec.structs import replace
 
-from services.gateway import progress
 from shared.document import Document, DocumentStatus
 from shared.job import QUALITY_PASS
 from shared.ports import VectorRow
@@ -218,15 +217,17 @@ async def test_nothing_is_changed_without_a_flag_nor_in_a_dry_run(ward: Ward) ->
 
     def everything() -> Any:
         objects, rows = ward.world.storage.objects, dict(ward.world.vectors.rows)
-        storage = {key: content for key, content in objects.items() if not key.startswith(f"{progress.FOLDER}/")}
+        storage = {key: content for key, content in objects.items() if not key.startswith("_progress/repair/")}
         return storage, rows, dict(ward.world.gateway.documents._documents._documents.stored)  # type: ignore[attr-defined]
 
     before = everything()
     plan = await ward.repair()
     assert plan["counts"] == {"not_asked": 2}
+    kept = len(ward.world.storage.objects)
     dry = await ward.repair(dryRun=True, markDeleted=True, deleteOrphans=True, fix=True, reprocess=True)
     assert dry["planned"] == {"mark_deleted": 2, "delete_chunks": 1}
     assert everything() == before
+    assert len(ward.world.storage.objects) == kept, "a dry run does not even leave its progress"
 
 
 async def test_null_pointers_are_marked_and_orphans_deleted_each_by_its_own_flag(ward: Ward) -> None:

@@ -62,9 +62,13 @@ class Repairs:
             dry_run=request.dry_run,
             environment=self.environment,
         )
-        at_once = request.dry_run or request.document_id is not None
-        begin = self._progress.do if at_once else self._progress.start
-        return await begin(state, self._work(self._doctor.run(request), request, state))
+        work = self._work(self._doctor.run(request), request, state)
+        if request.dry_run:  # changes nothing, so it leaves no progress either: this answer is all of it
+            await work
+            state.finished = True
+            return state
+        begin = self._progress.start if request.document_id is None else self._progress.do
+        return await begin(state, work)
 
     async def state(self, handle: str) -> RepairState:
         """How far it is; raises RequestError not_found."""
@@ -77,11 +81,12 @@ class Repairs:
     async def _work(self, run: Run, request: RepairRequest, state: RepairState) -> None:
         found: list[str] = []
         planned = await self._plan(run, request, state, found)
+        if request.dry_run:
+            return
         await self._progress.attach(state.handle, found)
-        if not request.dry_run:
-            for document_id in planned:
-                await self._repair(document_id, request, state)
-            state.left = await self._count_left(found)
+        for document_id in planned:
+            await self._repair(document_id, request, state)
+        state.left = await self._count_left(found)
 
     async def _plan(self, run: Run, request: RepairRequest, state: RepairState, found: list[str]) -> list[str]:
         """The ids of the documents for which a step is asked for; `found` gets all for which there is one."""

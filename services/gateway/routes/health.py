@@ -64,7 +64,7 @@ def routes(gateway: Gateway) -> APIRouter:
 
     @router.get("/repairs/{handle}", summary="State of a repair")
     async def repair_state(handle: str, request: Request) -> Response:
-        """The plan, what was done so far, and what is left."""
+        """The plan, what was done so far, and what is left. A dry run is answered at once and not kept."""
         return answer(_absolute(await gateway.repairs.state(handle), request))
 
     @router.get("/repairs/{handle}/left", summary="Diagnosis of a repair's documents, now")
