@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from infra.faults.snapshot import Json, Row, Snapshot
+from services.gateway import progress
 
 COMPLETED = frozenset({"completed"})
 ANYHOW = frozenset({"completed", "*"})
@@ -153,6 +154,8 @@ def _out_of_place(seen: Snapshot, key: str, done: set[str]) -> str:
     parts = key.split("/")
     if parts[0] in ("uploads", ".incoming"):
         return f"temporary object {key} is left"
+    if parts[0] == progress.FOLDER:
+        return ""
     document = seen.documents.get(parts[1]) if len(parts) > 2 else None
     if document is None:
         return f"{key} belongs to no document"

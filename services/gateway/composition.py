@@ -39,6 +39,7 @@ from services.gateway.secrets import hash_of, new_token
 from services.gateway.settings import GatewaySettings
 from services.gateway.sweeper import Sweeper
 from services.gateway.telemetry.gauges import Gauges
+from services.gateway.trust import Trust
 from services.gateway.twin_records import TwinRecords
 from services.gateway.uploads.direct_here import GatewayDirect
 from services.gateway.uploads.direct_sweep import DirectSweep
@@ -114,7 +115,7 @@ class Gateway:
     ) -> None:
         """Without `keys` nobody is asked for one. `jobs` and `documents` are what the caller's key reaches. `schedule`
         is that of webhooks."""
-        documents = TwinRecords(documents, storage)
+        documents, self.trust = TwinRecords(documents, storage), Trust()
         self.keys, self.jobs, self.documents = keys, ScopedJobs(jobs), ScopedDocuments(documents)
         self.settings, self.storage = settings, storage
         self.vectors, self.images, self._bus, self._embedder = vectors, images, bus, embedder
@@ -179,6 +180,7 @@ class Gateway:
             worker=worker,
             max_bytes=settings.callback_fetch_bytes,
             seconds=settings.callback_fetch_seconds,
+            trust=self.trust,
         )
         source = Fetcher(
             settings.source_allow,
@@ -186,6 +188,7 @@ class Gateway:
             seconds=settings.source_seconds,
             redirects=REDIRECTS,
             setting="SHADOWTWIN_SOURCE_ALLOW",
+            trust=self.trust,
         )
         self.sources = Sources(source, self.intake, self.upload_log)
         limits = ArchiveLimits(total_bytes=settings.callback_unpacked_bytes)
@@ -202,7 +205,7 @@ class Gateway:
         self.alerts = AlertBook(alerts, bus, recorder)
         owner, rounds = self.intake.receiver.place, Rounds(documents, examiner)
         self.watch = Watch(jobs, documents, uploads, alerts, self.alerts, rounds, settings, owner, webhooks)
-        sender = Sender(settings.webhook_allow, schedule.attempt)
+        sender = Sender(settings.webhook_allow, schedule.attempt, trust=self.trust)
         self.webhooks = EndpointBook(webhooks, jobs, sender, recorder)
         self.gauges = Gauges(jobs, alerts, self.present, lanes, self.webhooks.standing)
         attempts = Attempts(webhooks, jobs, sender, recorder, schedule)

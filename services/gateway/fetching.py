@@ -19,6 +19,7 @@ from typing import BinaryIO, NamedTuple
 
 import httpx
 
+from services.gateway.trust import Trust
 from shared.errors import ConfigurationError
 from shared.external_settings import ExternalSettings
 
@@ -177,14 +178,14 @@ class Fetcher:
         max_bytes: int = 128 << 20,
         seconds: float = 60.0,
         resolver: Resolver = resolve,
-        tls: ssl.SSLContext | None = None,
+        trust: Trust | None = None,
         worker: WorkerPlace | None = None,
         redirects: int = 0,
         setting: str = "SHADOWTWIN_CALLBACK_FETCH_ALLOW",
     ) -> None:
         """`redirects` that are followed at most, each address checked anew; `setting` is the allow-list's name."""
         self._rules, self._max_bytes, self._seconds = AddressRules(allow, setting, resolver), max_bytes, seconds
-        self._redirects, self._tls, self._worker = redirects, tls, worker
+        self._redirects, self._trust, self._worker = redirects, trust or Trust(), worker
 
     async def fetch(self, url: str, target: BinaryIO) -> int:
         """Write what the URL names to `target`; gives its size. Raises FetchFailed, also for a part of the answer."""
@@ -229,8 +230,7 @@ class Fetcher:
             "user-agent": "shadowtwin",
         }
         extensions = {"sni_hostname": where.raw_host.decode().strip("[]")}
-        secure = where.scheme == "https"
-        verify = (self._tls or True) if secure else False
+        verify = await self._trust.context() if where.scheme == "https" else False
         async with (
             httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False, timeout=self._seconds) as client,
             client.stream("GET", where.copy_with(host=address), headers=headers, extensions=extensions) as response,

@@ -69,6 +69,7 @@ async def opened(settings: GatewaySettings, *, reading: bool = False) -> AsyncIt
                 made.watch.run,
                 made.dispatcher.run,
                 dead_letters.run,
+                made.trust.open,
                 vectors.open,
             )
             tasks = [asyncio.create_task(supervised(each)) for each in work]

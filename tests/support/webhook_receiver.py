@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
@@ -57,7 +58,9 @@ class Receiver:
 
 
 @contextlib.asynccontextmanager
-async def receiver(port: int = 0, made: Receiver | None = None) -> AsyncIterator[Receiver]:
+async def receiver(
+    port: int = 0, made: Receiver | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Receiver]:
     """Until the block ends; a given one goes on at a given port."""
     made = made or Receiver()
     app = web.Application()
@@ -65,7 +68,7 @@ async def receiver(port: int = 0, made: Receiver | None = None) -> AsyncIterator
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
+        await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True, ssl_context=tls).start()
         made.port = runner.addresses[0][1]
         yield made
     finally:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import httpx
 
 from services.gateway.fetching import AddressRules, FetchFailed, Resolver, parsed, resolve
+from services.gateway.trust import Trust
 from services.gateway.webhooks.signing import headers
 from shared.errors import RequestError
 from shared.version import VERSION
@@ -53,9 +54,9 @@ class Sender:
         seconds: float,
         *,
         resolver: Resolver = resolve,
-        tls: ssl.SSLContext | None = None,
+        trust: Trust | None = None,
     ) -> None:
-        self._rules, self._seconds, self._tls = AddressRules(allow, ALLOW, resolver), seconds, tls
+        self._rules, self._seconds, self._trust = AddressRules(allow, ALLOW, resolver), seconds, trust or Trust()
 
     async def check(self, url: str) -> str:
         """The URL, if it may be told anything now; RequestError webhook_url_refused."""
@@ -87,16 +88,10 @@ class Sender:
         asked = retry_after(response.headers.get("retry-after", ""), datetime.now(UTC))
         return outcome(response.status_code, error, asked if response.status_code in (429, 503) else None)
 
-    async def _context(self) -> ssl.SSLContext:
-        """Made once, and beside the loop: all certificates are read."""
-        if self._tls is None:
-            self._tls = await asyncio.to_thread(httpx.create_ssl_context, trust_env=False)
-        return self._tls
-
     async def _post(self, endpoint: Endpoint, delivery: Delivery, at: datetime) -> httpx.Response:
         where = parsed(endpoint.url)
         address = await self._rules.checked(where)
-        verify = await self._context() if where.scheme == "https" else False
+        verify = await self._trust.context() if where.scheme == "https" else False
         own = {
             "host": where.netloc.decode(),
             "content-type": "application/json",
