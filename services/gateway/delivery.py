@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from services.gateway import quality
 from services.gateway.creation import request_fingerprint
-from services.gateway.delivered import by, doc_row, with_generation, with_twin
+from services.gateway.delivered import IMAGE_EMBEDDER, by, doc_row, with_generation, with_twin
 from shared import twin
 from shared.commands import Delivered
 from shared.document import Document, DocumentStatus
@@ -200,6 +200,12 @@ class Delivery:
         )
         return Delivered(process_id=job.process_id, step=StepName.INGEST, event_id=entry.event_id)
 
+    async def _with_pictures(self, document_id: str, facts: dict[str, Any]) -> ImageIndex | None:
+        """The index of pictures, if it has, or has ever had, rows of the document."""
+        document = await self._documents.get(document_id)
+        known = document is not None and IMAGE_EMBEDDER in document.made_from
+        return self._images if known or facts.get(IMAGE_EMBEDDER) else None
+
     async def _put_row(self, document: Document, *, insert_only: bool) -> None:
         """Put the document's row as the record is. A store may have no compare-and-swap, and this gateway may have been
         slow: where the record has moved on meanwhile, the row follows; where it has gone, so does the row."""
@@ -226,12 +232,13 @@ class Delivery:
         facts, now = entry.data, utc_now()
         # Asked before the swap, which fails when another gateway was first: what comes later is not among them.
         old_rows = await self._vectors.others(job.document_id, facts["generation"])
-        old_pictures = await self._images.others(job.document_id, facts["generation"]) if self._images else []
+        pictures = await self._with_pictures(job.document_id, facts)
+        old_pictures = await pictures.others(job.document_id, facts["generation"]) if pictures else []
         document = await self._record(job, entry, lambda old: with_generation(old, saved, gone, facts, job))
         await self._put_row(document, insert_only=False)
         removed = await self._vectors.tidy(job.document_id, old_rows)
-        if self._images is not None:
-            removed += await self._images.tidy(job.document_id, old_pictures)
+        if pictures:
+            removed += await pictures.tidy(job.document_id, old_pictures)
         vectors = int(facts["vectors"]) + 1
         entries: list[dict[str, Any]] = [
             {"phase": "indextidy", "message": f"{removed} old vectors removed, doc meta upserted again"},
