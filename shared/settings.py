@@ -16,7 +16,7 @@ from shared.errors import ConfigurationError
 class Settings(BaseSettings):
     """What every process needs. Secrets are given as files (…_FILE) so that no environment listing shows them."""
 
-    model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", env_ignore_empty=True, extra="ignore")
 
     nats_url: str = "nats://127.0.0.1:4222"
     """The broker; several addresses of a cluster with commas between."""

@@ -34,7 +34,9 @@ class ImageSettings(BaseSettings):
     pictures: `objects` ({"image": data URI}, {"text": ...}) or `uris` (bare strings with a modality).
     """
 
-    model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", extra="ignore", protected_namespaces=())
+    model_config = SettingsConfigDict(
+        env_prefix="SHADOWTWIN_", env_ignore_empty=True, extra="ignore", protected_namespaces=()
+    )
 
     image_embedder: Literal["descriptors", "clip", "none"] = "descriptors"
     """`descriptors` are measured here, `clip` asks an endpoint, `none` leaves pictures out of the index."""

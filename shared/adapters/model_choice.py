@@ -27,7 +27,9 @@ class ModelSettings(BaseSettings):
     the other, such as one on this machine, set it to what that model does at once (ADR 17).
     """
 
-    model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", extra="ignore", protected_namespaces=())
+    model_config = SettingsConfigDict(
+        env_prefix="SHADOWTWIN_", env_ignore_empty=True, extra="ignore", protected_namespaces=()
+    )
 
     analyzer: Literal["offline", "openai"] = "offline"
     """`offline` needs no model; `openai` asks an OpenAI-compatible endpoint."""

@@ -23,7 +23,7 @@ FOLDER = "twins"
 class StorageSettings(BaseSettings):
     """Prefix SHADOWTWIN_. Without any of these: the folder `twins` below the data folder, no account needed."""
 
-    model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", env_ignore_empty=True, extra="ignore")
 
     storage: str = ""
     """s3://BUCKET or s3://BUCKET/PREFIX, the same for all services; empty for the folder."""

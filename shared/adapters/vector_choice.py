@@ -20,7 +20,9 @@ from shared.settings import read_optional_secret, read_secret
 class VectorSettings(BaseSettings):
     """Prefix SHADOWTWIN_. Without any of these: LanceDB in the data folder and WordLlama, no account needed."""
 
-    model_config = SettingsConfigDict(env_prefix="SHADOWTWIN_", extra="ignore", protected_namespaces=())
+    model_config = SettingsConfigDict(
+        env_prefix="SHADOWTWIN_", env_ignore_empty=True, extra="ignore", protected_namespaces=()
+    )
 
     vector_index: str = ""
     """Name of the table or collection, if not the usual one; an embedder needs an index of its own."""
