@@ -60,7 +60,8 @@ def settings() -> str:
         "# Settings",
         "Rendered from the settings classes by `./shadowtwin specs`. Every service reads its settings from the\n"
         "environment. A secret is never a value: a setting that ends in `_FILE` names a file that holds it, with at\n"
-        "least 16 characters. An empty variable counts as not set. Lists have commas between their entries; other structures are JSON.",
+        "least 16 characters. An empty variable counts as not set. Lists have commas between their entries; other\n"
+        "structures are JSON.",
     ]
     for title, about, model in SECTIONS:
         rows = ["| variable | type | default | meaning |", "|---|---|---|---|"]
