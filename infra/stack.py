@@ -248,8 +248,5 @@ class Stack:
             self._lock.close()
 
 
-_PASSED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"} | {
-    "LD_LIBRARY_PATH",
-    "TESSDATA_PREFIX",
-}
+_PASSED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "LD_LIBRARY_PATH"} | {"TESSDATA_PREFIX"}
 """Environment that services inherit besides SHADOWTWIN_* and OTEL_*: nothing else of the caller's is their business."""

@@ -241,7 +241,7 @@ class VectorStore(Protocol):
 
     async def tidy(self, document_id: str, generations: Sequence[str]) -> int:
         """Delete the document's rows of these generations (never kind='doc'); returns how many. Named are those
-        that go, not the one that stays: who comes late with it must not remove what was written since."""
+        that go, not the one that stays: who comes late with it must not remove what others have made since."""
 
     async def delete_document(self, document_id: str) -> None: ...
 

@@ -48,7 +48,7 @@ OTHERS = {
     "SHADOWTWIN_PYTHON": "`./shadowtwin`: the Python that makes `.venv`",
     "SHADOWTWIN_TESSDATA": "the extractor: a folder with NAME.traineddata files of the text recognition",
     "SHADOWTWIN_MACHINE_CODE": "the reader: 0 reads as plain Python although machine code is there",
-    "SSL_CERT_FILE": "all services: the certificates that HTTPS servers are held against (or SSL_CERT_DIR, a folder)",
+    "SSL_CERT_FILE": "a file with the authorities that receivers of webhooks, sources and models are held against",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "all services: where traces are sent ([telemetry.md](telemetry.md))",
 }
 """Variables that no settings class reads."""

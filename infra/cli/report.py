@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -195,11 +194,10 @@ def _products(products: list[dict[str, Any]]) -> Table:
     return table
 
 
-def shown(hit: SearchHit, most: int) -> str:
+def shown(hit: SearchHit) -> str:
     """What of a hit's text says most of what was asked, on one line."""
     start, end = hit["excerpt"]
-    line = " ".join(hit["text"][start:end].split())
-    return textwrap.shorten(line, most, placeholder=" …")
+    return " ".join(hit["text"][start:end].split())
 
 
 async def _hits(client: Client, console: Console, result: dict[str, Any]) -> None:
@@ -207,5 +205,5 @@ async def _hits(client: Client, console: Console, result: dict[str, Any]) -> Non
     found = (await client.search(query, 3))["hits"]
     table = Table("page", "chapter", "text", title=Text(f"search: {query}"))
     for hit in found:
-        table.add_row(Text(", ".join(map(str, hit["pages"][:4]))), Text(hit["chapter"]), Text(shown(hit, 160)))
+        table.add_row(Text(", ".join(map(str, hit["pages"][:4]))), Text(hit["chapter"]), Text(shown(hit)))
     console.print(table)

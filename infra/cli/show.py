@@ -122,7 +122,7 @@ def search(arguments: argparse.Namespace) -> int:
         table = Table("document", "pages", "chapter", "text")
         for hit in found["hits"]:
             pages = ", ".join(map(str, hit["pages"]))
-            table.add_row(Text(hit["name"]), pages, Text(hit["chapter"]), Text(shown(hit, 240)))
+            table.add_row(Text(hit["name"]), pages, Text(hit["chapter"]), Text(shown(hit)))
         Console().print(table)
         return 0
 

@@ -12,7 +12,7 @@ from services.gateway.accepted import Accepted
 from services.gateway.creation import JobRequest
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator
-from services.gateway.progress import Progress
+from services.gateway.progress import Progress, new_handle
 from services.gateway.requeue import RequeueRequest, requeue
 from shared.errors import RequestError, ShadowtwinError, describe
 from shared.job import Parameters, Policies, Policy, RecordOptions
@@ -24,6 +24,8 @@ Choice = bool | list[str] | None
 """The source's null, true, or a list of document ids."""
 
 MOST_DOCUMENTS = 10_000
+REFUSED_KEPT = 1_000
+"""Refusals named; all of them are counted."""
 
 
 class BatchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,12 +55,14 @@ class BulkRequeue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Handle(msgspec.Struct, kw_only=True, rename="camel"):
-    """How far an asynchronous bulk action is; the jobs themselves are the truth."""
+    """How far an asynchronous bulk action is; the jobs themselves are the truth. `refused` says why for the first
+    thousand of the `refusals`."""
 
     handle: str
     found: int = 0
     done: int = 0
     refused: dict[str, str] = {}
+    refusals: int = 0
     finished: bool = False
     error: str = ""
 
@@ -110,7 +114,7 @@ class Bulk:
 
     async def requeue(self, request: BulkRequeue) -> Handle:
         """Start it; the handle counts. With `dryRun` it only counts what would be requeued."""
-        handle = Handle(handle=str(uuid.uuid4()))
+        handle = Handle(handle=new_handle())
         if request.dryRun:
             await self._requeue_all(request, handle)
             handle.finished = True
@@ -142,12 +146,16 @@ class Bulk:
         try:
             await requeue(self._orchestrator, job_id, request.requeue)
             handle.done += 1
+            return
         except OpenJobExists:
-            handle.refused[job_id] = "job_open"
+            reason = "job_open"
         except Refused as refused:
-            handle.refused[job_id] = refused.reason
+            reason = refused.reason
         except ShadowtwinError as error:
-            handle.refused[job_id] = describe(error).code
+            reason = describe(error).code
+        handle.refusals += 1
+        if len(handle.refused) < REFUSED_KEPT:
+            handle.refused[job_id] = reason
 
 
 def policies_for(document_id: str, request: BatchRequest) -> Policies:

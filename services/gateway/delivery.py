@@ -206,21 +206,18 @@ class Delivery:
         known = document is not None and IMAGE_EMBEDDER in document.made_from
         return self._images if known or facts.get(IMAGE_EMBEDDER) else None
 
-    async def _put_row(self, document: Document, *, insert_only: bool) -> None:
-        """Put the document's row as the record is. A store may have no compare-and-swap, and this gateway may have been
-        slow: where the record has moved on meanwhile, the row follows; where it has gone, so does the row."""
+    async def _put_row(self, document: Document, *, insert_only: bool) -> str:
+        """Put the document's row as the record is; the generation that is current then. A store may have no
+        compare-and-swap, and this gateway may have been slow: where the record has moved on, the row follows."""
         row = doc_row(document, self._dimension)
         await self._vectors.put_doc(row, insert_only=insert_only)
         for _ in range(MOST_RACES):
             newest = await self._documents.get(document.document_id)
-            if newest is None:
-                await self._vectors.delete_document(document.document_id)
-                return
-            if newest.status == DocumentStatus.DELETING:  # what the deletion does not remove it looks for once more
-                return
+            if newest is None or newest.status == DocumentStatus.DELETING:
+                return ""  # what a deletion does not remove it looks for once more
             now = doc_row(newest, self._dimension)
             if now == row:
-                return
+                return newest.generation
             row = now
             await self._vectors.put_doc(row, insert_only=False)
         raise TransientError("unavailable", "The document record is changed too often at the moment.")
@@ -235,10 +232,10 @@ class Delivery:
         pictures = await self._with_pictures(job.document_id, facts)
         old_pictures = await pictures.others(job.document_id, facts["generation"]) if pictures else []
         document = await self._record(job, entry, lambda old: with_generation(old, saved, gone, facts, job))
-        await self._put_row(document, insert_only=False)
-        removed = await self._vectors.tidy(job.document_id, old_rows)
+        current = await self._put_row(document, insert_only=False)  # which may have come back meanwhile
+        removed = await self._vectors.tidy(job.document_id, [name for name in old_rows if name != current])
         if pictures:
-            removed += await pictures.tidy(job.document_id, old_pictures)
+            removed += await pictures.tidy(job.document_id, [name for name in old_pictures if name != current])
         vectors = int(facts["vectors"]) + 1
         entries: list[dict[str, Any]] = [
             {"phase": "indextidy", "message": f"{removed} old vectors removed, doc meta upserted again"},

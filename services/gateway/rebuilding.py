@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from services.gateway.creation import JobRequest
 from services.gateway.delivered import IMAGE_EMBEDDER
 from services.gateway.intake import Intake
-from services.gateway.progress import Progress
+from services.gateway.progress import Progress, new_handle
 from services.gateway.twin_records import recorded
 from services.gateway.walking import every_document
 from shared import twin
@@ -79,7 +79,7 @@ class Rebuilding:
         return await self._start("reembed", self._other_embedders(request.libraryId))
 
     async def _start(self, name: str, documents: AsyncIterator[tuple[str, str, Document | ShadowtwinError]]) -> Rebuild:
-        state = Rebuild(handle=str(uuid.uuid4()), batch_id=str(uuid.uuid4()))
+        state = Rebuild(handle=new_handle(), batch_id=str(uuid.uuid4()))
         return await self._progress.start(state, self._run(name, documents, state))
 
     async def _run(

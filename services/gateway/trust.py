@@ -13,11 +13,10 @@ from shared.errors import ConfigurationError
 
 
 class Trust:
-    """The authorities of SSL_CERT_FILE or SSL_CERT_DIR, as everywhere; without them those that httpx brings along."""
+    """The authorities of SSL_CERT_FILE, as everywhere; without it those that httpx brings along."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._file = environment.get("SSL_CERT_FILE") or None
-        self._folder = environment.get("SSL_CERT_DIR") or None
         self._made: ssl.SSLContext | None = None
 
     async def open(self) -> None:
@@ -31,10 +30,9 @@ class Trust:
         return self._made
 
     def _make(self) -> ssl.SSLContext:
-        if not self._file and not self._folder:
+        if not self._file:
             return httpx.create_ssl_context(trust_env=False)
         try:
-            return ssl.create_default_context(cafile=self._file, capath=self._folder)
+            return ssl.create_default_context(cafile=self._file)
         except (OSError, ssl.SSLError) as error:
-            message = f"SSL_CERT_FILE or SSL_CERT_DIR names no certificates: {self._file or self._folder}"
-            raise ConfigurationError("misconfigured", message) from error
+            raise ConfigurationError("misconfigured", f"SSL_CERT_FILE names no certificates: {self._file}") from error

@@ -12,7 +12,7 @@ from services.gateway.health.actions import Actions, Outcome
 from services.gateway.health.doctor import Doctor, Run
 from services.gateway.health.facts import Examined
 from services.gateway.health.steps import FLAGS, Repair, RepairRequest, Step, asked_steps, plan_of, steps_for
-from services.gateway.progress import Progress
+from services.gateway.progress import Progress, new_handle
 from shared.adapters.storage_choice import place_of
 from shared.errors import RequestError, ShadowtwinError
 
@@ -57,7 +57,7 @@ class Repairs:
         if request.set_key and (request.document_id is None or request.mark_deleted or request.delete_orphans):
             raise RequestError("bad_request", "setKey needs documentId, and nothing may be deleted with it.")
         state = RepairState(
-            handle=str(uuid.uuid4()),
+            handle=new_handle(),
             batch_id=str(uuid.uuid4()),
             dry_run=request.dry_run,
             environment=self.environment,

@@ -8,6 +8,7 @@ knows a document or a kind of document.
 
 from __future__ import annotations
 
+import bisect
 import math
 import re
 from collections import Counter
@@ -32,10 +33,11 @@ CONTENTS = 0.5
 GAP = "\n\n…\n\n"
 CONFIDENT = 0.6
 """From here on a hit holds so much of what was asked that it may be taken for an answer."""
-EXCERPT, LEAD = 200, 100
-"""Characters in which the words of an excerpt stand, and before them where its sentence begins."""
+EXCERPT, LEAD, SLACK = 200, 100, 30
+"""Characters in which the words of an excerpt stand, before them where its sentence begins, and to the last blank."""
 _ENTRY = re.compile(r"\.{3}\s*\d{1,4}\s*$")
-_SENTENCE = re.compile(r"[.!?:]\s+|\n\s*")
+_SENTENCE = re.compile(r"[.!?:]\s+|[。！？]\s*|\n\s*")
+_BLANK = re.compile(r"\s+")
 _WORD = re.compile(r"\w+(?:[-./,&]\w+)*")
 _PART = re.compile(r"\w+")
 _HEADING = re.compile(r"^ {0,3}#{1,6}\s.*$", re.MULTILINE)
@@ -128,27 +130,36 @@ def highlights(query: str, text: str) -> list[tuple[int, int]]:
 
 
 def excerpt(text: str, found: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """The stretch to show where there is no room for all of the text: characters `[start, end)`, some 300 of them, with
-    most of the different words found, from the beginning of a sentence or line."""
+    """The stretch to show where there is no room for all of the text: characters `[start, end)`, at most 300, with most
+    of the different words found, from the beginning of a sentence or line where one is near."""
     stems = [text[start:end].casefold()[:_STEM] for start, end in found]
-    most, at = 0, 0
-    for number, (start, _) in enumerate(found):
-        within = [stem for stem, (_, end) in zip(stems, found, strict=True) if start < end <= start + EXCERPT]
-        worth = 10 * len(set(within)) + len(within)
+    ends = [end for _, end in found]
+    most, first, last = 0, len(text) - len(text.lstrip()), 0
+    for number, (begin, _) in enumerate(found):
+        behind = bisect.bisect_right(ends, begin + EXCERPT)
+        worth = 10 * len(set(stems[number:behind])) + behind - number
         if worth > most:
-            most, at = worth, found[number][0]
-    before = text[max(0, at - LEAD) : at]
-    breaks = [match.end() for match in _SENTENCE.finditer(before)]
-    if breaks:
-        start = at - len(before) + breaks[-1]
-    elif len(before) < LEAD:
-        start = 0
-    else:
-        start = at - len(before.split(maxsplit=1)[-1])
+            most, first, last = worth, begin, ends[behind - 1] if behind > number else begin
+    start = _beginning(text, first)
     end = min(len(text), start + LEAD + EXCERPT)
     if end < len(text):
-        end = max(start + len(text[start:end].rsplit(maxsplit=1)[0]), min(end, at + 1))
+        blanks = list(_BLANK.finditer(text, max(last, end - SLACK), end))
+        end = blanks[-1].start() if blanks else end
+    while start < end and text[start].isspace():
+        start += 1
+    while start < end and text[end - 1].isspace():
+        end -= 1
     return start, end
+
+
+def _beginning(text: str, at: int) -> int:
+    """Of the sentence, the line or at least a word within LEAD characters before."""
+    lead = max(0, at - LEAD)
+    breaks = list(_SENTENCE.finditer(text, lead, at))
+    if breaks or not lead:
+        return breaks[-1].end() if breaks else 0
+    blank = _BLANK.search(text, lead, at)
+    return blank.end() if blank else lead
 
 
 def _passages(hits: Sequence[Hit], *, by_page: bool) -> Iterator[Passage]:

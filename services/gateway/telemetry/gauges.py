@@ -198,7 +198,7 @@ def _webhooks(seen: _Seen) -> list[GaugeMetricFamily]:
     pending = GaugeMetricFamily("shadowtwin_webhook_pending", "Deliveries that wait for enabled endpoints.")
     pending.add_metric([], seen.webhooks.pending)
     oldest = GaugeMetricFamily(
-        "shadowtwin_webhook_oldest_pending_seconds", "How long the delivery that waits longest has waited."
+        "shadowtwin_webhook_oldest_pending_seconds", "How old the oldest delivery that waits is."
     )
     oldest.add_metric([], seen.webhooks.oldest_seconds)
     endpoints = GaugeMetricFamily(

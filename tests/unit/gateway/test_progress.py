@@ -10,9 +10,10 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from services.gateway.progress import ENDED, FOLDER, KEPT, MOST, SILENT, Progress
+from services.gateway.progress import ENDED, FOLDER, KEPT, MOST, SILENT, Progress, new_handle
+from shared.cursor import milliseconds
 from shared.errors import RequestError, TransientError
-from shared.job import Artefact
+from shared.job import Artefact, utc_now
 from shared.testing.memory import MemoryStorage
 from tests.support.records import seconds
 
@@ -37,7 +38,7 @@ def made(storage: MemoryStorage, clock: Clock, every: float = 3600.0) -> Progres
 
 
 def new() -> Count:
-    return Count(str(uuid.uuid4()))
+    return Count(new_handle())
 
 
 async def until(progress: Progress[Count], handle: str, **wanted: object) -> Count:
@@ -133,12 +134,86 @@ async def test_what_is_no_handle_is_not_found(handle: str):
         assert refused.value.code == "not_found"
 
 
-async def test_old_ones_are_forgotten_when_there_are_many():
+async def test_a_late_write_does_not_come_after_the_last_one():
+    """A write that is under way when the work ends is waited for: it would say that the work goes on."""
+
+    class Slow(MemoryStorage):
+        slow: asyncio.Event | None = None
+
+        async def write(self, key: str, content: bytes | AsyncIterator[bytes]) -> Artefact:
+            waited, self.slow = self.slow, None
+            if waited is not None:
+                asyncio.get_running_loop().call_later(0.01, waited.set)
+                await asyncio.shield(waited.wait())
+            return await super().write(key, content)
+
+    storage, clock = Slow(), Clock()
+    storage.slow = None
+    go, state = asyncio.Event(), new()
+
+    async def work() -> None:
+        await go.wait()
+
+    one = made(storage, clock, every=0.001)
+    await one.start(state, work())
+    slow = storage.slow = asyncio.Event()
+    while storage.slow is not None:  # until a write is under way
+        await asyncio.sleep(0)
+    go.set()
+    await until(made(storage, clock), state.handle, finished=True)
+    assert slow.is_set()
+    await asyncio.sleep(0.02)
+    assert (await made(storage, clock).state(state.handle)).finished
+
+
+async def test_whatever_the_storage_raises_the_work_ends():
+    class Odd(MemoryStorage):
+        times = 0
+
+        async def write(self, key: str, content: bytes | AsyncIterator[bytes]) -> Artefact:
+            self.times += 1
+            if self.times == 2:
+                raise ValueError("odd")
+            return await super().write(key, content)
+
+    storage, clock, go = Odd(), Clock(), asyncio.Event()
+
+    async def work() -> None:
+        await go.wait()
+        raise TransientError("unavailable", "away: \ud800")
+
+    one = made(storage, clock, every=0.001)
+    await one.start(state := new(), work())
+    while storage.times < 3:
+        await asyncio.sleep(0)
+    go.set()
+    assert (await until(made(storage, clock), state.handle, finished=True)).error == "away: ?"
+
+
+async def test_a_file_that_cannot_be_read_is_none():
     storage, clock = MemoryStorage(), Clock()
     progress = made(storage, clock)
-    states = [await progress.do(new(), asyncio.sleep(0)) for _ in range(MOST - 1)]
-    clock.at += KEPT + timedelta(seconds=1)
-    young = await progress.do(new(), asyncio.sleep(0))
-    await progress.start(new(), asyncio.sleep(0))
-    assert {name async for name in storage.names(f"{FOLDER}/counts")}.isdisjoint({one.handle for one in states})
-    assert (await progress.state(young.handle)).finished
+    state = await progress.do(new(), asyncio.sleep(0))
+    await until(made(storage, clock), state.handle, finished=True)
+    await storage.write(f"{FOLDER}/counts/{state.handle}/state", b"")
+    with pytest.raises(RequestError):
+        await made(storage, clock).state(state.handle)
+
+
+async def test_old_ones_are_forgotten_and_the_oldest_of_too_many():
+    storage, clock = MemoryStorage(), Clock()
+
+    async def keep(age: timedelta, number: int) -> str:
+        stamp = milliseconds(utc_now() - age) << 80 | 0x7 << 76 | 0b10 << 62 | number
+        handle = str(uuid.UUID(int=stamp))
+        await storage.write(f"{FOLDER}/counts/{handle}/state", b"{}")
+        return handle
+
+    old = await keep(KEPT + timedelta(hours=1), 0)
+    young = [await keep(timedelta(hours=1), number) for number in range(MOST + 2)]
+    await made(storage, clock).do(last := new(), asyncio.sleep(0))
+    while old in (left := {name async for name in storage.names(f"{FOLDER}/counts")}) or len(left) > MOST:
+        await asyncio.sleep(0)
+    assert last.handle in left
+    assert left.isdisjoint(young[:3])
+    assert young[-1] in left

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
+
+import pytest
 
 from services.gateway.search.ranking import CONFIDENT, asked, excerpt, highlights, rank
 from shared.ports import Hit, VectorRow
@@ -129,9 +132,48 @@ def test_an_excerpt_of_a_short_text_is_all_of_it_and_of_a_long_one_without_the_w
     assert not start.endswith(" ")
 
 
-def test_an_excerpt_of_text_without_any_break_holds_the_word_all_the_same() -> None:
+def test_an_excerpt_of_text_without_any_blank_holds_the_whole_word_all_the_same() -> None:
     assert "otter" in shown("otter", "x" * 500 + ",otter," + "x" * 500)
-    assert "水獭" in shown("水獭", "鱼" * 400 + "。水獭 在水里。" + "鱼" * 400)
+    assert "otter" in shown("otter", "x" * 150 + " otter," + "y" * 600)
+    for before in (400, 150, 90, 3):
+        assert "水獭" in shown("水獭", "鱼" * before + "。水獭 在水里。" + "鱼" * 400)
+        assert "水獭" in shown("水獭", "鱼" * before + " 水獭，" + "鱼" * 400)
+    assert len(shown("水獭", "第一章 " + "鱼" * 1000)) == 300
+    assert len(shown("otter", "The otter " + "鱼" * 600)) == 300
+
+
+PIECES = [
+    "otter",
+    "Otters",
+    "otter",
+    " ",
+    " " * 150,
+    "\n" * 120,
+    "\t\xa0",
+    "水獭",
+    "鱼" * 130,
+    "x" * 333,
+    ". ",
+    "。",
+    "é",
+    "\ud800",
+    "…",
+]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_an_excerpt_is_always_a_stretch_of_the_text_with_a_word_that_was_found(seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(50):
+        text = "".join(chance.choices(PIECES, k=chance.randrange(30)))
+        found = highlights("otter 水獭", text)
+        start, end = excerpt(text, found)
+        assert 0 <= start <= end <= len(text)
+        assert end - start <= 300
+        if found:
+            assert any(start <= a and b <= end for a, b in found if b - a <= 200) or all(b - a > 200 for a, b in found)
+        elif text.strip():
+            assert start == len(text) - len(text.lstrip()) or not text[:300].strip()
 
 
 def test_nothing_found_is_nothing() -> None:
