@@ -128,7 +128,8 @@ function Requeue() {
       <button type="button" class="primary" disabled=${!found} onClick=${() => ask(true)}>${t("action.requeue")}</button>
     </div>
     ${found !== null && html`<p role="status">${t("batches.found", { count: number(found) })}</p>`}
-    ${handle && html`<p class="notice" role="status">${t("batches.requeued", { done: number(handle.done), found: number(handle.found) })} ${Object.keys(handle.refused).length > 0 && t("batches.refused", { count: number(Object.keys(handle.refused).length) })}</p>`}
+    ${handle && html`<p class="notice" role="status">${t("batches.requeued", { done: number(handle.done), found: number(handle.found) })} ${handle.refusals > 0 && t("batches.refused", { count: number(handle.refusals) })}</p>`}
+    ${handle?.error && html`<div class="notice bad" role="alert">${handle.error}</div>`}
     <${Trouble} error=${error} />
     <${Confirm} open=${asking} title=${t("batches.sure")} yes=${t("action.requeue")} onYes=${requeue} onNo=${() => ask(false)}><p>${t("batches.found", { count: number(found || 0) })}</p><//>`;
 }
