@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from typing import Any
 
 import aiohttp
@@ -91,7 +92,7 @@ class HttpGateway:
             raise TransientError("unavailable", f"The gateway cannot be reached ({type(error).__name__}).") from error
         if answer.status >= 500 or answer.status == 429:
             wait = answer.headers.get("Retry-After", "")
-            raise TransientError("unavailable", retry_after=float(wait) if wait.isdigit() else None)
+            raise TransientError("unavailable", retry_after=float(wait) if re.fullmatch(r"[0-9]{1,6}", wait) else None)
         return answer.status, said
 
 

@@ -111,6 +111,11 @@ async def test_live_events_go_on_behind_the_last_id_and_end_with_the_job(gateway
     assert [event.get("id") for event in events] == ["3", "4", None]
     assert json.loads(events[1]["data"])["phase"] == "failed"
     assert (events[-1]["event"], json.loads(events[-1]["data"])) == ("end", {"status": "failed"})
+    whole = (await gateway.http.get(f"/api/jobs/{job_id}/events")).text
+    for odd in ("\xb2", "9" * 5000, "9" * 30, "-1"):
+        given = {b"Last-Event-ID": odd.encode("latin-1")}
+        answer = await gateway.http.get(f"/api/jobs/{job_id}/events", headers=given)
+        assert (answer.status_code, answer.text) == (200, whole)
 
 
 async def test_rebuilding_the_broker_tells_every_waiting_event_again(gateway: World):

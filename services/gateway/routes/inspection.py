@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from shared.job import Job
 POLL_SECONDS = 0.3
 """How soon an event stream sees what another gateway has written."""
 KEEP_ALIVE_SECONDS = 15.0
+_SEQ = re.compile(r"[0-9]{1,15}")
 
 
 def routes(gateway: Gateway) -> APIRouter:
@@ -31,8 +33,7 @@ def routes(gateway: Gateway) -> APIRouter:
     ) -> Response:
         """One event a log entry, its id is the entry's seq; ends with an event `end` when the job has ended."""
         await _job(gateway, jobId)
-        after = int(lastEventId) if lastEventId and lastEventId.isdigit() else 0
-        stream = _stream(gateway, jobId, after)
+        stream = _stream(gateway, jobId, int(lastEventId) if lastEventId and _SEQ.fullmatch(lastEventId) else 0)
         return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
     @router.get("/timeline", summary="Steps with durations")
