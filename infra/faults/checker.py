@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import NamedTuple
 
 from infra.faults.snapshot import Json, Row, Snapshot
-from services.gateway import progress
 
 COMPLETED = frozenset({"completed"})
 ANYHOW = frozenset({"completed", "*"})
@@ -154,7 +153,7 @@ def _out_of_place(seen: Snapshot, key: str, done: set[str]) -> str:
     parts = key.split("/")
     if parts[0] in ("uploads", ".incoming"):
         return f"temporary object {key} is left"
-    if parts[0] == progress.FOLDER:
+    if parts[0] == "_progress":  # of rebuilds and repairs, for a week
         return ""
     document = seen.documents.get(parts[1]) if len(parts) > 2 else None
     if document is None:
