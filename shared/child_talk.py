@@ -121,6 +121,8 @@ class Conversation:
         self._left = limits.wall_seconds
         self._on_message = on_message
         self._last: Any = None
+        self._come = bytearray()
+        """What has come and was not looked at yet: frames that were sent together need one wait."""
 
     async def hold(
         self, request: bytes, message: msgspec.msgpack.Decoder[Any], result: msgspec.msgpack.Decoder[Any]
@@ -130,7 +132,8 @@ class Conversation:
         with contextlib.suppress(ConnectionError):  # it died before it read: the missing frame will tell
             await self._within(loop.sock_sendall(self._child.data, request))
         while True:
-            frame = self._decoded(_FRAME, await self._within(self._frame()))
+            come = self._whole_frame()
+            frame = self._decoded(_FRAME, await self._within(self._frame()) if come is None else come)
             if frame.kind == "result":
                 return self._decoded(result, frame.body)
             if frame.kind == "error":
@@ -153,23 +156,31 @@ class Conversation:
             self._left -= time.monotonic() - started
 
     async def _frame(self) -> bytearray:
-        (length,) = LENGTH.unpack(await self._exactly(LENGTH.size))
-        if length > FRAME_BYTES:
-            raise ChildFailed("crash", f"it sent a frame of {length} bytes, more than {FRAME_BYTES}", self._last)
-        return await self._exactly(length)
-
-    async def _exactly(self, size: int) -> bytearray:
+        """The next frame, waited for."""
         loop = asyncio.get_running_loop()
-        data = bytearray()
-        while len(data) < size:
+        while (frame := self._whole_frame()) is None:
             try:
-                part = await loop.sock_recv(self._child.data, min(size - len(data), _PART_BYTES))
+                part = await loop.sock_recv(self._child.data, _PART_BYTES)
             except ConnectionError:
                 part = b""
             if not part:
                 raise self._ended(await self._child.exit_code())
-            data += part
-        return data
+            self._come += part
+        return frame
+
+    def _whole_frame(self) -> bytearray | None:
+        """The next frame, if all of it has come."""
+        if len(self._come) < LENGTH.size:
+            return None
+        (length,) = LENGTH.unpack_from(self._come)
+        if length > FRAME_BYTES:
+            raise ChildFailed("crash", f"it sent a frame of {length} bytes, more than {FRAME_BYTES}", self._last)
+        end = LENGTH.size + length
+        if len(self._come) < end:
+            return None
+        frame = self._come[LENGTH.size : end]
+        del self._come[:end]
+        return frame
 
     def _decoded(self, decoder: msgspec.msgpack.Decoder[T], data: bytearray | msgspec.Raw) -> T:
         try:
