@@ -56,11 +56,10 @@ class ChildRaised(ShadowtwinError):
 class Child:
     """The two sockets of a running child: its data, and the leash on which the server tells pid and exit code."""
 
-    def __init__(self, data: socket.socket, leash: socket.socket) -> None:
-        self.data = data
+    def __init__(self, data: asyncio.StreamReader, writer: asyncio.StreamWriter, leash: socket.socket) -> None:
+        self.data, self.writer = data, writer
         self._leash = leash
         self._told = b""
-        data.setblocking(False)
         leash.setblocking(False)
 
     @classmethod
@@ -72,7 +71,8 @@ class Child:
                 while True:
                     try:
                         socket.send_fds(control, [FORK], [its_data.fileno(), its_leash.fileno()])
-                        return cls(data, leash)
+                        reader, writer = await asyncio.open_connection(sock=data, limit=_PART_BYTES)
+                        return cls(reader, writer, leash)
                     except BlockingIOError:
                         await asyncio.sleep(0.005)
         except BaseException:
@@ -97,7 +97,7 @@ class Child:
     async def end(self) -> None:
         """Kill the child if it still runs, wait until it is reaped, close both sockets."""
         try:
-            self.data.close()
+            self.writer.transport.abort()  # what the child was not sent yet it need not read any more
             with contextlib.suppress(OSError):
                 self._leash.send(KILL)
             with contextlib.suppress(TimeoutError):
@@ -128,9 +128,9 @@ class Conversation:
         self, request: bytes, message: msgspec.msgpack.Decoder[Any], result: msgspec.msgpack.Decoder[Any]
     ) -> Any:
         """Send the request, hand on the messages, return the result; ChildFailed and our own errors else."""
-        loop = asyncio.get_running_loop()
         with contextlib.suppress(ConnectionError):  # it died before it read: the missing frame will tell
-            await self._within(loop.sock_sendall(self._child.data, request))
+            self._child.writer.write(request)
+            await self._within(self._child.writer.drain())
         while True:
             come = self._whole_frame()
             frame = self._decoded(_FRAME, await self._within(self._frame()) if come is None else come)
@@ -157,10 +157,9 @@ class Conversation:
 
     async def _frame(self) -> bytearray:
         """The next frame, waited for."""
-        loop = asyncio.get_running_loop()
         while (frame := self._whole_frame()) is None:
             try:
-                part = await loop.sock_recv(self._child.data, _PART_BYTES)
+                part = await self._child.data.read(_PART_BYTES)
             except ConnectionError:
                 part = b""
             if not part:
