@@ -12,7 +12,7 @@ from services.gateway.accepted import Accepted
 from services.gateway.creation import JobRequest
 from services.gateway.intake import Intake
 from services.gateway.orchestrator import Orchestrator
-from services.gateway.progress import Progress, new_handle
+from services.gateway.progress import Progress, new_handle, refuse
 from services.gateway.requeue import RequeueRequest, requeue
 from shared.errors import RequestError, ShadowtwinError, describe
 from shared.job import Parameters, Policies, Policy, RecordOptions
@@ -24,8 +24,6 @@ Choice = bool | list[str] | None
 """The source's null, true, or a list of document ids."""
 
 MOST_DOCUMENTS = 10_000
-REFUSED_KEPT = 1_000
-"""Refusals named; all of them are counted."""
 
 
 class BatchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -153,9 +151,7 @@ class Bulk:
             reason = refused.reason
         except ShadowtwinError as error:
             reason = describe(error).code
-        handle.refusals += 1
-        if len(handle.refused) < REFUSED_KEPT:
-            handle.refused[job_id] = reason
+        refuse(handle, job_id, reason)
 
 
 def policies_for(document_id: str, request: BatchRequest) -> Policies:

@@ -33,6 +33,7 @@ SILENT = timedelta(minutes=2)
 KEPT = timedelta(days=7)
 MOST = 500
 """Works of a kind that are kept, the newest."""
+REFUSED_KEPT = 1_000
 ENDED = "The gateway that was at it has ended. Ask for the same again: what is done already is left alone."
 _HANDLE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -43,6 +44,20 @@ class State(Protocol):
     handle: str
     finished: bool
     error: str
+
+
+class Refusing(Protocol):
+    """What is shown of a work that single jobs or documents may be refused in."""
+
+    refused: dict[str, str]
+    refusals: int
+
+
+def refuse(state: Refusing, name: str, reason: str) -> None:
+    """Note one that was refused: all are counted, the first REFUSED_KEPT are named."""
+    state.refusals += 1
+    if len(state.refused) < REFUSED_KEPT:
+        state.refused[name] = reason
 
 
 S = TypeVar("S", bound=State)

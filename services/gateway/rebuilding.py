@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from services.gateway.creation import JobRequest
 from services.gateway.delivered import IMAGE_EMBEDDER
 from services.gateway.intake import Intake
-from services.gateway.progress import Progress, new_handle
+from services.gateway.progress import Progress, new_handle, refuse
 from services.gateway.twin_records import recorded
 from services.gateway.walking import every_document
 from shared import twin
@@ -27,8 +27,6 @@ from shared.job import Parameters, Policies, Policy
 from shared.ports import FIRST_VERSION, DocumentStore, Storage
 
 PAGE = 200
-REFUSED_KEPT = 1_000
-"""Refusals named; all of them are counted."""
 _DOCUMENT = re.compile(r"doc-[0-9a-f]{24}")
 _ONLY_INGEST = Policies(extract=Policy.IGNORE, metadata=Policy.IGNORE, ingest=Policy.FORCE)
 
@@ -94,7 +92,7 @@ class Rebuilding:
                     state.restored += await self._documents.put(found)
                 await self._ingest(name, library, document_id, state)
             except ShadowtwinError as error:
-                _refuse(state, document_id, f"{error.code}: {error.message}")
+                refuse(state, document_id, f"{error.code}: {error.message}")
 
     async def _ingest(self, name: str, library: str, document_id: str, state: Rebuild) -> None:
         parameters = Parameters(policies=_ONLY_INGEST)
@@ -107,7 +105,7 @@ class Rebuilding:
         )
         accepted = await self._intake.again(request)
         if accepted.existing:
-            _refuse(state, document_id, f"job_open: {accepted.job_id} is at it; its own ingestion does the same.")
+            refuse(state, document_id, f"job_open: {accepted.job_id} is at it; its own ingestion does the same.")
         else:
             state.started += 1
 
@@ -144,9 +142,3 @@ class Rebuilding:
 
 def _has_text(document: Document) -> bool:
     return "transcript" in document.artefacts or "transformation" in document.artefacts
-
-
-def _refuse(state: Rebuild, document_id: str, reason: str) -> None:
-    state.refusals += 1
-    if len(state.refused) < REFUSED_KEPT:
-        state.refused[document_id] = reason

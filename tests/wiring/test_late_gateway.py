@@ -50,6 +50,15 @@ async def document_of(gateway: World) -> str:
     return str(accepted["documentId"])
 
 
+async def ingested(gateway: World) -> tuple[str, Route, str]:
+    """A document that has gone all the way, by which route, and its generation."""
+    name, route = await document_of(gateway), Route(gateway)
+    await route.run()
+    document = await gateway.documents.get(name)
+    assert document is not None
+    return name, route, document.generation
+
+
 async def test_a_late_insert_does_not_set_the_documents_row_back(gateway: World, vectors: SlowVectors):
     name = await document_of(gateway)
 
@@ -68,11 +77,7 @@ async def test_a_late_insert_does_not_set_the_documents_row_back(gateway: World,
 
 
 async def test_tidying_late_removes_only_what_was_old_before_the_switch(gateway: World, vectors: SlowVectors):
-    name, route = await document_of(gateway), Route(gateway)
-    await route.run()
-    document = await gateway.documents.get(name)
-    assert document is not None
-    first = document.generation
+    name, route, first = await ingested(gateway)
     rows = [row for row in vectors.rows.values() if row.generation == first and row.kind == "chunk"]
 
     async def ingested_by_another() -> None:
@@ -88,11 +93,7 @@ async def test_tidying_late_removes_only_what_was_old_before_the_switch(gateway:
 
 
 async def test_a_generation_that_has_come_back_meanwhile_is_not_tidied_away(gateway: World, vectors: SlowVectors):
-    name, route = await document_of(gateway), Route(gateway)
-    await route.run()
-    document = await gateway.documents.get(name)
-    assert document is not None
-    first = document.generation
+    name, route, first = await ingested(gateway)
 
     async def the_first_again_by_another() -> None:
         record = await gateway.documents.get(name)
